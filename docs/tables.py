@@ -20,6 +20,7 @@ from mtl_core.catalogue import REGISTRIES, described
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
+from mtl_core.language import mark, speaking, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.article_questions import QUESTIONS
 from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS
@@ -33,7 +34,7 @@ NOT_LISTED = ("balancing-gradients.md", "balancing-loss-weighting.md", "importin
 def pages() -> dict[Path, str]:
     """Every page with a generated part, with the text that it should have."""
     found = {}
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8") if path.name not in NOT_LISTED else ""
         if BLOCK.search(text):
             found[path] = BLOCK.sub(lambda block: f"{block[1]}\n{TABLES[block[2]]()}\n\n{block[3]}", text)
@@ -47,20 +48,26 @@ def overview() -> str:
     for entry in _own("balancing"):
         methods[issubclass(BALANCERS.load(entry["name"]), GradientAggregator)].append(entry)
     rows = [
-        ("task kinds", kinds, "docs/data.md#data-sets"),
-        ("self-supervised tasks", _own("self_supervised"), "docs/self-supervised.md"),
-        ("data sets", _own("data"), "docs/data.md#data-sets"),
-        ("balancing: loss weighting", methods[False], "docs/balancing-loss-weighting.md"),
-        ("balancing: gradients", methods[True], "docs/balancing-gradients.md"),
-        ("sharing schemes", _own("sharing"), "docs/sharing.md"),
-        ("backbones", _own("backbones"), "docs/train.md#what-the-tasks-share"),
-        ("updates", _own("updates"), "docs/task-vectors.md"),
-        ("import formats", _own("import_formats"), "docs/importing.md"),
-        ("exports", _own("exports"), "docs/export.md"),
+        (mark("task kinds"), kinds, "docs/data.md#data-sets"),
+        (mark("self-supervised tasks"), _own("self_supervised"), "docs/self-supervised.md"),
+        (mark("data sets"), _own("data"), "docs/data.md#data-sets"),
+        (mark("balancing: loss weighting"), methods[False], "docs/balancing-loss-weighting.md"),
+        (mark("balancing: gradients"), methods[True], "docs/balancing-gradients.md"),
+        (mark("sharing schemes"), _own("sharing"), "docs/sharing.md"),
+        (mark("backbones"), _own("backbones"), "docs/train.md#what-the-tasks-share"),
+        (mark("updates"), _own("updates"), "docs/task-vectors.md"),
+        (mark("import formats"), _own("import_formats"), "docs/importing.md"),
+        (mark("exports"), _own("exports"), "docs/export.md"),
     ]
     lines = ["| | | |", "|---|---|---|"]
-    lines += [f"| [{name}]({page}) | {len(entries)} | {', '.join(_short(name, entry) for entry in entries)} |" for name, entries, page in rows]
+    lines += [f"| [{tr(name)}]({page}) | {len(entries)} | {', '.join(_short(name, entry) for entry in entries)} |" for name, entries, page in rows]
     return "\n".join(lines)
+
+
+def overview_in_chinese() -> str:
+    """The same for ``README.zh.md``."""
+    with speaking("zh"):
+        return overview()
 
 
 def variables() -> str:
@@ -162,11 +169,12 @@ def _own(sort: str) -> list[dict[str, Any]]:
 
 def _short(sort: str, entry: dict[str, Any]) -> str:
     """The name in the table of everything: an export's as it is typed, all others' titles without what stands in brackets."""
-    return f"`{entry['name']}`" if sort == "exports" else entry["title"].partition(" (")[0]
+    return f"`{entry['name']}`" if sort == "exports" else re.split(r" \(|（", tr(entry["title"]))[0]
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "overview": overview,
+    "overview-zh": overview_in_chinese,
     "variables": variables,
     "data-sets": data_sets,
     "backbones": backbones,

@@ -1,6 +1,7 @@
 """Differences between two configs, given as plain values: as paths of keys, and in words that name no key.
 
-The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``) and titles with values for tables (``Loss weight of boxes``: ``5``).
+The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``), which are kept and so are English, and titles with values for
+tables (``Loss weight of boxes``: ``5``) in the reader's language.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mtl_core.config_fingerprint import INDIFFERENT
+from mtl_core.language import mark, tr
 from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
@@ -19,39 +21,39 @@ PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epoc
 OTHERS, LAST = 12, 15
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 GROUPS = {
-    "data": "the data",
-    "backbone": "the backbone",
-    "sharing": "the sharing scheme",
-    "balancing": "the balancing method",
-    "update": "the update",
-    "schedule": "the schedule",
-    "optimizer": "the optimizer",
-    "augmentation": "the augmentation",
-    "preprocessing": "the preprocessing",
-    "partition": "the partition",
-    "denoise": "the denoiser",
+    "data": mark("the data"),
+    "backbone": mark("the backbone"),
+    "sharing": mark("the sharing scheme"),
+    "balancing": mark("the balancing method"),
+    "update": mark("the update"),
+    "schedule": mark("the schedule"),
+    "optimizer": mark("the optimizer"),
+    "augmentation": mark("the augmentation"),
+    "preprocessing": mark("the preprocessing"),
+    "partition": mark("the partition"),
+    "denoise": mark("the denoiser"),
 }
 TITLES: dict[Path, str] = {
-    ("balancing", "name"): "Balancing method",
-    ("sharing", "name"): "Sharing",
-    ("update", "name"): "How tasks share a step",
-    ("backbone", "name"): "Backbone",
-    ("data", "name"): "Data set",
-    ("data", "set"): "Imported set",
-    ("data", "train_size"): "Training images",
-    ("data", "val_size"): "Images of val",
-    ("data", "test_size"): "Images of test",
-    ("data", "seed"): "Seed of the images",
-    ("data", "partition", "seed"): "Seed of the partition",
-    ("data", "preprocessing", "denoise", "name"): "Denoising",
-    ("optimizer", "name"): "Optimizer",
-    ("optimizer", "lr"): "Learning rate",
-    ("schedule", "name"): "Learning rate over the run",
-    ("on_non_finite",): "If a loss becomes NaN",
-    ("select_by",): "Tasks that choose the best checkpoint",
-    ("changes",): "Live changes",
-    ("conflict_every",): "Steps between measurements of conflict",
-    ("affinity_every",): "Steps between measurements of affinity",
+    ("balancing", "name"): mark("Balancing method"),
+    ("sharing", "name"): mark("Sharing"),
+    ("update", "name"): mark("How tasks share a step"),
+    ("backbone", "name"): mark("Backbone"),
+    ("data", "name"): mark("Data set"),
+    ("data", "set"): mark("Imported set"),
+    ("data", "train_size"): mark("Training images"),
+    ("data", "val_size"): mark("Images of val"),
+    ("data", "test_size"): mark("Images of test"),
+    ("data", "seed"): mark("Seed of the images"),
+    ("data", "partition", "seed"): mark("Seed of the partition"),
+    ("data", "preprocessing", "denoise", "name"): mark("Denoising"),
+    ("optimizer", "name"): mark("Optimizer"),
+    ("optimizer", "lr"): mark("Learning rate"),
+    ("schedule", "name"): mark("Learning rate over the run"),
+    ("on_non_finite",): mark("If a loss becomes NaN"),
+    ("select_by",): mark("Tasks that choose the best checkpoint"),
+    ("changes",): mark("Live changes"),
+    ("conflict_every",): mark("Steps between measurements of conflict"),
+    ("affinity_every",): mark("Steps between measurements of affinity"),
 }
 
 
@@ -134,7 +136,7 @@ def _part(key: str, values: dict[str, Any]) -> str:
     return part_title(PART_SORTS[key], values[key]["name"])
 
 
-_TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): "Learning rate", ("optimizer", "name"): "Optimizer"}
+_TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): mark("Learning rate"), ("optimizer", "name"): mark("Optimizer")}
 
 
 def phrase_of(path: Path, value: Any) -> str:
@@ -195,26 +197,32 @@ _PHRASES_OF_TASKS: dict[str, Callable[[str, Any], str]] = {
 
 
 def title_of(path: Path) -> str:
-    """A setting's title for a table, such as ``Loss weight of boxes``, ``Training images``, ``Width of the backbone``."""
+    """A setting's title for a table in the reader's language, such as ``Loss weight of boxes``, ``Training images``, ``Width of the backbone``."""
     if path in TITLES:
-        return TITLES[path]
+        return tr(TITLES[path])
     if path[0] == "tasks" and len(path) > 1:
         title = _TITLES_OF_TASKS.get(path[2:]) or _spoken(_last(path))
-        return f"{title[:1].upper()}{title[1:]} of {path[1]}" if len(path) > 2 else f"Task {path[1]}"
-    title = {"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))
+        return tr("{setting} of {task}", setting=tr(_upper(title)), task=path[1]) if len(path) > 2 else tr("Task {task}", task=path[1])
+    title = tr(_upper({"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))))
     group = GROUPS.get(path[-2]) if len(path) > 1 else None
-    return f"{title[:1].upper()}{title[1:]}{f' of {group}' if group else ''}"
+    return tr("{setting} of {part}", setting=title, part=tr(group)) if group else title
+
+
+def _upper(title: str) -> str:
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def value_of(path: Path, value: Any) -> str:
-    """A setting's value for a table, in words."""
+    """A setting's value for a table, in words of the reader's language."""
     if path == ("changes",):
-        return "none" if not value else "1 live change" if len(value) == 1 else f"{len(value)} live changes"
+        return tr("none") if not value else tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
     if path[-1] == "name" and len(path) > 1 and value is not None:
-        return _spoken(value) if path[-2] == "schedule" else _part_in_words(path, value)
+        return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
     if value is None or value in ([], "", {}):
-        return "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else _plain_value(value)
+        return tr("none")
+    if isinstance(value, bool):
+        return tr("yes") if value else tr("no")
+    return tr(_plain_value(value)) if isinstance(value, str) and path[-1] not in ("set", "name") else _plain_value(value)
 
 
 def _plain_value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Scalars and metrics in words, for log lines, lists and the heads of tables."""
+"""Scalars and metrics in words of the reader's language, for log lines, lists and the heads of tables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mtl_core.language import SOURCE, language, mark, speaking, tr
+
 _SPLITS = ("val", "train", "test")
 _OTHERS = {
-    "optimizer/loss": "Combined loss of all tasks",
-    "optimizer/lr": "Learning rate",
-    "selection/score": "Score that chooses the checkpoint",
+    "optimizer/loss": mark("Combined loss of all tasks"),
+    "optimizer/lr": mark("Learning rate"),
+    "selection/score": mark("Score that chooses the checkpoint"),
 }
 _ABBREVIATIONS = {"Mean absolute error": "MAE", "Root mean squared error": "RMSE", "Peak signal-to-noise ratio": "PSNR"}
 
@@ -36,7 +38,7 @@ def metric_words(name: str, metrics: Mapping[str, Any]) -> str:
     titles = {other: about.get("title") or _from_key(other) for other, about in metrics.items()}
     title = titles.get(name) or _from_key(name)
     short = _shortened(title)
-    return short if [_shortened(other) for other in titles.values()].count(short) < 2 else title
+    return tr(short if [_shortened(other) for other in titles.values()].count(short) < 2 else title)
 
 
 def scalar_words(key: str, tasks: Mapping[str, Any]) -> str:
@@ -46,12 +48,25 @@ def scalar_words(key: str, tasks: Mapping[str, Any]) -> str:
         tasks: task -> its facts as in ``RunStarted.info``.
     """
     if key in _OTHERS:
-        return _OTHERS[key]
+        return tr(_OTHERS[key])
     split, _, rest = key.partition("/")
     task, _, name = rest.rpartition("/")
     if split in _SPLITS and task:
-        return f"{metric_words(name, tasks.get(task, {}).get('metrics', {}))} of {task} ({split})"
-    return f"{split.replace('_', ' ').capitalize()} of {rest.replace('/', ' and ')}" if rest else key
+        metric = metric_words(name, tasks.get(task, {}).get("metrics", {}))
+        return tr("{metric} of {task} ({split})", metric=metric, task=task, split=tr(split))
+    return tr("{scalar} of {tasks}", scalar=tr(_from_key(split)), tasks=rest.replace("/", tr(" and "))) if rest else key
+
+
+def told(text: str, tasks: Mapping[str, Any]) -> str:
+    """A recorded sentence in the reader's language. One on a scalar begins with its English words, as an alert does."""
+    if language() == SOURCE:
+        return text
+    for key in (*_OTHERS, *(f"{split}/{task}/{name}" for split in _SPLITS for task, about in tasks.items() for name in about["metrics"])):
+        with speaking(SOURCE):
+            english = scalar_words(key, tasks)
+        if text.startswith(english + " is "):
+            return tr(scalar_words(key, tasks) + text.removeprefix(english))
+    return tr(text)
 
 
 def _shortened(title: str) -> str:

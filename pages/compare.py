@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.language import tr
 from ui.compare.compare_curves import overlay
 from ui.compare.compare_predictions import predictions
 from ui.compare.race_link import race_links
@@ -15,18 +16,18 @@ from ui.shell.state import run_store
 
 def main() -> None:
     store = run_store()
-    st.title("Compare runs", anchor=False)
+    st.title(tr("Compare runs"), anchor=False)
     if not store.count():
-        no_runs("This page compares runs: best and last values, curves, and the settings that differ.")
+        no_runs(tr("This page compares runs: best and last values, curves, and the settings that differ."))
         return
     say_unread()
     chosen = runs_table(store, asked_query(store))
     if not chosen:
-        st.info("Select one or more runs in the table to see their curves.")
+        st.info(tr("Select one or more runs in the table to see their curves."))
         return
     race_links(chosen)
     if len(chosen) > CURVE_LIMIT:
-        st.caption(f"Curves and settings are shown for the first {CURVE_LIMIT} selected runs.")
+        st.caption(tr("Curves and settings are shown for the first {curve_limit} selected runs.", curve_limit=CURVE_LIMIT))
     overlay(store, chosen[:CURVE_LIMIT])
     differences(chosen[:CURVE_LIMIT])
     predictions(store, chosen[:CURVE_LIMIT])

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from ui.data.data_gallery import gallery
 from ui.data.data_numbers import numbers
 from ui.data.data_sets import chosen_set, known_sets, prepared_set, set_header
@@ -9,17 +10,17 @@ from ui.data.preprocessing_preview import preprocessing_view
 from ui.importing.import_panel import import_panel
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import hold
-from ui.shell.words import text_of
+from ui.shell.words import translated
 
-VIEWS = {"images": "Images", "numbers": "In numbers", "preprocessing": "Preprocessing"}
+VIEWS = {"images": mark("Images"), "numbers": mark("In numbers"), "preprocessing": mark("Preprocessing")}
 
 
 def main() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title("Data", anchor=False, width="content")
+        st.title(tr("Data"), anchor=False, width="content")
         st.space("stretch")
         if "new" not in st.query_params:
-            st.button("Bring your own images", icon=":material/add_photo_alternate:", key="data.new", on_click=_open_import)
+            st.button(tr("Bring your own images"), icon=":material/add_photo_alternate:", key="data.new", on_click=_open_import)
     if "new" in st.query_params:
         import_panel()
         return
@@ -53,7 +54,14 @@ def _view() -> str:
         st.query_params["view"] = st.session_state["data.view"]
 
     st.segmented_control(
-        "View", list(VIEWS), default=value, required=True, key="data.view", format_func=text_of(VIEWS), on_change=take, label_visibility="collapsed"
+        tr("View"),
+        list(VIEWS),
+        default=value,
+        required=True,
+        key="data.view",
+        format_func=translated(VIEWS),
+        on_change=take,
+        label_visibility="collapsed",
     )
     return value
 

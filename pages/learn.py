@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from ui.learn.article_tour import article_tour
 from ui.learn.board_screen import show_board
@@ -11,6 +12,7 @@ from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.language_choice import ADDRESS
 from ui.shell.state import torch_is_ready
 from ui.shell.status_bar import polling_strip
 from ui.shell.styles import enlarge
@@ -23,7 +25,8 @@ def main() -> None:
         return
     address = read_address(st.query_params)
     # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
-    st.query_params.from_dict(address.query())
+    spoken = {ADDRESS: st.query_params[ADDRESS]} if ADDRESS in st.query_params else {}
+    st.query_params.from_dict({**address.query(), **spoken})
     learner = learner_id()
     if address.large:
         enlarge()
@@ -34,10 +37,12 @@ def main() -> None:
             show_lesson(address, learner)
         return
     polling_strip()
-    st.title("Learn", anchor=False)
+    st.title(tr("Learn"), anchor=False)
     if address.lesson:
-        st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
-    lessons, plane, by_hand, in_class, article = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class", "The article"])
+        st.error(tr("There is no lesson '{lesson}'. Choose one below.", lesson=plain(address.lesson[:60])), icon=":material/search_off:")
+    lessons, plane, by_hand, in_class, article = st.tabs(
+        [tr("Lessons"), tr("The plane"), tr("Gradients by hand"), tr("For a class"), tr("The article")]
+    )
     with lessons:
         lesson_list(learner)
     with in_class:
@@ -60,10 +65,10 @@ def main() -> None:
 def _say_problems(problems: list[str]) -> None:
     """Say what is wrong with the link. The address stays, so that it can be corrected."""
     polling_strip()
-    st.title("Learn", anchor=False)
+    st.title(tr("Learn"), anchor=False)
     for problem in problems:
-        st.error(f"{plain(problem)} Copy the link once more, whole.", icon=":material/link_off:")
-    st.page_link("pages/learn.py", label="All lessons", icon=":material/arrow_back:", query_params={})
+        st.error(tr("{problem} Copy the link once more, whole.", problem=plain(problem)), icon=":material/link_off:")
+    st.page_link("pages/learn.py", label=tr("All lessons"), icon=":material/arrow_back:", query_params={})
 
 
 run_inside_app()

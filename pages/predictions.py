@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from ui.drawing.contact_sheets import epoch_slider
 from ui.predictions.error_gallery import error_gallery
 from ui.predictions.image_source import PROBE, SPLITS, pictures_of, tasks_of
@@ -13,15 +14,15 @@ from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import asked_run, no_runs, run_picker
 from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
-from ui.shell.words import plain, text_of
+from ui.shell.words import plain, translated
 
-VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
+VIEWS = {"gallery": mark("Gallery"), "sample": mark("One image"), "own": mark("Your image")}
 
 
 def main() -> None:
     if not run_store().count():
-        st.title("Predictions", anchor=False)
-        no_runs("A run's predictions on a fixed set of images, after each epoch, appear here.")
+        st.title(tr("Predictions"), anchor=False)
+        no_runs(tr("A run's predictions on a fixed set of images, after each epoch, appear here."))
         return
     run_id = asked_run(run_store())
     if run_id is None:
@@ -34,9 +35,9 @@ def _show(run) -> None:
     view, source, way = "", PROBE, ""
     has_predictions = bool(run.info) and pictures_of(run, PROBE) is not None
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title("Predictions", anchor=False, width="content")
+        st.title(tr("Predictions"), anchor=False, width="content")
         if not run_picker(listing_with(run), run.id):
-            st.markdown(f"of **{plain(run.name)}**", width="content")
+            st.markdown(tr("of **{name}**", name=plain(run.name)), width="content")
         if has_predictions:
             view = _view(run.id)
             if view == "own":
@@ -46,8 +47,8 @@ def _show(run) -> None:
             if view == "sample":
                 second_run(run)
     if not has_predictions:
-        why = "the run ended before the first ones were saved" if run.status.is_ended() else "they appear when training starts"
-        st.info(f"{plain(run.name)} has no predictions: {why}.")
+        ended = mark("{name} has no predictions: the run ended before the first ones were saved.")
+        st.info(tr(ended if run.status.is_ended() else mark("{name} has no predictions: they appear when training starts."), name=plain(run.name)))
     elif view == "own":
         own_image(run.id, way)
     elif view == "sample":
@@ -73,7 +74,7 @@ def _view(run_id: str) -> str:
             st.query_params["sample"] = str(order[0] if order else 0)
 
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True}
-    st.segmented_control("View", list(VIEWS), default=view, format_func=text_of(VIEWS), key=key, on_change=chosen, **kept)
+    st.segmented_control(tr("View"), list(VIEWS), default=view, format_func=translated(VIEWS), key=key, on_change=chosen, **kept)
     return view
 
 
@@ -88,7 +89,7 @@ def _source(run_id: str) -> str:
             st.query_params["sample"] = "0"
 
     kept: dict[str, Any] = {"label_visibility": "collapsed"}
-    source = st.selectbox("Images", list(SPLITS), place, format_func=text_of(SPLITS), key=key, on_change=chosen, **kept)
+    source = st.selectbox(tr("Images"), list(SPLITS), place, format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
     if source == PROBE:
         st.query_params.pop("images", None)
     else:

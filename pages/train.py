@@ -4,6 +4,7 @@ import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.figures.colours import task_colours
+from mtl_core.language import tr
 from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
 from ui.drawing.network_panel import network_panel, network_text
@@ -24,11 +25,12 @@ NAME = "set.name"  # of the field, see ``form_key``
 
 def main() -> None:
     if "not_submitted" in st.session_state:
-        st.error(f"The run was not started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
+        why = plain(tr(st.session_state.pop("not_submitted")))
+        st.error(tr("The run was not started. {why}", why=why), icon=":material/block:")
     train_form.note_problems(settings())
     form, beside = st.columns([11, 8], gap="large")
     with form:
-        st.title("Fork a run" if clone_and_fork.is_fork() else "Train several tasks in one network", anchor=False)
+        st.title(tr("Fork a run") if clone_and_fork.is_fork() else tr("Train several tasks in one network"), anchor=False)
         clone_and_fork.banner()
         if not clone_and_fork.is_fork():
             preset_choice.preset_section()
@@ -36,8 +38,10 @@ def main() -> None:
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = "; a fork can drop tasks; a run's page offers to add one" if clone_and_fork.is_fork() else ""
-            st.markdown(f"**Tasks** :gray[and the weight of each task's loss{less}]")
+            if clone_and_fork.is_fork():
+                st.markdown(tr("**Tasks** :gray[and the weight of each task's loss; a fork can drop tasks; a run's page offers to add one]"))
+            else:
+                st.markdown(tr("**Tasks** :gray[and the weight of each task's loss]"))
             data_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()
@@ -68,9 +72,9 @@ def _side_panel() -> RunConfig | None:
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
         if not problems and jobs.warmed():
-            with st.expander("The network, and who reads what", icon=":material/account_tree:", expanded=True, key="network"):
+            with st.expander(tr("The network, and who reads what"), icon=":material/account_tree:", expanded=True, key="network"):
                 network_panel(config, task_colours(data_form.task_names()))
-        with st.expander("Settings as YAML and as a command", icon=":material/code:", key="as_text"):
+        with st.expander(tr("Settings as YAML and as a command"), icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
             st.code(_command(config), language="bash")
     return config
@@ -80,7 +84,7 @@ def _command(config) -> str:
     """The command line that starts the same run as the button."""
     if clone_and_fork.is_fork():
         return as_fork_command(config, clone_and_fork.parent_config(), clone_and_fork.origin()["run"], clone_and_fork.origin()["epoch"])
-    return as_command(config, preset_name(), "the settings above")
+    return as_command(config, preset_name(), tr("the settings above"))
 
 
 def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> None:
@@ -91,28 +95,31 @@ def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> 
         ready: the settings are checked, or need no check (``preset_choice.runs_unchecked``).
     """
     st.text_input(
-        "Name of the run",
+        tr("Name of the run"),
         settings()["name"],
         key=form_key(NAME),
         placeholder=(config.name or run_name(config).title) if config else "",
         max_chars=120,
         on_change=_take_name,
         args=(form_key(NAME),),
-        help="Optional. An empty field takes the name shown in it, which is made from the settings.",
+        help=tr("Optional. An empty field takes the name shown in it, which is made from the settings."),
     )
     off = config is None or bool(problems) or not ready
-    label, icon = ("Fork and train", "fork_right") if clone_and_fork.is_fork() else ("Train", "play_arrow")
+    label, icon = (tr("Fork and train"), "fork_right") if clone_and_fork.is_fork() else (tr("Train"), "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
     for remark in train_form.remarks(config) if config and not problems and checkable else []:
-        st.warning(plain(remark), icon=":material/info:")
+        st.warning(plain(tr(remark)), icon=":material/info:")
     for problem in problems:
-        st.error(plain(problem), icon=":material/block:")
+        st.error(plain(tr(problem)), icon=":material/block:")
     if problems:
-        st.caption(f"{label} is disabled until this is corrected.")
+        st.caption(tr("{label} is disabled until this is corrected.", label=label))
     elif not checkable:
-        then = "the run starts once it is loaded" if ready else f"{label} is enabled in a few seconds"
-        st.caption(f"PyTorch is still loading; {then}.")
+        st.caption(
+            tr("PyTorch is still loading; the run starts once it is loaded.")
+            if ready
+            else tr("PyTorch is still loading; {label} is enabled in a few seconds.", label=label)
+        )
     if not checkable:
         wait_for("torch")
 

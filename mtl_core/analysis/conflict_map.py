@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.analysis.conflict_summary import WHOLE, share_interval
+from mtl_core.language import tr
 
 
 def conflict_map(frame: pd.DataFrame, tasks: list[str], places: dict[str, list[str]]) -> pd.DataFrame:
@@ -42,19 +43,21 @@ def most_in_conflict(table: pd.DataFrame) -> str:
     if table.empty:
         return ""
     if clear.empty:
-        return (
+        return tr(
             "In no place is any pair of tasks clearly in conflict, which means below 0 in most measurements with the whole interval above one half."
         )
     worst = clear.iloc[int(clear["share"].argmax())]
-    return (
-        f"{worst['one']} and {worst['other']} are in conflict most often in {worst['place']}: below 0 in {worst['share']:.0%} of {worst['points']} "
-        f"recorded points (95 % interval {worst['low']:.0%} to {worst['high']:.0%}, points taken as independent)."
+    return tr(
+        "{one} and {other} are in conflict most often in {place}: below 0 in {share:.0%} of {points} recorded points (95 % interval {low:.0%} to "
+        "{high:.0%}, points taken as independent).",
+        **{name: worst[name] for name in ("one", "other", "share", "points", "low", "high")},
+        place=tr(worst["place"]),
     )
 
 
 def as_matrix(table: pd.DataFrame, column: str) -> tuple[np.ndarray, list[str], list[str]]:
     """Values (pairs, places) of a column, NaN where a pair was not measured; the names of rows and columns, in order."""
-    pairs = [f"{one} and {other}" for one, other in zip(table["one"], table["other"], strict=True)]
+    pairs = [tr("{one} and {other}", one=one, other=other) for one, other in zip(table["one"], table["other"], strict=True)]
     rows, columns = list(dict.fromkeys(pairs)), list(dict.fromkeys(table["place"]))
     values = np.full((len(rows), len(columns)), np.nan)
     for pair, place, value in zip(pairs, table["place"], table[column], strict=True):

@@ -1,4 +1,4 @@
-"""Summary of the conflict between tasks, from a run's recorded cosines (``mtl_core.training.conflict_probe``)."""
+"""Summary of the conflict between tasks, from a run's recorded cosines (``mtl_core.training.conflict_probe``), in the reader's language."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from mtl_core.analysis.part_words import part_words
 from mtl_core.config import RunConfig
+from mtl_core.language import mark, tr
 
-WHOLE = "all shared layers"
+WHOLE = mark("all shared layers")
 STRONG = 0.2  # mean cosine from which a pair is aligned, or in conflict, without "slightly"
-PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # names by the number of blocks
-OTHER_PARTS = "other parts"  # of a network: gates, reductions and the like
+PLACES = {2: ("early", "late"), 3: (mark("early"), mark("middle"), mark("late"))}  # names by the number of blocks
+OTHER_PARTS = mark("other parts")  # of a network: gates, reductions and the like
 STEMS = ("stem", "conv1", "bn1")  # blocks that come before all numbered ones
 ENOUGH = 3  # smallest number of measurements for a sentence
 SEEN = 0.05  # mean cosines nearer to 0 count as unrelated: gradients of single batches then point against each other in half of the steps
@@ -126,19 +128,21 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     if table.empty:
         return []
     if table["points"].max() < ENOUGH:
-        return ["It was measured only once or twice, which is too little for a conclusion."]
+        return [tr("It was measured only once or twice, which is too little for a conclusion.")]
     order = table.sort_values("cosine")
     told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
-        f"{row.one} and {row.other} are {_relation(row.cosine)} (mean cosine {row.cosine:+.2f}; below 0 in {row.share:.0%} of the measurements)."
+        tr(_relation(row.cosine), one=row.one, other=row.other, cosine=row.cosine, share=row.share)
         for row in cast("Iterable[Any]", told.itertuples())
     ]
     rest = len(table) - len(told)
-    if rest:
-        whose = "All pairs are" if rest > 1 else "The tasks are"
-        if sentences:
-            whose = f"The other {rest} pairs are" if rest > 1 else "The other pair is"
-        sentences.append(f"{whose} unrelated (mean cosine within {SEEN:g} of 0).")
+    if rest > 1 and sentences:
+        sentences.append(tr("The other {rest} pairs are unrelated (mean cosine within {bound:g} of 0).", rest=rest, bound=SEEN))
+    elif rest > 1:
+        sentences.append(tr("All pairs are unrelated (mean cosine within {bound:g} of 0).", bound=SEEN))
+    elif rest:
+        single = mark("The other pair is unrelated (mean cosine within {bound:g} of 0).")
+        sentences.append(tr(single if sentences else mark("The tasks are unrelated (mean cosine within {bound:g} of 0)."), bound=SEEN))
     return sentences
 
 
@@ -160,24 +164,38 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
         return ""
     worst = table.iloc[int(table["share"].argmax())]
     low, high = share_interval(worst["share"], int(worst["points"]))
-    measured = (
-        f"{worst['one']} and {worst['other']} are below 0 in {worst['share']:.0%} of {int(worst['points'])} measurements "
-        f"(95 % interval {low:.0%} to {high:.0%}, measurements taken as independent)"
+    measured = tr(
+        "{one} and {other} are below 0 in {share:.0%} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
+        "independent)",
+        **{name: worst[name] for name in ("one", "other", "share")},
+        points=int(worst["points"]),
+        low=low,
+        high=high,
     )
     if low > 0.5:
-        return f"Tasks work against each other in this run: {measured}. A method against conflict can make a difference here."
+        return tr("Tasks work against each other in this run: {measured}. A method against conflict can make a difference here.", measured=measured)
     if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in cast("Iterable[Any]", table.itertuples())):
-        return f"No two tasks are in conflict in most measurements of this run; the most frequent: {measured}."
-    return f"It is open so far whether tasks are in conflict in this run: {measured}."
+        return tr("No two tasks are in conflict in most measurements of this run; the most frequent: {measured}.", measured=measured)
+    return tr("It is open so far whether tasks are in conflict in this run: {measured}.", measured=measured)
 
 
 def _relation(cosine: float) -> str:
-    slightly = "" if abs(cosine) >= STRONG else "slightly "
-    return slightly + ("aligned" if cosine > 0 else "in conflict")
+    """The template of a sentence on a pair with this mean cosine."""
+    if abs(cosine) >= STRONG:
+        return (
+            mark("{one} and {other} are aligned (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+            if cosine > 0
+            else mark("{one} and {other} are in conflict (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+        )
+    return (
+        mark("{one} and {other} are slightly aligned (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+        if cosine > 0
+        else mark("{one} and {other} are slightly in conflict (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+    )
 
 
 def block_titles(names: list[str]) -> dict[str, str]:
-    """Titles of the ``blocks``, in the network's order: the whole, then each block's place in the network, such as ``early`` or ``layer 2``.
+    """Titles of the ``blocks`` in the reader's language and in the network's order: the whole, then each block's place, such as ``early``.
 
     A block of one expert or task has its place and its owner, such as ``late, expert 2``. Other names, such as ``gate of digit``, are not changed.
     """
@@ -186,10 +204,11 @@ def block_titles(names: list[str]) -> dict[str, str]:
     titles = {}
     for name in parts:
         place, owner = _in_place(name)
-        titles[name] = (f"{places[place]}, {owner}" if owner else places[place]) if place in places else name
+        where = tr(places[place]) if place in places else ""
+        titles[name] = (tr("{place}, {owner}", place=where, owner=part_words(owner)) if owner else where) if where else part_words(name)
     if len(set(titles.values())) < len(titles):  # two blocks would look the same
         titles = {name: name for name in parts}
-    return {WHOLE: WHOLE} | titles if WHOLE in names else titles
+    return {WHOLE: tr(WHOLE)} | titles if WHOLE in names else titles
 
 
 def regions(names: list[str]) -> dict[str, list[str]]:

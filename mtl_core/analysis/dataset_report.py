@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.language import mark, tr
 from mtl_core.tasks import kind_of
 from mtl_core.tasks.contents import chunks
 
-SPLITS = ("train", "val", "test")
+SPLITS = (mark("train"), mark("val"), mark("test"))
 BINS = 32  # bins of value histograms
 MOST_WHOLE = 60  # largest range of whole numbers with one bin each
 Progress = Callable[[float, str], None]
@@ -176,11 +177,16 @@ def warnings(report: DatasetReport) -> list[str]:
     found = []
     for split in ("val", "test"):
         if not report.sizes[split]:
-            found.append(f"There is no image in {split}.")
+            found.append(tr("There is no image in {split}.", split=tr(split)))
     for name, counts in report.counts.items():
         empty = [split for split in SPLITS if counts[split].images and not counts[split].labelled]
         if empty:
-            found.append(f"'{name}' has no target in {' and '.join(empty)}: it cannot be {'learnt or ' if 'train' in empty else ''}measured there.")
+            splits = tr(" and ").join(map(tr, empty))
+            found.append(
+                tr("'{name}' has no target in {splits}: it cannot be learnt or measured there.", name=name, splits=splits)
+                if "train" in empty
+                else tr("'{name}' has no target in {splits}: it cannot be measured there.", name=name, splits=splits)
+            )
         found += _class_warnings(report.tasks[name], counts)
     return found
 
@@ -192,12 +198,20 @@ def _class_warnings(task: Task, counts: Mapping[str, TaskCounts]) -> list[str]:
     missing = [task.classes[place] for place in np.flatnonzero(train == 0) if task.classes[place] != "background"]
     found = []
     if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        found.append(f"'{task.name}': no training image has {shown}. A network cannot learn {'it' if len(missing) == 1 else 'them'}.")
+        said = {"name": task.name, "classes": tr(", ").join(missing[:5])}
+        if len(missing) > 5:
+            more = len(missing) - 5
+            found.append(tr("'{name}': no training image has {classes} and {more} more. A network cannot learn them.", more=more, **said))
+        elif len(missing) > 1:
+            found.append(tr("'{name}': no training image has {classes}. A network cannot learn them.", **said))
+        else:
+            found.append(tr("'{name}': no training image has {classes}. A network cannot learn it.", **said))
     known = train[train > 0]
     if len(known) > 1 and known.max() >= 20 * known.min():
         rare, frequent = (task.classes[int(place)] for place in (np.where(train > 0, train, train.max() + 1).argmin(), train.argmax()))
-        found.append(f"'{task.name}': {frequent} is on {known.max() / known.min():.0f} times as many training images as {rare}.")
+        times = known.max() / known.min()
+        said = {"name": task.name, "frequent": frequent, "times": times, "rare": rare}
+        found.append(tr("'{name}': {frequent} is on {times:.0f} times as many training images as {rare}.", **said))
     return found
 
 

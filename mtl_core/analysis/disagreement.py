@@ -13,6 +13,7 @@ import numpy as np
 from mtl_core.analysis.box_matching import SHOWN_SCORE
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.figures.primitives import Boxes, Heat, Mask, Number
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 
 LEAST_MASK = 0.05  # smallest share of a box's pixels with the box's class; below it, the mask contradicts the box
@@ -39,7 +40,7 @@ class Check:
 def disagreements(
     tasks: Mapping[str, Task], predictions: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]
 ) -> dict[str, Check]:
-    """Every check that applies to these tasks, by its title.
+    """Every check that applies to these tasks, by its title in the reader's language.
 
     Args:
         tasks: the run's tasks by name; predictions as in ``mtl_core.tasks.kind``, targets as in ``mtl_core.data.dataset``.
@@ -53,36 +54,51 @@ def disagreements(
     for boxes in drawn_as[Boxes]:
         for mask in drawn_as[Mask]:
             if set(tasks[boxes].classes) & set(tasks[mask].classes):
-                checks[f"{boxes}: a box without its pixels in {mask}"] = _mask_check(tasks[boxes], predictions[boxes], tasks[mask], predictions[mask])
+                checks[tr("{boxes}: a box without its pixels in {mask}", boxes=boxes, mask=mask)] = _mask_check(
+                    tasks[boxes], predictions[boxes], tasks[mask], predictions[mask]
+                )
         for number in drawn_as[Number]:
             if counts_boxes(number, boxes, targets, labelled):
-                checks[f"{boxes} counted, against {number}"] = _count_check(boxes, predictions[boxes], number, predictions[number])
+                checks[tr("{boxes} counted, against {number}", boxes=boxes, number=number)] = _count_check(
+                    boxes, predictions[boxes], number, predictions[number]
+                )
     for depth in drawn_as[Heat]:
         near, far = tasks[depth].value_range
         for mask in drawn_as[Mask]:
-            checks[f"{depth}: edges off the edges of {mask}"] = _edge_check(depth, predictions[depth], mask, predictions[mask], far - near)
+            checks[tr("{depth}: edges off the edges of {mask}", depth=depth, mask=mask)] = _edge_check(
+                depth, predictions[depth], mask, predictions[mask], far - near
+            )
     return checks
 
 
 def _mask_check(boxes: Task, rows: np.ndarray, mask: Task, masks: np.ndarray) -> Check:
     def say(row: int) -> str:
         empty = _empty_boxes(rows[row], boxes.classes, masks[row], {name: index for index, name in enumerate(mask.classes)})
-        missing = [f"{boxes.name} {name} {score:.2f}: no pixels of {name} in {mask.name}" for name, score, without in empty if without]
-        return "; ".join(missing[:SAID]) + (f"; and {len(missing) - SAID} more" if len(missing) > SAID else "")
+        missing = [
+            tr("{boxes} {name} {score:.2f}: no pixels of {name} in {mask}", boxes=boxes.name, name=name, score=score, mask=mask.name)
+            for name, score, without in empty
+            if without
+        ]
+        return tr("; ").join(missing[:SAID]) + (tr("; and {more} more", more=len(missing) - SAID) if len(missing) > SAID else "")
 
     return Check(boxes_without_mask(rows, boxes.classes, masks, mask.classes), say)
 
 
 def _count_check(boxes: str, rows: np.ndarray, number: str, numbers: np.ndarray) -> Check:
     def say(row: int) -> str:
-        return f"{boxes} finds {len(_shown(rows[row]))}, but {number} says {float(numbers[row]):.3g}"
+        found, said = len(_shown(rows[row])), float(numbers[row])
+        return tr("{boxes} finds {found}, but {number} says {said:.3g}", boxes=boxes, found=found, number=number, said=said)
 
     return Check(count_off(rows, numbers), say)
 
 
 def _edge_check(depth: str, depths: np.ndarray, mask: str, masks: np.ndarray, span: float) -> Check:
     values = edges_off(depths, masks, span)
-    return Check(values, lambda row: f"{values[row]:.0%} of the edges of {depth} lie off the edges of {mask}")
+
+    def say(row: int) -> str:
+        return tr("{share:.0%} of the edges of {depth} lie off the edges of {mask}", share=float(values[row]), depth=depth, mask=mask)
+
+    return Check(values, say)
 
 
 def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: np.ndarray, mask_classes: tuple[str, ...]) -> np.ndarray:

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtl_core.language import tr
+
 FILE = Path(__file__).with_name("costs.json")
 
 
@@ -23,9 +25,15 @@ class Cost:
     features: float | None
 
     def sentence(self) -> str:
-        """``about 2.1 times a plain step (1.1 at the features), where it was measured: 3 tasks, small CNN``."""
-        at_features = f" ({self.features:.1f} at the features)" if self.features else ""
-        return f"about {self.parameters:.1f} times a plain step{at_features}, where it was measured: {_table()['tasks']} tasks, small CNN"
+        """``about 2.1 times a plain step (1.1 at the features), where it was measured: 3 tasks, small CNN``, in the reader's language."""
+        known = {"times": self.parameters, "tasks": _table()["tasks"]}
+        if self.features:
+            return tr(
+                "about {times:.1f} times a plain step ({features:.1f} at the features), where it was measured: {tasks} tasks, small CNN",
+                **known,
+                features=self.features,
+            )
+        return tr("about {times:.1f} times a plain step, where it was measured: {tasks} tasks, small CNN", **known)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import click
 
 from mtl_core.cli.output import JSON, emit, emit_json, json_refusals, say
 from mtl_core.exports import EXPORTS
+from mtl_core.language import LANGUAGES, SOURCE
 from mtl_core.runs.store import open_store
 
 FORMATS = [*EXPORTS, "zip"]
@@ -25,9 +26,10 @@ FORMATS = [*EXPORTS, "zip"]
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("exported"), show_default=True, help="Folder to write into.")
 @click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to export.")
+@click.option("--language", type=click.Choice(list(LANGUAGES)), default=SOURCE, show_default=True, help="Language of the report.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @JSON
-def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, force: bool, as_json: bool) -> None:
+def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, language: str, force: bool, as_json: bool) -> None:
     """Export RUN (its id, or the beginning of the id) to files in a folder.
 
     The outputs of ONNX and PyTorch programs are compared with the network's before the files are published.
@@ -38,7 +40,7 @@ def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, fo
 
     with json_refusals(as_json):
         store = open_store()
-        source = ExportSource(store, store.get(run_id), checkpoint)
+        source = ExportSource(store, store.get(run_id), checkpoint, language=language)
         names = [name for group in formats for name in group.replace(",", " ").split()]
         written, skipped = write(source, names, out, force=force)
     if as_json:

@@ -14,6 +14,7 @@ from mtl_core.exports.export_source import ExportSource
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import decimate, ema
 from mtl_core.figures.matrix import SCALE
+from mtl_core.language import tr
 
 TITLE = "Charts, PNG and SVG"
 SUMMARY = "Each task's loss and main metric, loss weights, learning rate, gradient conflict; on white, for papers and slides."
@@ -32,7 +33,7 @@ def write(source: ExportSource, folder: Path) -> None:
 
 def all_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
     """(file name, title, figure) of every chart that the run has values for."""
-    charts = [*curve_charts(source), ("conflict", "Cosine between the tasks' gradients, last measured", conflict_figure(source))]
+    charts = [*curve_charts(source), ("conflict", tr("Cosine between the tasks' gradients, last measured"), conflict_figure(source))]
     return [(name, title, figure) for name, title, figure in charts if figure is not None]
 
 
@@ -44,12 +45,12 @@ def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
             about = info["metrics"][metric]
             lines = [(f"{split}/{name}/{metric}", split, colours[name], dash) for split, dash in (("train", "-"), ("val", "--"))]
             arrow = "↑" if about["higher_is_better"] else "↓"
-            unit = f", in {about['unit']}" if about.get("unit") else ""
-            charts.append((f"{name}-{metric}", f"{name}: {about['title']}{unit} {arrow}", _curves(source, lines)))
-    for key, title in (("loss_weight", "Loss weights"), ("gradient_share", "Share of the gradient")):
+            title = tr("{title}, in {unit}", title=tr(about["title"]), unit=tr(about["unit"])) if about.get("unit") else tr(about["title"])
+            charts.append((f"{name}-{metric}", f"{name}: {title} {arrow}", _curves(source, lines)))
+    for key, title in (("loss_weight", tr("Loss weights")), ("gradient_share", tr("Share of the gradient"))):
         lines = [(f"{key}/{name}", name, colours[name], "-") for name in source.tasks]
         charts.append((key.replace("_", "-"), title, _curves(source, lines)))
-    charts.append(("learning-rate", "Learning rate", _curves(source, [("optimizer/lr", "learning rate", "#0072B2", "-")])))
+    charts.append(("learning-rate", tr("Learning rate"), _curves(source, [("optimizer/lr", tr("learning rate"), "#0072B2", "-")])))
     return charts
 
 
@@ -108,7 +109,7 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
             y = ema(y, SMOOTHING)
         x, y = decimate(x, y)
         axes.plot(x, y, dash, color=colour, linewidth=1.6, label=label, marker="" if per_step or len(y) > 30 else ".", markersize=5)
-    axes.set_xlabel("epoch", color=INK, fontsize=8)
+    axes.set_xlabel(tr("epoch"), color=INK, fontsize=8)
     axes.grid(axis="y", color="#808080", alpha=0.18, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlim(left=0)

@@ -20,6 +20,7 @@ from mtl_core.atomic_files import write_text
 from mtl_core.data.data_source import Progress
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export, format_of
+from mtl_core.language import language
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 
@@ -39,11 +40,15 @@ class Made:
 
 
 def start(store: RunStore, run_id: str, name: str, checkpoint: str = "best") -> None:
-    """Start an export in the background; does nothing if the same export is in progress. Raises ConfigError for an unknown format."""
+    """Start an export in the background; does nothing if the same export is in progress. A report is in the language of the caller.
+
+    Raises:
+        ConfigError: an unknown format.
+    """
     if name != "zip":
         format_of(name)
     run = store.get(run_id)
-    work = partial(_make_alone, store, run.id, name, checkpoint)
+    work = partial(_make_alone, store, run.id, name, checkpoint, language())
     _JOBS.start(_key(store, run.id, name), lambda progress, cancelled: work(progress), "waiting for another export", label=f"{run.id}-{name}")
 
 
@@ -75,8 +80,8 @@ def _key(store: RunStore, run_id: str, name: str) -> str:
     return f"{store.home}/{run_id}/{name}"
 
 
-def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, progress: Progress) -> None:
-    source = ExportSource(store, store.get(run_id), checkpoint, progress)
+def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, spoken: str, progress: Progress) -> None:
+    source = ExportSource(store, store.get(run_id), checkpoint, progress, spoken)
     place = source.folder / "exports" / name
     folder = place / uuid.uuid4().hex
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtl_core.errors import NotPossibleError
+from mtl_core.language import SOURCE
 from mtl_core.runs.artifacts import ProbeTargets, probe_epochs, read_probe_targets, read_probes
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import RunStore
@@ -33,12 +34,14 @@ class ExportSource:
     Attributes:
         checkpoint: ``best``, ``last`` or an epoch's number.
         progress: called with the share done (0..1) and a text; an exception from it ends the export.
+        language: of the texts for people, a key of ``LANGUAGES``. Files for programs are in English.
     """
 
     store: RunStore
     run: Run
     checkpoint: str | int = "best"
     progress: Progress = field(default=lambda share, what: None)
+    language: str = SOURCE
 
     @property
     def folder(self) -> Path:

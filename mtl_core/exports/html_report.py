@@ -20,6 +20,7 @@ from mtl_core.exports import report_pictures
 from mtl_core.exports.chart_files import INK, colours_of, conflict_figure, curve_charts, svg
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.html_pages import render
+from mtl_core.language import speaking, tr
 
 TITLE = "Report, one HTML file"
 SUMMARY = "Settings, curves, tables, conflict, pictures over the epochs, environment. Opens offline; print it to PDF."
@@ -33,7 +34,15 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def report(source: ExportSource) -> str:
-    """The HTML of the report. Sections without content are omitted. Text from people and files is escaped by the template."""
+    """The HTML of the report, in the source's language. Sections without content are omitted.
+
+    Text from people and files is escaped by the template.
+    """
+    with speaking(source.language):
+        return _report(source)
+
+
+def _report(source: ExportSource) -> str:
     run, log = source.run, source.store.log(source.run.id)
     values: dict[str, Any] = dict.fromkeys(("results", "evaluations", "charts", "conflict", "readings", "sheets", "metrics", "environment"))
     if run.info:
@@ -45,11 +54,11 @@ def report(source: ExportSource) -> str:
         values["environment"] = _environment(source)
         if (matrix := conflict_figure(source)) is not None:
             values["conflict"] = _inline(matrix)
-            values["readings"] = reading(source.scalars, list(source.tasks))
+            values["readings"] = [tr(sentence) for sentence in reading(source.scalars, list(source.tasks))]
     return render(
         Path(__file__).with_name("report.html"),
         run=run,
-        made=time.strftime("%d %B %Y", time.localtime(run.created_at)),
+        made=time.strftime(tr("%d %B %Y"), time.localtime(run.created_at)),
         facts=_facts(source),
         settings=run.config.to_yaml(),
         log="\n".join(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.level:7} {line.text}" for line in log[-_LOG_LINES:]),
@@ -60,15 +69,17 @@ def report(source: ExportSource) -> str:
 
 def _facts(source: ExportSource) -> list[tuple[str, str]]:
     run, info = source.run, source.run.info
-    facts = {"Data": run.config.data.own_name, "Backbone": run.config.backbone.name, "Sharing": run.config.sharing.name}
-    facts["Balancing"] = run.config.balancing.name
+    facts = {tr("Data"): run.config.data.own_name, tr("Backbone"): run.config.backbone.name, tr("Sharing"): run.config.sharing.name}
+    facts[tr("Balancing")] = run.config.balancing.name
     if info:
         counts = info["parameters"]
         total = counts["shared"] + sum(counts["tasks"].values())
-        frozen = f" · {counts['frozen']:,} frozen" if counts.get("frozen") else ""
-        facts["Parameters"] = f"{total:,} ({counts['shared'] / max(1, total):.0%} shared){frozen}"
-        facts["Images"] = " · ".join(f"{number:,} {split}" for split, number in info["images"].items())
-    facts["Time"] = f"{run.seconds / 60:.1f} min" if run.seconds >= 60 else f"{run.seconds:.0f} s"
+        frozen = tr(" · {frozen:,} frozen", frozen=counts["frozen"]) if counts.get("frozen") else ""
+        share = counts["shared"] / max(1, total)
+        facts[tr("Parameters")] = tr("{total:,} ({share:.0%} shared){frozen}", total=total, share=share, frozen=frozen)
+        facts[tr("Images")] = " · ".join(f"{number:,} {split}" for split, number in info["images"].items())
+    minutes = run.seconds / 60
+    facts[tr("Time")] = tr("{minutes:.1f} min", minutes=minutes) if minutes >= 1 else tr("{seconds:.0f} s", seconds=run.seconds)
     return list(facts.items())
 
 
@@ -81,8 +92,8 @@ def _results(source: ExportSource) -> list[dict[str, str]]:
             {
                 "colour": colours[name],
                 "task": name,
-                "kind": info["kind"].replace("_", " "),
-                "metric": metric["title"] + (f", {metric['unit']}" if metric.get("unit") else ""),
+                "kind": tr(info["kind"].replace("_", " ")),
+                "metric": _titled(metric["title"], metric.get("unit", "")),
                 "arrow": "↑" if metric["higher_is_better"] else "↓",
                 "best": number(val["best"] if val else None),
                 "best_epoch": f"{val['best_epoch']:g}" if val and val["best_epoch"] is not None else "",
@@ -106,11 +117,15 @@ def _evaluations(source: ExportSource) -> list[dict[str, Any]]:
     return [{"epoch": epoch, "step": step, **_measured(by_split)} for (epoch, step), by_split in found.items()]
 
 
+def _titled(title: str, unit: str) -> str:
+    return tr("{title}, {unit}", title=tr(title), unit=tr(unit)) if unit else tr(title)
+
+
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     """The fields of a value that the table needs. Raises KeyError if one is missing."""
     value = entry["value"]
     return {
-        "title": f"{entry['title']}{', ' + entry['unit'] if entry['unit'] else ''}",
+        "title": _titled(entry["title"], entry["unit"]),
         "arrow": "↑" if entry["higher_is_better"] else "↓",
         "value": None if value is None else float(value),
     }
@@ -145,7 +160,8 @@ def _all_metrics(source: ExportSource) -> list[list[str]]:
 
 def _environment(source: ExportSource) -> list[list[str]]:
     info = source.run.info
-    facts = {"Device": info.get("device_name") or info["device"], "Precision": info["precision"], "Memory layout": info["layout"].replace("_", " ")}
+    facts = {tr("Device"): info.get("device_name") or info["device"], tr("precision").capitalize(): info["precision"]}
+    facts[tr("Memory layout")] = tr(info["layout"].replace("_", " "))
     facts |= {name.capitalize(): version for name, version in info.get("versions", {}).items()}
     return [[name, str(value)] for name, value in facts.items()]
 

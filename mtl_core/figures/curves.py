@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtl_core.language import tr
+
 POINTS = 400  # per trace on screen; a live refresh costs more with more points
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
 TICKS = 5  # approximate number on the y axis
@@ -157,7 +159,7 @@ def curve_figure(
         layout["legend"]["y"] = 1 + WORDS_HEIGHT / max(height - layout["margin"]["t"] - BELOW, 40)
     if not traces:
         x_axis["visible"] = y_axis["visible"] = False
-        note = {"text": "no values yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
+        note = {"text": tr("no values yet"), "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
         layout["annotations"] = [note]
     return go.Figure(traces, layout)
 

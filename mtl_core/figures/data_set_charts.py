@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from mtl_core.language import tr
+
 GRID = "rgba(128,128,128,0.18)"
 SPLIT_OPACITY = {"train": 1.0, "val": 0.55, "test": 0.28}  # of a task's colour
 LACKING = "rgba(128,128,128,0.16)"
@@ -57,7 +59,7 @@ def _coverage_row(edges: np.ndarray, shares: np.ndarray, place: int, name: str, 
         zmax=1,
         colorscale=[(0.0, LACKING), (1.0, colour)],
         showscale=False,
-        hovertemplate=f"{_short(name)}, {split}<br>images %{{x:,.0f}}: %{{z:.0%}} labelled<extra></extra>",
+        hovertemplate=f"{_short(name)}, {tr(split)}<br>{tr('images %{x:,.0f}: %{z:.0%} labelled')}<extra></extra>",
     )
 
 
@@ -78,11 +80,11 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
         if not totals[split]:
             continue
         look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
-        hover = f"%{{x}}, {split}: %{{customdata:,}} {noun} (%{{y:.1%}})<extra></extra>"
-        traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=split, marker=look, hovertemplate=hover))
+        hover = f"%{{x}}, {tr(split)}: %{{customdata:,}} {tr(noun)} (%{{y:.1%}})<extra></extra>"
+        traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
     layout["xaxis"] |= {"type": "category", "showgrid": False}
-    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": f"share of {noun}", "standoff": 4}}
+    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {things}", things=tr(noun)), "standoff": 4}}
     return go.Figure(traces, layout)
 
 
@@ -102,12 +104,12 @@ def histogram_figure(edges: np.ndarray, counts: Mapping[str, np.ndarray], colour
         first = not traces
         line = {"color": colour, "width": 2 if first else 1.6, "shape": "hv", "dash": {"train": "solid", "val": "dash"}.get(split, "dot")}
         shares = np.append(numbers, numbers[-1]) / total
-        hover = f"{split}, from %{{x:.4g}}: %{{y:.1%}} of {noun}<extra></extra>"
+        hover = f"{tr(split)}{tr(', from %{x:.4g}: %{y:.1%} of')} {tr(noun)}<extra></extra>"
         fill = {"fill": "tozeroy", "fillcolor": _faint(colour)} if first else {}
-        traces.append(go.Scatter(x=edges, y=shares, mode="lines", line=line, name=split, hovertemplate=hover, **fill))
+        traces.append(go.Scatter(x=edges, y=shares, mode="lines", line=line, name=tr(split), hovertemplate=hover, **fill))
     layout = _layout(230, legend=True)
-    layout["xaxis"] |= {"title": {"text": unit, "standoff": 4}, "showgrid": False, "tickformat": ".4~g"}
-    layout["yaxis"] |= {"tickformat": ".1~%", "rangemode": "tozero", "title": {"text": f"share of {noun}", "standoff": 4}}
+    layout["xaxis"] |= {"title": {"text": tr(unit), "standoff": 4}, "showgrid": False, "tickformat": ".4~g"}
+    layout["yaxis"] |= {"tickformat": ".1~%", "rangemode": "tozero", "title": {"text": tr("share of {things}", things=tr(noun)), "standoff": 4}}
     return go.Figure(traces, layout)
 
 
@@ -123,11 +125,16 @@ def box_figure(boxes: np.ndarray, image_size: tuple[int, int], colour: str) -> g
     shown = boxes[::step]
     look = {"color": colour, "size": 5, "opacity": 0.35}
     points = go.Scatter(
-        x=shown[:, 0], y=shown[:, 1], mode="markers", marker=look, hovertemplate="%{x:.0f} x %{y:.0f} pixels<extra></extra>", showlegend=False
+        x=shown[:, 0],
+        y=shown[:, 1],
+        mode="markers",
+        marker=look,
+        hovertemplate=tr("%{x:.0f} x %{y:.0f} pixels") + "<extra></extra>",
+        showlegend=False,
     )
     layout = _layout(230)
-    layout["xaxis"] |= {"title": {"text": "width in pixels", "standoff": 4}, "range": [0, width * 1.03]}
-    layout["yaxis"] |= {"title": {"text": "height in pixels", "standoff": 4}, "range": [0, height * 1.03]}
+    layout["xaxis"] |= {"title": {"text": tr("width in pixels"), "standoff": 4}, "range": [0, width * 1.03]}
+    layout["yaxis"] |= {"title": {"text": tr("height in pixels"), "standoff": 4}, "range": [0, height * 1.03]}
     frame = {"color": "rgba(128,128,128,0.7)", "width": 1, "dash": "dot"}
     layout["shapes"] = [{"type": "rect", "x0": 0, "y0": 0, "x1": width, "y1": height, "line": frame}]
     return go.Figure([points], layout)
@@ -149,11 +156,11 @@ def counts_figure(numbers: Mapping[str, np.ndarray], colour: str, title: str) ->
             continue
         found = np.bincount(values // step, minlength=len(places))
         look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
-        hover = f"%{{x}}, {split}: %{{customdata:,}} images (%{{y:.1%}})<extra></extra>"
-        traces.append(go.Bar(x=names, y=found / len(values), customdata=found, name=split, marker=look, hovertemplate=hover))
+        hover = f"%{{x}}, {tr(split)}: %{{customdata:,}} {tr('images')} (%{{y:.1%}})<extra></extra>"
+        traces.append(go.Bar(x=names, y=found / len(values), customdata=found, name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "title": {"text": title, "standoff": 4}}
-    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": "share of images", "standoff": 4}}
+    layout["xaxis"] |= {"type": "category", "showgrid": False, "title": {"text": tr(title), "standoff": 4}}
+    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {things}", things=tr("images")), "standoff": 4}}
     return go.Figure(traces, layout)
 
 

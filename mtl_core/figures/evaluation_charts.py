@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from mtl_core.language import mark, tr
+
 if TYPE_CHECKING:
     from mtl_core.analysis.regret import Regret
 
@@ -29,7 +31,7 @@ def _layout(height: int, **more: object) -> dict[str, object]:
 
 
 def _axis(title: str, **more: object) -> dict[str, object]:
-    return {"automargin": True, "zeroline": False, "gridcolor": GRID, "title": {"text": title, "standoff": 6}, **more}
+    return {"automargin": True, "zeroline": False, "gridcolor": GRID, "title": {"text": tr(title), "standoff": 6}, **more}
 
 
 def _no_more_ticks_than_room(names: Sequence[str]) -> dict[str, object]:
@@ -44,7 +46,7 @@ def confusion_figure(
     columns: Sequence[str],
     counted: str,
     colour: str,
-    titles: tuple[str, str] = ("true", "predicted"),
+    titles: tuple[str, str] = (mark("true"), mark("predicted")),
     height: int = 380,
     uncoloured: str = "",
 ) -> go.Figure:
@@ -65,9 +67,9 @@ def confusion_figure(
         customdata=np.stack(
             np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None], share.astype(object)), -1
         ),
-        hovertemplate=f"{titles[0]}: %{{customdata[2]}}<br>{titles[1]}: %{{customdata[1]}}<br>%{{customdata[0]:,}} "
-        + counted
-        + ", %{customdata[3]:.1%} of the row<extra></extra>",
+        hovertemplate=f"{tr(titles[0])}: %{{customdata[2]}}<br>{tr(titles[1])}: %{{customdata[1]}}<br>%{{customdata[0]:,}} {tr(counted)}"
+        + tr(", %{customdata[3]:.1%} of the row")
+        + "<extra></extra>",
         zmin=0,
         zmax=1,
         colorscale=[[0, "rgba(128,128,128,0.07)"], [1, colour]],
@@ -121,9 +123,9 @@ def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | N
             line = {"color": colour if place == shown else GREY, "width": 2.5 if place == shown else 1}
             about = f"{names[place]}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>"
             traces.append(go.Scatter(x=x, y=y, mode="lines", line=line, name=names[place], hovertemplate=about))
-    titles = ("recall", "precision") if kind == "pr" else ("false positive rate", "true positive rate")
+    titles = (tr("recall"), tr("precision")) if kind == "pr" else (tr("false positive rate"), tr("true positive rate"))
     lowest = _lowest(curves) if kind == "pr" else 0.0
-    ordinate = f"{titles[1]}, from {lowest:.1f} on" if lowest else titles[1]
+    ordinate = tr("{metric}, from {lowest:.1f} on", metric=titles[1], lowest=lowest) if lowest else titles[1]
     axes = {"xaxis": _axis(titles[0], range=[-0.02, 1.02]), "yaxis": _axis(ordinate, range=[lowest - 0.02 * (1 - lowest), 1 + 0.04 * (1 - lowest)])}
     shapes = [{"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1, "dash": "dot"}}] if kind == "roc" else []
     return go.Figure(traces, _layout(height, shapes=shapes, **axes))
@@ -163,12 +165,12 @@ def decisions_figure(
     """
     looks = [{"color": GREY, "width": 1.5, "dash": dash} for dash in ("dash", "dot")] + [{"color": colour, "width": 2.5}]
     traces = [
-        go.Scatter(x=thresholds, y=values, name=title, mode="lines", line=look, hovertemplate="%{y:.3f}")
+        go.Scatter(x=thresholds, y=values, name=tr(title), mode="lines", line=look, hovertemplate="%{y:.3f}")
         for (title, values), look in zip(curves.items(), looks[-len(curves) :], strict=True)
     ]
     lines = [(chosen, {"color": colour, "width": 1.5})] + ([(default, {"color": GREY, "width": 1, "dash": "dot"})] if default != chosen else [])
     shapes = [{"type": "line", "x0": place, "x1": place, "yref": "paper", "y0": 0, "y1": 1, "line": line} for place, line in lines]
-    axes = {"xaxis": _axis("threshold", range=[-0.01, 1.01]), "yaxis": _axis("mean over classes", range=[-0.02, 1.04])}
+    axes = {"xaxis": _axis(mark("threshold"), range=[-0.01, 1.01]), "yaxis": _axis(mark("mean over classes"), range=[-0.02, 1.04])}
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     layout = {**_layout(height, hovermode="x unified", shapes=shapes, **axes), "showlegend": True, "legend": legend}
     return go.Figure(traces, layout)
@@ -186,10 +188,10 @@ def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.F
         width=0.9 / len(bins),
         marker={"color": colour, "opacity": 0.35 + 0.65 * size[filled] / max(size.max(), 1e-9)},
         customdata=np.column_stack([bins[filled, 0], bins[filled, 1]]),
-        hovertemplate="confidence %{customdata[1]:.3f}<br>right %{y:.3f}<br>%{customdata[0]:,} predictions<extra></extra>",
+        hovertemplate=tr("confidence %{customdata[1]:.3f}<br>right %{y:.3f}<br>%{customdata[0]:,} predictions") + "<extra></extra>",
     )
     line = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1.5, "dash": "dot"}}
-    axes = {"xaxis": _axis("confidence", range=[0, 1.02]), "yaxis": _axis("share that is right", range=[0, 1.04])}
+    axes = {"xaxis": _axis(mark("confidence"), range=[0, 1.02]), "yaxis": _axis(mark("share that is right"), range=[0, 1.04])}
     return go.Figure([bars], _layout(height, shapes=[line], **axes))
 
 
@@ -202,12 +204,13 @@ def scatter_figure(scatter: np.ndarray, unit: str, colour: str, height: int = 38
         mode="markers",
         marker={"color": colour, "size": 5, "opacity": 0.55},
         customdata=taken[:, 0],
-        hovertemplate="target %{x:.4g}, predicted %{y:.4g}<br>image %{customdata}<extra></extra>",
+        hovertemplate=tr("target %{x:.4g}, predicted %{y:.4g}<br>image %{customdata}") + "<extra></extra>",
     )
     ends = [float(taken[:, 1:].min()), float(taken[:, 1:].max())] if len(taken) else [0.0, 1.0]
     line = {"type": "line", "x0": ends[0], "y0": ends[0], "x1": ends[1], "y1": ends[1], "line": {"color": GREY, "width": 1.5, "dash": "dot"}}
-    behind = f", {unit}" if unit else ""
-    return go.Figure([points], _layout(height, shapes=[line], xaxis=_axis(f"target{behind}"), yaxis=_axis(f"predicted{behind}")))
+    behind = f", {tr(unit)}" if unit else ""
+    axes = {"xaxis": _axis(tr("target") + behind), "yaxis": _axis(tr("predicted") + behind)}
+    return go.Figure([points], _layout(height, shapes=[line], **axes))
 
 
 def by_depth_figure(stretches: np.ndarray, unit: str, colour: str, height: int = 260) -> go.Figure:
@@ -218,17 +221,19 @@ def by_depth_figure(stretches: np.ndarray, unit: str, colour: str, height: int =
         y=filled[:, 2],
         marker={"color": colour},
         customdata=filled[:, 1],
-        hovertemplate="true depth about %{x:.3g}<br>mean error %{y:.3g}<br>%{customdata:,} pixels<extra></extra>",
+        hovertemplate=tr("true depth about %{x:.3g}<br>mean error %{y:.3g}<br>%{customdata:,} pixels") + "<extra></extra>",
     )
-    behind = f", {unit}" if unit else ""
-    return go.Figure([bars], _layout(height, xaxis=_axis(f"true depth{behind}"), yaxis=_axis(f"mean absolute error{behind}")))
+    behind = f", {tr(unit)}" if unit else ""
+    return go.Figure([bars], _layout(height, xaxis=_axis(tr("true depth") + behind), yaxis=_axis(tr("mean absolute error") + behind)))
 
 
 def by_angle_figure(degrees: np.ndarray, colour: str, height: int = 260) -> go.Figure:
     """Histogram of the pixels' angular errors in degrees. ``degrees`` (180, 2) as in an evaluation."""
     last = int(np.flatnonzero(degrees[:, 1]).max(initial=0)) + 1
-    bars = go.Bar(x=degrees[:last, 0], y=degrees[:last, 1], marker={"color": colour}, hovertemplate="about %{x:.1f}°: %{y:,} pixels<extra></extra>")
-    return go.Figure([bars], _layout(height, xaxis=_axis("angle, °"), yaxis=_axis("pixels")))
+    bars = go.Bar(
+        x=degrees[:last, 0], y=degrees[:last, 1], marker={"color": colour}, hovertemplate=tr("about %{x:.1f}°: %{y:,} pixels") + "<extra></extra>"
+    )
+    return go.Figure([bars], _layout(height, xaxis=_axis(mark("angle, °")), yaxis=_axis(mark("pixels"))))
 
 
 def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260) -> go.Figure:
@@ -239,13 +244,14 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
         y=counts,
         width=np.diff(edges) * 0.95,
         marker={"color": colour},
-        hovertemplate="about %{x:.3g}: %{y:,} images<extra></extra>",
+        hovertemplate=tr("about %{x:.3g}: %{y:,} images") + "<extra></extra>",
     )
+    title = tr(title)
     if len(title) > LONG_TITLE:  # the page has four charts in a row
         title = title.replace(", ", ",<br>", 1)
     filled = counts[counts > 0]
     is_steep = len(filled) > 1 and filled.max() > STEEP * np.median(filled)  # one bar would leave the others without a height
-    images = _axis("images, logarithmic", type="log", dtick=1) if is_steep else _axis("images")
+    images = _axis(mark("images, logarithmic"), type="log", dtick=1) if is_steep else _axis(mark("images"))
     return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=images))
 
 
@@ -257,16 +263,25 @@ def regret_figure(found: Sequence[Regret], colours: dict[str, str], chosen: int 
         largest = max(largest, float(np.nanmax(cost, initial=0.0)))
         look = {"mode": "lines+markers", "line": {"color": colours[regret.task], "width": 2}, "marker": {"size": 5}}
         traces.append(go.Scatter(x=regret.epochs, y=cost, name=regret.task, hovertemplate="%{y:,.3~r} %", **look))
-    mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": GREY, "width": 1.5, "dash": "dash"}}
-    words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "chosen", "font": {"color": GREY, "size": 11}}
-    marks = {"shapes": [mark], "annotations": [words]} if chosen is not None else {"annotations": []}
-    costs = _axis("% worse than its best", rangemode="tozero", nticks=5)
+    place_mark = {
+        "type": "line",
+        "x0": chosen,
+        "x1": chosen,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": GREY, "width": 1.5, "dash": "dash"},
+    }
+    words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": tr("chosen"), "font": {"color": GREY, "size": 11}}
+    marks = {"shapes": [place_mark], "annotations": [words]} if chosen is not None else {"annotations": []}
+    costs = _axis(mark("% worse than its best"), rangemode="tozero", nticks=5)
     if largest > MOST_COST:  # usually the first epoch, which would flatten the rest
         costs["range"] = [-0.02 * MOST_COST, MOST_COST]
         place = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
-        marks["annotations"].append({**place, "text": f"cut at {MOST_COST} %; the worst is {largest:,.0f} %", "font": {"color": GREY, "size": 11}})
+        text = tr("cut at {most} %; the worst is {largest:,.0f} %", most=MOST_COST, largest=largest)
+        marks["annotations"].append({**place, "text": text, "font": {"color": GREY, "size": 11}})
     every = max(1, -(-max((len(regret.epochs) for regret in found), default=1) // MOST_EPOCH_TICKS))  # whole epochs only
-    axes = {"xaxis": _axis("epoch", showgrid=False, tick0=0, dtick=every), "yaxis": costs}
+    axes = {"xaxis": _axis(mark("epoch"), showgrid=False, tick0=0, dtick=every), "yaxis": costs}
     legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
     return go.Figure(
         traces,

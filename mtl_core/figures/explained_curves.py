@@ -1,4 +1,4 @@
-"""Sentences on the curves of a run, made from the numbers that are drawn. Pure functions, so that words and numbers cannot part."""
+"""Sentences on the curves of a run in the reader's language, made from the numbers that are drawn, so that words and numbers cannot part."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from mtl_core.language import tr
 
 FLAT = 0.01  # relative change within the end that counts as none
 GAP = 0.05  # relative difference between train and val from which it is named
@@ -34,14 +36,20 @@ def explain_metric(title: str, train: Sequence[float], val: Sequence[float], hig
     on_val, on_train = _finite(val), _finite(train)
     lesson = "overfitting"
     if len(on_val) < 2:
-        return Explanation(("Two epochs have to end before something can be said of this curve.",), lesson)
+        return Explanation((tr("Two epochs have to end before something can be said of this curve."),), lesson)
     first, last = float(on_val[0]), float(on_val[-1])
     best = float(on_val.max() if higher_is_better else on_val.min())
-    moved = (
-        f"{title} on val went from {number_with_unit(first, unit)} to {number_with_unit(last, unit)}, which is {_word(first, last, higher_is_better)}"
-    )
-    best_place = "the last value is the best" if last == best else f"the best was {number_with_unit(best, unit)}"
-    sentences = [f"{moved}; {best_place}."]
+    moved = {
+        "title": title,
+        "first": number_with_unit(first, unit),
+        "last": number_with_unit(last, unit),
+        "better": _word(first, last, higher_is_better),
+    }
+    sentences = [
+        tr("{title} on val went from {first} to {last}, which is {better}; the last value is the best.", **moved)
+        if last == best
+        else tr("{title} on val went from {first} to {last}, which is {better}; the best was {best}.", **moved, best=number_with_unit(best, unit))
+    ]
     if len(on_train):
         sentences.append(_gap(float(on_train[-1]), last, higher_is_better, unit))
     return Explanation(tuple(sentences), lesson)
@@ -49,19 +57,26 @@ def explain_metric(title: str, train: Sequence[float], val: Sequence[float], hig
 
 def _word(before: float, after: float, higher_is_better: bool) -> str:
     if after == before:
-        return "no change"
-    return "better" if (after > before) == higher_is_better else "worse"
+        return tr("no change")
+    return tr("better") if (after > before) == higher_is_better else tr("worse")
 
 
 def _gap(train: float, val: float, higher_is_better: bool, unit: str) -> str:
     size = max(abs(train), abs(val))
     distance = (train - val) if higher_is_better else (val - train)
-    values = f"at the end {number_with_unit(train, unit)} on train and {number_with_unit(val, unit)} on val"
+    ends = {"train": number_with_unit(train, unit), "val": number_with_unit(val, unit)}
     if size == 0 or abs(distance) <= GAP * size:
-        return f"Train and val lie close together: {values}."
+        return tr("Train and val lie close together: at the end {train} on train and {val} on val.", **ends)
     if distance > 0:
-        return f"It is better on the training pictures than on val: {values}. A growing distance is overfitting."
-    return f"It is better on val than on train: {values}. Values on train are means over an epoch in which the network still learns."
+        return tr(
+            "It is better on the training pictures than on val: at the end {train} on train and {val} on val. A growing distance is overfitting.",
+            **ends,
+        )
+    return tr(
+        "It is better on val than on train: at the end {train} on train and {val} on val. Values on train are means over an epoch in which the "
+        "network still learns.",
+        **ends,
+    )
 
 
 def explain_loss_weights(weights: Mapping[str, Sequence[float]]) -> Explanation:
@@ -72,18 +87,28 @@ def explain_loss_weights(weights: Mapping[str, Sequence[float]]) -> Explanation:
     """
     found = {task: values for task, each in weights.items() if len(values := _finite(each))}
     if not found:
-        return Explanation(("No loss weight was recorded so far.",), "learnt_weights")
+        return Explanation((tr("No loss weight was recorded so far."),), "learnt_weights")
     moved = [task for task, values in found.items() if np.ptp(values) > FLAT * max(float(np.abs(values).max()), 1e-12)]
     ends = {task: float(values[-1]) for task, values in found.items()}
-    who = f"the weight of {moved[0]} moved" if len(moved) == 1 else f"{len(moved)} of {len(found)} weights moved"
-    first = f"During the run {who} by more than {FLAT:.0%}." if moved else "All loss weights stayed where they began."
+    if len(moved) == 1:
+        first = tr("During the run the weight of {task} moved by more than {bound:.0%}.", task=moved[0], bound=FLAT)
+    elif moved:
+        first = tr("During the run {moved} of {all} weights moved by more than {bound:.0%}.", moved=len(moved), all=len(found), bound=FLAT)
+    else:
+        first = tr("All loss weights stayed where they began.")
     high, low = max(ends, key=lambda task: ends[task]), min(ends, key=lambda task: ends[task])
     if len(ends) == 1:
-        second = f"{high} has {ends[high]:.3g}."
+        second = tr("{task} has {weight:.3g}.", task=high, weight=ends[high])
     elif ends[high] <= EVEN * ends[low]:
-        second = f"At the end they are about equal, from {ends[low]:.3g} to {ends[high]:.3g}."
+        second = tr("At the end they are about equal, from {lowest:.3g} to {highest:.3g}.", lowest=ends[low], highest=ends[high])
     else:
-        second = f"At the end {high} has the largest, {ends[high]:.3g}, and {low} the smallest, {ends[low]:.3g}."
+        second = tr(
+            "At the end {high} has the largest, {highest:.3g}, and {low} the smallest, {lowest:.3g}.",
+            high=high,
+            highest=ends[high],
+            low=low,
+            lowest=ends[low],
+        )
     return Explanation((first, second), "learnt_weights" if moved else "weights_by_hand")
 
 
@@ -95,15 +120,20 @@ def explain_shares(shares: Mapping[str, Sequence[float]]) -> Explanation:
     """
     means = {task: float(values.mean()) for task, each in shares.items() if len(values := _finite(each))}
     if len(means) < 2:
-        return Explanation(("The shares of at least two tasks are needed for a comparison.",), "loss_scales")
+        return Explanation((tr("The shares of at least two tasks are needed for a comparison."),), "loss_scales")
     high, equal = max(means, key=lambda task: means[task]), 1 / len(means)
-    first = f"Over the run {high} had the largest share of the gradient, {means[high]:.0%} on average; an equal share is {equal:.0%}."
+    first = tr(
+        "Over the run {task} had the largest share of the gradient, {share:.0%} on average; an equal share is {equal:.0%}.",
+        task=high,
+        share=means[high],
+        equal=equal,
+    )
     if means[high] >= 0.5 and len(means) > 2:
-        second = f"So {high} alone moved the shared network about as much as all others together, or more."
+        second = tr("So {task} alone moved the shared network about as much as all others together, or more.", task=high)
     elif means[high] <= EVEN * equal:
-        second = "No task dominated the shared network."
+        second = tr("No task dominated the shared network.")
     else:
-        second = "A larger share comes from a larger loss or a steeper one; it does not mean that the task is doing better."
+        second = tr("A larger share comes from a larger loss or a steeper one; it does not mean that the task is doing better.")
     return Explanation((first, second), "loss_scales")
 
 
@@ -115,19 +145,27 @@ def explain_cosines(cosines: Mapping[tuple[str, str], Sequence[float]]) -> Expla
     """
     below = {pair: float((values < 0).mean()) for pair, each in cosines.items() if len(values := _finite(each))}
     if not below:
-        return Explanation(("No angle between gradients was measured so far.",), "conflicting_gradients")
+        return Explanation((tr("No angle between gradients was measured so far."),), "conflicting_gradients")
     pair = max(below, key=lambda each: below[each])
     count = len(_finite(cosines[pair]))
-    first = f"The gradients of {pair[0]} and {pair[1]} pointed against each other in {below[pair]:.0%} of {count} measurements"
-    first += "; no other pair did so more often." if len(below) > 1 else "."
-    if below[pair] > 0.5:
-        second = "In most of these steps what helped one of them made the other worse."
-    elif below[pair] == 0:
-        second = (
-            "So no step for one of them was measured that made the other worse." if len(below) == 1 else "So no pair was in conflict at any time."
+    told = {"one": pair[0], "other": pair[1], "share": below[pair], "count": count}
+    if len(below) > 1:
+        first = tr(
+            "The gradients of {one} and {other} pointed against each other in {share:.0%} of {count} measurements; no other pair did so more often.",
+            **told,
         )
     else:
-        second = "In most of these steps they did not stand in each other's way."
+        first = tr("The gradients of {one} and {other} pointed against each other in {share:.0%} of {count} measurements.", **told)
+    if below[pair] > 0.5:
+        second = tr("In most of these steps what helped one of them made the other worse.")
+    elif below[pair] == 0:
+        second = (
+            tr("So no step for one of them was measured that made the other worse.")
+            if len(below) == 1
+            else tr("So no pair was in conflict at any time.")
+        )
+    else:
+        second = tr("In most of these steps they did not stand in each other's way.")
     return Explanation((first, second), "conflicting_gradients")
 
 

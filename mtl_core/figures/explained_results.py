@@ -1,4 +1,4 @@
-"""Sentences on results, made from their numbers: a race, a confusion matrix, the verdict of a study. Pure functions, as in ``explained_curves``."""
+"""Sentences on results in the reader's language, made from their numbers: a race, a confusion matrix, a front. As in ``explained_curves``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mtl_core.figures.explained_curves import Explanation, number_with_unit
+from mtl_core.language import tr
 
 SEEDS = "several_seeds"  # the lesson on what one seed says, and what several say
 
@@ -20,16 +21,21 @@ def explain_race(title: str, values: Mapping[str, float], higher_is_better: bool
     """
     known = {method: value for method, value in values.items() if math.isfinite(value)}
     if len(known) < 2:
-        return Explanation(("Two methods need a value before they can be compared.",), SEEDS)
+        return Explanation((tr("Two methods need a value before they can be compared."),), SEEDS)
     ranked = sorted(known, key=lambda method: known[method], reverse=higher_is_better)
     best, worst = ranked[0], ranked[-1]
     if known[best] == known[worst]:
-        first = f"{title} ends at {number_with_unit(known[best], unit)} under every method."
+        first = tr("{title} ends at {value} under every method.", title=title, value=number_with_unit(known[best], unit))
     else:
-        first = (
-            f"{title} ends best under {best}, {number_with_unit(known[best], unit)}, and worst under {worst}, {number_with_unit(known[worst], unit)}."
+        first = tr(
+            "{title} ends best under {best}, {highest}, and worst under {worst}, {lowest}.",
+            title=title,
+            best=best,
+            highest=number_with_unit(known[best], unit),
+            worst=worst,
+            lowest=number_with_unit(known[worst], unit),
         )
-    return Explanation((first, "Each method was trained with one seed, and another seed may order them otherwise: this is no verdict."), SEEDS)
+    return Explanation((first, tr("Each method was trained with one seed, and another seed may order them otherwise: this is no verdict.")), SEEDS)
 
 
 def explain_confusion(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], counted: str) -> Explanation:
@@ -42,16 +48,30 @@ def explain_confusion(matrix: np.ndarray, rows: Sequence[str], columns: Sequence
     """
     total = int(matrix.sum())
     if not total:
-        return Explanation((f"No {counted} were counted.",), "one_task")
+        return Explanation((tr("No {items} were counted.", items=tr(counted)),), "one_task")
     right = np.array([[row == column for column in columns] for row in rows], dtype=bool)
     correct = int(matrix[right].sum())
-    first = f"{correct:,} of {total:,} {counted} ({correct / total:.1%}) lie where the true and the predicted class are the same."
+    items = tr(counted)
+    first = tr(
+        "{correct:,} of {total:,} {items} ({share:.1%}) lie where the true and the predicted class are the same.",
+        correct=correct,
+        total=total,
+        items=items,
+        share=correct / total,
+    )
     wrong = np.where(right, 0, matrix)
     if not wrong.any():
-        return Explanation((first, "No mistake was made."), "one_task")
+        return Explanation((first, tr("No mistake was made.")), "one_task")
     row, column = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))
     of_row = int(matrix[row].sum())
-    second = f"The most frequent mistake: {int(wrong[row, column]):,} of the {of_row:,} {counted} of {rows[row]} were taken for {columns[column]}."
+    second = tr(
+        "The most frequent mistake: {wrong:,} of the {all:,} {items} of {true} were taken for {predicted}.",
+        wrong=int(wrong[row, column]),
+        all=of_row,
+        items=items,
+        true=rows[row],
+        predicted=columns[column],
+    )
     return Explanation((first, second), "one_task")
 
 
@@ -62,8 +82,10 @@ def explain_front(on_front: Sequence[str], points: int, first: str, second: str)
         on_front: names of the cells that no other beats in every task.
         points: number of cells. first, second: the tasks on the two axes.
     """
-    some = f"{len(on_front)} of {points} cells are" if len(on_front) != 1 else f"1 of {points} cells is"
-    one = f"{some} on the front: no other cell is better in every task."
     if len(on_front) == 1:
-        return Explanation((one, f"So {on_front[0]} is the best choice whatever {first} and {second} are worth to you."), "weights_by_hand")
-    return Explanation((one, f"Along the front {first} can only gain where {second} or another task loses."), "weights_by_hand")
+        one = tr("1 of {points} cells is on the front: no other cell is better in every task.", points=points)
+        so = tr("So {cell} is the best choice whatever {first} and {second} are worth to you.", cell=on_front[0], first=first, second=second)
+        return Explanation((one, so), "weights_by_hand")
+    some = tr("{count} of {points} cells are on the front: no other cell is better in every task.", count=len(on_front), points=points)
+    along = tr("Along the front {first} can only gain where {second} or another task loses.", first=first, second=second)
+    return Explanation((some, along), "weights_by_hand")

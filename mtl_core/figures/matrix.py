@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.analysis.conflict_map import as_matrix
+from mtl_core.language import tr
 from mtl_core.scalar_words import percent
 
 # Orange to blue, through grey: distinguishable with every common colour blindness, and readable on white and on black.
@@ -37,8 +38,8 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
         xgap=2,
         ygap=2,
         hoverongaps=False,
-        hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
-        colorbar={"thickness": 10, "tickvals": [-1, 0, 1], "ticktext": ["against", "0", "together"], "len": 0.9},
+        hovertemplate=tr("%{y} and %{x}: %{z:.3f}") + "<extra></extra>",
+        colorbar={"thickness": 10, "tickvals": [-1, 0, 1], "ticktext": [tr("against"), "0", tr("together")], "len": 0.9},
     )
     layout = {
         "height": height,
@@ -72,10 +73,10 @@ def affinity_figure(values: np.ndarray, names: list[str], height: int = 260) -> 
         text=texts,
         zmin=-largest,
         zmax=largest,
-        hovertemplate="a step for %{y} alone changes the loss of %{x}: affinity %{text}<extra></extra>",
-        colorbar={"thickness": 10, "tickvals": [-largest, 0, largest], "ticktext": ["harms", "0", "helps"], "len": 0.9},
+        hovertemplate=tr("a step for %{y} alone changes the loss of %{x}: affinity %{text}") + "<extra></extra>",
+        colorbar={"thickness": 10, "tickvals": [-largest, 0, largest], "ticktext": [tr("harms"), "0", tr("helps")], "len": 0.9},
     )
-    figure.update_layout(xaxis={"title": {"text": "loss of"}}, yaxis={"title": {"text": "step for"}})
+    figure.update_layout(xaxis={"title": {"text": tr("loss of")}}, yaxis={"title": {"text": tr("step for")}})
     return figure
 
 
@@ -95,11 +96,14 @@ def place_figure(table: Any) -> go.Figure:
     figure = cosine_figure(np.zeros((0, 0)), [], height=70 + 34 * len(rows))
     figure.data[0].update(
         z=cosines,
-        x=columns,
+        x=[tr(place) for place in columns],
         y=rows,
         text=texts,
         customdata=about,
-        hovertemplate="%{y}, %{x}: mean cosine %{z:.3f}; below 0 in %{customdata[0]:.0%} of %{customdata[3]} points "
-        "(95 % interval %{customdata[1]:.0%} to %{customdata[2]:.0%})<extra></extra>",
+        hovertemplate=tr(
+            "%{y}, %{x}: mean cosine %{z:.3f}; below 0 in %{customdata[0]:.0%} of %{customdata[3]} points "
+            "(95 % interval %{customdata[1]:.0%} to %{customdata[2]:.0%})"
+        )
+        + "<extra></extra>",
     )
     return figure

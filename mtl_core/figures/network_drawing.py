@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mtl_core.analysis.part_words import part_words
 from mtl_core.figures.network_layout import GUTTER, Box, Line, laid_out
+from mtl_core.language import tr
 
 if TYPE_CHECKING:
     from mtl_core.sharing.part_graph import NetworkPart
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
 GREY = "#8A93A0"  # of what several tasks use
 SMALL, LINE, CHARACTER = 11, 13, 6.1  # pixels: size of the text, from line to line, width of a character
-FONT = "Inter, 'Source Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
+FONT = "Inter, 'Source Sans', 'Segoe UI', Helvetica, Arial, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
 LEAST = 440  # pixels of width
 NAME_LINES = 3
 
@@ -45,12 +47,15 @@ def network_svg(parts: Sequence[NetworkPart], colours: Mapping[str, str], ink: s
 def title_of(parts: Sequence[NetworkPart], tasks: Sequence[str]) -> str:
     """The network in one sentence."""
     number, work = sum(part.parameters for part in parts), sum(part.multiply_adds for part in parts)
-    return f"The network of {len(tasks)} task{'s' * (len(tasks) != 1)}: {number:,} parameters, {work:,} multiply-adds for an image."
+    counts = {"tasks": len(tasks), "parameters": number, "work": work}
+    if len(tasks) == 1:
+        return tr("The network of {tasks} task: {parameters:,} parameters, {work:,} multiply-adds for an image.", **counts)
+    return tr("The network of {tasks} tasks: {parameters:,} parameters, {work:,} multiply-adds for an image.", **counts)
 
 
 def sentences(parts: Sequence[NetworkPart], tasks: Sequence[str]) -> list[str]:
     """What the drawing shows, a sentence for each part."""
-    return [f"{part.name}: {_about(part, len(tasks))}" for part in parts]
+    return [_said(part, len(tasks)) for part in parts]
 
 
 def short(number: int) -> str:
@@ -61,30 +66,42 @@ def short(number: int) -> str:
     return str(number)
 
 
-def _about(part: NetworkPart, tasks: int) -> str:
-    users = "all tasks" if len(part.users) == tasks > 1 else ", ".join(part.users)
-    frozen = "" if not part.frozen else ", frozen" if part.frozen == part.parameters else f", {part.frozen:,} of them frozen"
-    reads = ", ".join(name or "the images" for name in part.reads) or "nothing"
-    return f"used by {users}; {part.parameters:,} parameters{frozen}; {part.multiply_adds:,} multiply-adds; reads {reads}."
+def _said(part: NetworkPart, tasks: int) -> str:
+    known = {
+        "part": part_words(part.name),
+        "users": tr("all tasks") if len(part.users) == tasks > 1 else tr(", ").join(part.users),
+        "reads": tr(", ").join(part_words(name) or tr("the images") for name in part.reads) or tr("nothing"),
+        "parameters": part.parameters,
+        "work": part.multiply_adds,
+    }
+    if not part.frozen:
+        return tr("{part}: used by {users}; {parameters:,} parameters; {work:,} multiply-adds; reads {reads}.", **known)
+    if part.frozen == part.parameters:
+        return tr("{part}: used by {users}; {parameters:,} parameters, frozen; {work:,} multiply-adds; reads {reads}.", **known)
+    return tr(
+        "{part}: used by {users}; {parameters:,} parameters, {frozen:,} of them frozen; {work:,} multiply-adds; reads {reads}.",
+        **known,
+        frozen=part.frozen,
+    )
 
 
 def _texts(part: NetworkPart, width: float) -> list[str]:
     """The lines in a box of this width: the name, the numbers, what is frozen."""
     numbers = f"{short(part.parameters)} · {short(part.multiply_adds)}"
-    frozen = [] if not part.frozen else ["frozen" if part.frozen == part.parameters else "partly frozen"]
-    return [*fitted(part.name, width - 8, NAME_LINES), numbers, *frozen]
+    frozen = [] if not part.frozen else [tr("frozen") if part.frozen == part.parameters else tr("partly frozen")]
+    return [*fitted(part_words(part.name), width - 8, NAME_LINES), numbers, *frozen]
 
 
 def _box(box: Box, tasks: Sequence[str], colours: Mapping[str, str]) -> str:
     part = box.part
     users = part.users if part else ()
     colour = colours.get(users[0], GREY) if len(users) == 1 else GREY
-    about = f"<title>{_escaped(f'{part.name}: {_about(part, len(tasks))}')}</title>" if part else ""
+    about = f"<title>{_escaped(_said(part, len(tasks)))}</title>" if part else ""
     dashes = ' stroke-dasharray="4 3"' if part and part.frozen == part.parameters else ""
     place = f'x="{box.left:.1f}" y="{box.top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="6"'
     drawn = [f'<g>{about}<rect {place} fill="{colour}" fill-opacity="0.16" stroke="{colour}" stroke-width="1.4"{dashes}/>']
-    lines = _texts(part, box.width) if part else ["images"]
-    name = len(fitted(part.name, box.width - 8, NAME_LINES)) if part else 1
+    lines = _texts(part, box.width) if part else [tr("images")]
+    name = len(fitted(part_words(part.name), box.width - 8, NAME_LINES)) if part else 1
     middle, first = box.left + box.width / 2, box.top + (box.height - LINE * len(lines)) / 2 + SMALL
     for number, text in enumerate(lines):
         weight = ' font-weight="600"' if number < name else ' opacity="0.85"'
@@ -99,7 +116,8 @@ def _line(line: Line, colours: Mapping[str, str]) -> str:
     colour = colours.get(line.users[0], GREY) if len(line.users) == 1 else GREY
     path = " ".join(f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" for x1, y1, x2, y2 in line.pieces)
     tips = " ".join(f"M{x:.1f} {y:.1f}l-3.5 -6h7z" for x, y in line.tips)
-    said = f"{line.source or 'the images'}, read by {', '.join(line.targets)}"
+    readers = tr(", ").join(map(part_words, line.targets))
+    said = tr("{part}, read by {readers}", part=part_words(line.source) or tr("the images"), readers=readers)
     return (
         f'<g><title>{_escaped(said)}</title><path d="{path}" stroke="{colour}" stroke-width="1.4" fill="none"/><path d="{tips}" fill="{colour}"/></g>'
     )
@@ -108,7 +126,7 @@ def _line(line: Line, colours: Mapping[str, str]) -> str:
 def _legend(parts: Sequence[NetworkPart], tasks: Sequence[str], colours: Mapping[str, str], width: float, top: float) -> tuple[str, float]:
     """Colours and numbers in words, below the drawing, and where they end."""
     entries = [(colours[task], task) for task in tasks]
-    entries += [(GREY, "several tasks")] if any(len(part.users) > 1 for part in parts) else []
+    entries += [(GREY, tr("several tasks"))] if any(len(part.users) > 1 for part in parts) else []
     drawn, left, top = [], 4.0, top + 16
     for colour, text in entries:
         [text] = fitted(text, width - 30, 1)
@@ -118,8 +136,9 @@ def _legend(parts: Sequence[NetworkPart], tasks: Sequence[str], colours: Mapping
         drawn.append(f'<circle cx="{left + 5:.1f}" cy="{top - 4:.1f}" r="4.5" fill="{colour}"/>')
         drawn.append(f'<text x="{left + 14:.1f}" y="{top:.1f}">{_escaped(text)}</text>')
         left += needed
-    frozen = "; dashed: frozen" if any(part.frozen == part.parameters for part in parts) else ""
-    drawn.append(f'<text x="0" y="{top + 19:.1f}" opacity="0.85">parameters · multiply-adds for one image{frozen}</text>')
+    is_frozen = any(part.frozen == part.parameters for part in parts)
+    about = tr("parameters · multiply-adds for one image; dashed: frozen") if is_frozen else tr("parameters · multiply-adds for one image")
+    drawn.append(f'<text x="0" y="{top + 19:.1f}" opacity="0.85">{about}</text>')
     return "".join(drawn), top + 26
 
 

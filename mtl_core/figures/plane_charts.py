@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.figures.colours import TASK_PALETTE
+from mtl_core.language import tr
 
 FIRST, SECOND, FRONT = TASK_PALETTE[7], TASK_PALETTE[6], "#8A8A8A"
 LEVELS, HEIGHT = 14, 520
@@ -52,22 +53,24 @@ def plane_figure(
     """
     x, y, values = grid
     figure = go.Figure()
-    hover = "x %{x:.1f}, y %{y:.1f}: first loss %{z:.3g}, second %{customdata:.3g}<extra>click: start here</extra>"
+    hover = tr("x %{x:.1f}, y %{y:.1f}: first loss %{z:.3g}, second %{customdata:.3g}") + f"<extra>{tr('click: start here')}</extra>"
     figure.add_heatmap(x=x, y=y, z=values[0], customdata=values[1], opacity=0, showscale=False, hovertemplate=hover)  # takes the clicks
-    for loss, colour, name in zip(values, (FIRST, SECOND), ("first loss", "second loss"), strict=True):
+    for loss, colour, name in zip(values, (FIRST, SECOND), (tr("first loss"), tr("second loss")), strict=True):
         figure.add_contour(
             x=x, y=y, z=loss, name=name, showlegend=True, showscale=False, hoverinfo="skip", opacity=0.55, ncontours=LEVELS,
             contours={"coloring": "none"}, line={"color": colour, "width": 1},
         )  # fmt: skip
     if len(front):
-        figure.add_scatter(x=front[:, 0], y=front[:, 1], mode="lines", name="front", line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip")
+        figure.add_scatter(
+            x=front[:, 0], y=front[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
+        )
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.points[:, 0], y=path.points[:, 1], mode="lines", name=path.name, line=line, hoverinfo="skip")
         last = {"size": 9, "color": path.colour, "line": {"width": 1, "color": "white"}}
         figure.add_scatter(x=path.points[-1:, 0], y=path.points[-1:, 1], mode="markers", showlegend=False, hoverinfo="skip", marker=last)
-    mark = {"symbol": "x", "size": 10, "color": FRONT}
-    figure.add_scatter(x=[start[0]], y=[start[1]], mode="markers", name="start", marker=mark, hoverinfo="skip")
+    place_mark = {"symbol": "x", "size": 10, "color": FRONT}
+    figure.add_scatter(x=[start[0]], y=[start[1]], mode="markers", name=tr("start"), marker=place_mark, hoverinfo="skip")
     if arrows is not None:
         _draw_arrows(figure, arrows)
     _lay_out(figure, "x", "y", "plane")
@@ -81,13 +84,15 @@ def losses_figure(front: np.ndarray, paths: Sequence[Path]) -> go.Figure:
     figure = go.Figure()
     if len(front):
         order = front[front[:, 0].argsort()]
-        figure.add_scatter(x=order[:, 0], y=order[:, 1], mode="lines", name="front", line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip")
+        figure.add_scatter(
+            x=order[:, 0], y=order[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
+        )
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.losses[:, 0], y=path.losses[:, 1], mode="lines", name=path.name, line=line, showlegend=False)
         last = {"size": 9, "color": path.colour, "line": {"width": 1, "color": "white"}}
         figure.add_scatter(x=path.losses[-1:, 0], y=path.losses[-1:, 1], mode="markers", name=path.name, showlegend=False, marker=last)
-    _lay_out(figure, "first loss (lower is better)", "second loss (lower is better)", "losses")
+    _lay_out(figure, tr("first loss (lower is better)"), tr("second loss (lower is better)"), "losses")
     return figure
 
 

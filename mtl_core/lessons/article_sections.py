@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mtl_core.language import mark
+
 TITLE = "将多任务学习应用于计算机视觉中：提高模型的性能和准确度"
 
 
@@ -32,15 +34,17 @@ class Section:
 SECTIONS = (
     Section(
         "1.1",
-        "Background",
+        mark("Background"),
         "Vision models meet limits of accuracy; multi-task learning is to raise them.",
         "Measured otherwise in part: whether sharing helps depends on tasks and network. Lessons 2 and 3 have a case of each.",
         "helping_tasks",
         "studies",
         "studies.md",
     ),
-    Section("1.2", "Purpose", "Principle, process, examples, optimisation, trends.", "This tour, the lessons, and the guide.", "", "", "guide.md"),
-    Section("1.3", "Readers", "Engineers, researchers, beginners.", "Lesson 1 begins without any knowledge of the field.", "one_task"),
+    Section(
+        "1.2", mark("Purpose"), "Principle, process, examples, optimisation, trends.", "This tour, the lessons, and the guide.", "", "", "guide.md"
+    ),
+    Section("1.3", mark("Readers"), "Engineers, researchers, beginners.", "Lesson 1 begins without any knowledge of the field.", "one_task"),
     Section(
         "2.1",
         "Basic ideas",
@@ -71,7 +75,7 @@ SECTIONS = (
     ),
     Section(
         "2.2.3",
-        "Formula",
+        mark("Formula"),
         "theta(t+1) = theta(t) + alpha * sum of theta_i.",
         "Taken literally it diverges, which was measured. With theta_i as the change of a task's own copy it works: the update task_vectors.",
         "",
@@ -88,7 +92,13 @@ SECTIONS = (
         "train.md",
     ),
     Section(
-        "3.1", "Environment", "Keras and TensorFlow are installed.", "Two commands of the README; PyTorch in place of Keras.", "", "", "../README.md"
+        "3.1",
+        mark("Environment"),
+        "Keras and TensorFlow are installed.",
+        "Two commands of the README; PyTorch in place of Keras.",
+        "",
+        "",
+        "../README.md",
     ),
     Section(
         "3.2",
@@ -100,10 +110,10 @@ SECTIONS = (
         "train.md#what-the-tasks-share",
     ),
     Section("3.3", "Integration and test", "The modules become one training process.", "The Train page, and one command.", "", "train", "cli.md"),
-    Section("4.1", "Scenario", "Classification gains by multi-task learning.", "A case in which it does, with 5 of 5 seeds.", "helping_tasks"),
+    Section("4.1", mark("Scenario"), "Classification gains by multi-task learning.", "A case in which it does, with 5 of 5 seeds.", "helping_tasks"),
     Section(
         "4.2",
-        "Example",
+        mark("Example"),
         "MNIST is divided and trained for several tasks in parallel.",
         "The article's code trains one task. The preset mnist-mlp-tasks trains three.",
         "fighting_tasks",
@@ -116,7 +126,7 @@ SECTIONS = (
 ANNOUNCED = (
     Section(
         "–",
-        "Optimisation",
+        mark("Optimisation"),
         "Announced in 1.2; the article has no such section.",
         "Balancing methods, sharing schemes and their measured costs.",
         "conflicting_gradients",
@@ -125,7 +135,7 @@ ANNOUNCED = (
     ),
     Section(
         "–",
-        "Trends",
+        mark("Trends"),
         "Announced in 1.2; the article has no such section.",
         "Affinities and groups of tasks, searched trees.",
         "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from mtl_core.language import tr
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import Learner, learner_in, learner_of, lesson_of, runs_tagged, trainings
 from mtl_core.runs.run_record import Run
@@ -36,7 +37,7 @@ def entries_of(store: RunStore, class_id: str, name: str, lesson: Lesson, seed: 
         if found and found[0] == name and (learner := learner_in(run.tags)):
             by_learner.setdefault(learner, []).insert(0, run)
     learners = [learner_of(store, learner) for learner in by_learner]
-    names = told_apart([learner.name or "no name" for learner in learners])
+    names = told_apart([learner.name or tr("no name") for learner in learners])
     return [
         Entry(learner, shown, trainings(name, lesson, by_learner[learner.id], class_id, seed)) for learner, shown in zip(learners, names, strict=True)
     ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mtl_core.config import RunConfig
+from mtl_core.language import LANGUAGES, SOURCE, language, speaking, tr
 
-FIRST_LANGUAGE = "en"
+FIRST_LANGUAGE = SOURCE
 COMPUTED = {"device": "cpu", "precision": "fp32", "layout": "contiguous"}  # the same for all runs of a lesson, so that their numbers compare
 
 
@@ -50,6 +51,16 @@ class LessonText:
     said: Mapping[str, str]
     why: str
     panel: str
+
+    def translated(self) -> LessonText:
+        """These words in the reader's language, by the catalogue."""
+        return LessonText(**{each.name: _translated(getattr(self, each.name)) for each in fields(self)})
+
+
+def _translated(words: Any) -> Any:
+    if isinstance(words, Mapping):
+        return {key: tr(text) for key, text in words.items()}
+    return tr(words) if isinstance(words, str) else tuple(tr(text) for text in words)
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ class Lesson(ABC):
     """A lesson. Its runs are ordinary runs.
 
     Class attributes:
-        texts: language code -> the lesson's words. English has to be there; another language stands in the same file.
+        texts: language code -> the lesson's words. English has to be there; the catalogue translates it into the languages that are not.
         control: the one thing to change.
         means: scalars of the charts of which tables show the mean over the training, because they jump from step to step; of the others, the last.
         usual: outcome that the runs of several seeds gave with the proposed value. ``seeds_seen``: in how many of how many seeds.
@@ -153,9 +164,13 @@ class Lesson(ABC):
         """``outcome`` of the runs of both trainings, in the order of ``configs``."""
         return self.outcome(first[0], second[0])
 
-    def text(self, language: str = FIRST_LANGUAGE) -> LessonText:
-        """The words in a language; in English where there are none in it."""
-        return self.texts.get(language, self.texts[FIRST_LANGUAGE])
+    def text(self, name: str = "") -> LessonText:
+        """The words in a language, by default the reader's: those of the lesson's file, else the English ones as the catalogue translates them."""
+        name = name or language()
+        if name in self.texts or name not in LANGUAGES:
+            return self.texts.get(name, self.texts[FIRST_LANGUAGE])
+        with speaking(name):
+            return self.texts[FIRST_LANGUAGE].translated()
 
 
 class NothingToCompareError(ValueError):

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import SOURCE, speaking
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson, Outcome, Recording
 from mtl_core.names import title_problem
@@ -103,9 +104,11 @@ def configs_of(name: str, lesson: Lesson, value: Any, seed: int | None = None) -
     Args:
         seed: seed of a class; None for the lesson's own. A lesson of several seeds counts on from it.
     """
-    title, found = lesson.text().title, []
+    with speaking(SOURCE):  # the name is kept with the run
+        called = f"{lesson.text().title}: {value_in_words(lesson, value)}"[:LONGEST_TITLE]
+    found = []
     for config in lesson.configs(value):
-        changes: dict[str, Any] = {"name": f"{title}: {value_in_words(lesson, value)}"[:LONGEST_TITLE]}
+        changes: dict[str, Any] = {"name": called}
         if seed is not None:
             changes["seed"] = (seed + config.seed) % (LARGEST_SEED + 1)
         found.append(config.model_copy(update=changes))

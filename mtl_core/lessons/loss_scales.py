@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.fighting_tasks import NARROW
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, NothingToCompareError, Outcome, Recording, lesson_config
 
@@ -39,11 +40,11 @@ class LossScales(Lesson):
             first="Digit and slant share a narrow network. Both losses are as they are.",
             control="Factor on the loss of the slant",
             choices={
-                "0.01": "a hundredth",
-                "0.1": "a tenth",
-                "1": "as it is",
-                "10": "10 times",
-                "100": "100 times",
+                "0.01": mark("a hundredth"),
+                "0.1": mark("a tenth"),
+                "1": mark("as it is"),
+                "10": mark("10 times"),
+                "100": mark("100 times"),
             },
             change="Measure the slant's loss in another unit: multiply it by a factor. The pictures and the mistakes stay what they are.",
             look="Look at the slant's share of the gradient, then at what it does to both tasks.",

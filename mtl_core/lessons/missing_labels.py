@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Recording, both_last, compared, lesson_config
 
 ACCURACY, ERROR = "val/digit/accuracy", "val/slant/mae"
@@ -32,13 +33,13 @@ class MissingLabels(Lesson):
             ),
             first="Digit and slant share a network. Both are known for all 1,257 training pictures.",
             control="Pictures with the label of the digit",
-            choices={"1.0": "all of them", "0.3": "30 of 100", "0.1": "10 of 100", "0.03": "3 of 100"},
+            choices={"1.0": mark("all of them"), "0.3": mark("30 of 100"), "0.1": mark("10 of 100"), "0.03": mark("3 of 100")},
             change="Take away labels of the digit. The slant keeps all of its labels.",
             look="Compare both tasks. Does the slant suffer when labels of the digit are missing?",
             charts={ACCURACY: "Digit: accuracy on val · higher is better", ERROR: "Slant: mean error in degrees on val · lower is better"},
             question="Which task became clearly worse when labels of the digit were missing? “Clearly” means by 2 points of accuracy, "
             "or by 15% of the error.",
-            answers={"digit": "The digit alone", "slant": "The slant alone", "both": "Both", "none": "Neither"},
+            answers={"digit": "The digit alone", "slant": "The slant alone", "both": mark("Both"), "none": mark("Neither")},
             said=dict.fromkeys(
                 ("digit", "slant", "both", "none"),
                 "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before:.2f} to "

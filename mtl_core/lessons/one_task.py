@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Recording, both_last, compared, lesson_config
 
 ACCURACY = "val/digit/accuracy"
@@ -34,7 +35,7 @@ class OneTask(Lesson):
             ),
             first="A small network sees 1,257 handwritten digits twice: 2 passes.",
             control="Passes over the pictures",
-            choices={"2": "2 passes", "5": "5 passes", "20": "20 passes", "60": "60 passes"},
+            choices={"2": mark("2 passes"), "5": mark("5 passes"), "20": mark("20 passes"), "60": mark("60 passes")},
             change="Let a new network, with the same random numbers at its start, see the same pictures more often.",
             look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more?",
             charts={ACCURACY: "Accuracy on val · higher is better"},

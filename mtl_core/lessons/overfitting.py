@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Recording, both_last, compared, lesson_config
 
 TRAIN, VAL = "train/digit/accuracy", "val/digit/accuracy"
@@ -33,7 +34,7 @@ class Overfitting(Lesson):
             ),
             first="A network with about 52,000 numbers in it learns from 63 pictures.",
             control="Training pictures",
-            choices={"0.05": "63 pictures", "0.1": "126 pictures", "0.3": "377 pictures", "1.0": "1,257 pictures"},
+            choices={"0.05": mark("63 pictures"), "0.1": mark("126 pictures"), "0.3": mark("377 pictures"), "1.0": mark("1,257 pictures")},
             change="Give the same network more pictures.",
             look="Compare the accuracy on training pictures with that on val, for each run.",
             charts={TRAIN: "Accuracy on the training pictures", VAL: "Accuracy on val · higher is better"},

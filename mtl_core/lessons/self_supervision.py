@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Recording, both_last, compared, lesson_config
 
 ACCURACY = "val/digit/accuracy"
@@ -35,7 +36,7 @@ class SelfSupervision(Lesson):
             first="A small network learns the digit from 26 labelled pictures.",
             control="Auxiliary task",
             choices={
-                "alone": "None",
+                "alone": mark("None"),
                 "rotation": "By how many quarters was it turned?",
                 "jigsaw": "In which order were its pieces?",
                 "contrastive": "Which two views are of one picture?",

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_core.analysis.student_interval import t_interval
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, NothingToCompareError, Outcome, Recording, lesson_config
 
 ACCURACY = "val/digit/accuracy"
@@ -36,21 +37,20 @@ class SeveralSeeds(Lesson):
                 "interval is above 0, the change helps. If 0 is inside, it **cannot be told** from these runs. That is an answer, too.",
             ),
             first="One pair: the digit alone with few labels, and the same with slant and ink beside it.",
-            control="Seeds",
-            choices={"1": "1 pair", "3": "3 pairs", "5": "5 pairs"},
+            control=mark("Seeds"),
+            choices={"1": mark("1 pair"), "3": mark("3 pairs"), "5": mark("5 pairs")},
             change="Train further pairs with other seeds, and see whether the first pair told the truth.",
             look="Look at how far the curves of the same kind lie apart. Solid: alone. Dashed: together.",
             charts={ACCURACY: "Digit: accuracy on val · higher is better"},
             question="Over all pairs: do slant and ink help the digit?",
             answers={"helps": "They help", "hurts": "They hurt", "open": "It cannot be told from these runs"},
             said={
-                key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95% interval from {low:+.1f} to "
-                f"{{high:+.1f}}.{end} The first pair alone said {{first:+.1f}}."
-                for key, end in {
-                    "helps": " The whole interval is above 0.",
-                    "hurts": " The whole interval is below 0.",
-                    "open": " 0 lies inside the interval.",
-                }.items()
+                "helps": "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95% interval from {low:+.1f} to "
+                "{high:+.1f}. The whole interval is above 0. The first pair alone said {first:+.1f}.",
+                "hurts": "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95% interval from {low:+.1f} to "
+                "{high:+.1f}. The whole interval is below 0. The first pair alone said {first:+.1f}.",
+                "open": "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95% interval from {low:+.1f} to "
+                "{high:+.1f}. 0 lies inside the interval. The first pair alone said {first:+.1f}.",
             },
             why="The more pairs, the narrower the interval. The Studies page does this for any question, with every task, method or setting.",
             panel="A study trains such pairs, keeps them, and says its answer with intervals.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark
 from mtl_core.lessons.fighting_tasks import NARROW
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Recording, both_last, compared, lesson_config
 
@@ -45,7 +46,7 @@ class SharingDepth(Lesson):
             },
             question="How many of the three tasks became clearly better with your last setting than with both layers shared? “Clearly” "
             "means by 2 points of accuracy, or by a tenth of an error.",
-            answers={"none": "None", "one": "One", "two": "Two", "all": "All three"},
+            answers={"none": mark("None"), "one": mark("One"), "two": mark("Two"), "all": "All three"},
             said=dict.fromkeys(
                 ("none", "one", "two", "all"),
                 "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before:.2f} and "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from mtl_core.language import tr
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
@@ -138,9 +139,8 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
     if swept:
         label = next(cell.label for cell in study.cells if cell.key == swept)
         for comparison in study.comparisons:
-            rival = replace(
-                comparison, label=f"{comparison.cell} against the best of the sweep ({label})", baselines=dict.fromkeys(comparison.baselines, swept)
-            )
+            said = tr("{cell} against the best of the sweep ({label})", cell=comparison.cell, label=label)
+            rival = replace(comparison, label=said, baselines=dict.fromkeys(comparison.baselines, swept))
             comparisons.append((rival, False))
     lines = _lines(study, comparisons, values, metrics)
     return Answer(

@@ -18,6 +18,7 @@ from mtl_core.inference.inference_cost import FLOAT, live_bytes_of, multiply_add
 from mtl_core.inference.loading import find_model
 from mtl_core.inference.predictor import Predictor
 from mtl_core.inference.timing import median_times
+from mtl_core.language import tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
@@ -79,7 +80,7 @@ class CostReceipt:
             for kind in ([one.torch_ms for one in self.apart], [one.onnx_ms for one in self.apart])
         ]
         adds, size = sum(each.multiply_adds for each in self.apart), sum(each.file for each in self.apart)
-        return NetworkCost(f"{len(self.apart)} networks", parameters, adds, FLOAT * parameters + passes, size, *times)
+        return NetworkCost(tr("{count} networks", count=len(self.apart)), parameters, adds, FLOAT * parameters + passes, size, *times)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with ``all_apart``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from mtl_core.config_fingerprint import fingerprint
+from mtl_core.language import tr
 from mtl_core.runs.method_race import relative_cost
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
@@ -45,18 +46,17 @@ def estimate(store: RunStore, study: Study) -> Estimate:
     total = study.planned_runs
     to_come = total - len(places)
     if not left and not to_come:
-        return Estimate(total, total, 0.0, "every run is there")
+        return Estimate(total, total, 0.0, tr("every run is there"))
     last = study.cells[-1]  # cells that are not known yet take as long
     times = {cell.key: _seconds(cell, every) for cell in {cell.key: cell for cell in [*(cell for cell, _ in left), last]}.values()}
     if any(seconds is None for seconds in times.values()):
-        basis = (
+        basis = tr(
             "no run with these data, this network, batch size and device has finished here, so the time is not known before the first run has ended"
         )
         return Estimate(total, len(places) - len(left), None, basis)
     seconds = sum(times[cell.key] or 0.0 for cell, _ in left) + to_come * (times[last.key] or 0.0)
-    return Estimate(
-        total, len(places) - len(left), seconds, "from finished runs of the same data and network here, by epochs and method; one after another"
-    )
+    basis = tr("from finished runs of the same data and network here, by epochs and method; one after another")
+    return Estimate(total, len(places) - len(left), seconds, basis)
 
 
 def _seconds(cell: Cell, finished: list[Run]) -> float | None:

@@ -6,6 +6,7 @@ import math
 
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import SEEDS
+from mtl_core.language import tr
 from mtl_core.studies.answer import Line
 from mtl_core.studies.study_report import interval_of, signed
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
@@ -21,12 +22,16 @@ def explain_verdict(line: Line) -> Explanation:
     assert said is not None  # the caller asks
     found = said.difference
     if line.metric is None:
-        was = f"the mean relative gain over the tasks was {signed(found.mean, line)}"
+        was = tr("the mean relative gain over the tasks was {gain}", gain=signed(found.mean, line))
     elif found.mean == 0:
-        was = f"{line.metric.title} of {line.task} was the same as the baseline's"
+        was = tr("{title} of {task} was the same as the baseline's", title=tr(line.metric.title), task=line.task)
     else:
-        was = f"{line.metric.title} of {line.task} was {signed(found.mean, line)} than the baseline's"
-    first = f"In {found.n} pair{'' if found.n == 1 else 's'} of runs with the same seed, {was} on average."
+        difference = signed(found.mean, line)
+        was = tr("{title} of {task} was {difference} than the baseline's", title=tr(line.metric.title), task=line.task, difference=difference)
+    if found.n == 1:
+        first = tr("In 1 pair of runs with the same seed, {was} on average.", was=was)
+    else:
+        first = tr("In {n} pairs of runs with the same seed, {was} on average.", n=found.n, was=was)
     return Explanation((first, _second(line)), SEEDS)
 
 
@@ -35,14 +40,14 @@ def _second(line: Line) -> str:
     assert said is not None  # the caller asks
     found = said.difference
     if said.word == Word.NONE:
-        return f"Below {LEAST_SEEDS} pairs it cannot be told from chance, so there is no verdict."
+        return tr("Below {least} pairs it cannot be told from chance, so there is no verdict.", least=LEAST_SEEDS)
     if found.is_spread_unknown and not math.isfinite(found.low):
-        return "It was the same in every pair, so how far it varies between seeds is not known: more seeds are needed."
-    span = f"The true mean difference lies in the interval {interval_of(line)} (95 %)"
+        return tr("It was the same in every pair, so how far it varies between seeds is not known: more seeds are needed.")
+    span = tr("The true mean difference lies in the interval {interval} (95 %)", interval=interval_of(line))
     if said.word == Word.SAME:
-        return f"{span}, and all of it is too little to matter."
+        return tr("{span}, and all of it is too little to matter.", span=span)
     if said.word in (Word.HELPS, Word.HURTS):
-        return f"{span}; chance alone makes such a difference rarely (p = {said.p_corrected:.2g})."
+        return tr("{span}; chance alone makes such a difference rarely (p = {p:.2g}).", span=span, p=said.p_corrected)
     if found.low <= 0 <= found.high:
-        return f"{span}, which holds 0: chance may explain what was measured."
-    return f"{span}, but with all comparisons of the study p is {said.p_corrected:.2g}: chance may explain what was measured."
+        return tr("{span}, which holds 0: chance may explain what was measured.", span=span)
+    return tr("{span}, but with all comparisons of the study p is {p:.2g}: chance may explain what was measured.", span=span, p=said.p_corrected)

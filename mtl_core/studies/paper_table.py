@@ -1,12 +1,15 @@
-"""The table of a study, tasks by cells with mean and interval, as CSV and as LaTeX."""
+"""The table of a study, tasks by cells with mean and interval, as CSV and as LaTeX: both in English, for programs and papers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mtl_core.csv_text import csv_of
+from mtl_core.language import SOURCE, speaking, tr
 from mtl_core.studies.answer import Answer
+from mtl_core.studies.study_kind import Cell
 from mtl_core.studies.study_values import Spread, TaskMetric
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ def frame_of(answer: Answer) -> pandas.DataFrame:
     import pandas as pd
 
     rows = []
-    for cell in answer.study.cells:
+    for cell in english_cells(answer):
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         for task, metric in answer.metrics.items():
             spread = answer.spreads.get(cell.key, {}).get(task)
@@ -68,10 +71,15 @@ def to_csv(answer: Answer) -> str:
 
 def to_latex(answer: Answer) -> str:
     """The table for a paper that uses ``booktabs``: a row for each cell, a column for each task, and delta_m."""
+    with speaking(SOURCE):
+        return _latex_table(answer)
+
+
+def _latex_table(answer: Answer) -> str:
     metrics = list(answer.metrics.values())
     head = " & ".join(["", *(_latex(heading(metric)) for metric in metrics), r"$\Delta_m$ (\%) $\uparrow$"])
     rows = []
-    for cell in answer.study.cells:
+    for cell in english_cells(answer):
         gain = answer.delta_m.get(cell.key, (math.nan,))[0]
         cells = [number(answer.spreads.get(cell.key, {}).get(metric.task), latex=True) for metric in metrics]
         rows.append(" & ".join([_latex(cell.label), *cells, f"{gain:+.2f}" if math.isfinite(gain) else "--"]) + r" \\")
@@ -95,6 +103,12 @@ def to_latex(answer: Answer) -> str:
     return "\n".join(lines) + "\n"
 
 
+def english_cells(answer: Answer) -> list[Cell]:
+    """The study's cells with English labels."""
+    with speaking(SOURCE):
+        return replace(answer.study).cells  # a new object: a study keeps its cells in the language in which they were made
+
+
 def heading(metric: TaskMetric) -> str:
     """``digit: Accuracy ↑`` or ``slant: MAE (degrees) ↓``."""
     return f"{metric.task}: {metric_title(metric)}"
@@ -103,7 +117,7 @@ def heading(metric: TaskMetric) -> str:
 def metric_title(metric: TaskMetric) -> str:
     """``Accuracy ↑`` or ``MAE (degrees) ↓``."""
     unit = f" ({metric.unit})" if metric.unit else ""
-    return f"{metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"
+    return f"{tr(metric.title)}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 
 def number(spread: Spread | None, latex: bool = False) -> str:
@@ -114,7 +128,7 @@ def number(spread: Spread | None, latex: bool = False) -> str:
     digits = 4 if not half > 0 else min(max(1 - math.floor(math.log10(half)), 0), 6)
     text = f"{spread.mean:.{digits}f}"
     if spread.n > 1 and not math.isfinite(half):
-        return f"{text} (n {spread.n}, all equal)"
+        return tr("{text} (n {n}, all equal)", text=text, n=spread.n)
     if math.isfinite(half):
         text += f" $\\pm$ {half:.{digits}f}" if latex else f" ± {half:.{digits}f}"
     return f"{text} (n {spread.n})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtl_core.errors import NotPossibleError, StoreError
+from mtl_core.language import mark, tr
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -14,7 +15,7 @@ from mtl_core.studies import study_actions
 from mtl_core.studies.answer import Answer, answer_of
 from mtl_core.studies.study import Study
 
-FACTS = {"device_name": "device", "precision": "precision", "layout": "memory layout"}  # of a run's info; its versions are added
+FACTS = {"device_name": mark("device"), "precision": mark("precision"), "layout": mark("memory layout")}  # of a run's info; its versions are added
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class RepeatedValue:
     @property
     def difference_text(self) -> str:
         """``identical``, or the difference with its sign."""
-        return "identical" if self.is_same else f"{self.difference:+.3g}"
+        return tr("identical") if self.is_same else f"{self.difference:+.3g}"
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,25 @@ class Repetition:
     def in_words(self) -> str:
         """The result as one or two sentences."""
         if not self.values:
-            return f"No run of {self.original} has finished again so far."
+            return tr("No run of {original} has finished again so far.", original=self.original)
         changed = [value for value in self.values if not value.is_same]
-        runs = len({(value.cell, value.seed) for value in self.values})
-        said = f"{runs} {'run has' if runs == 1 else 'runs have'} finished again"
+        runs, values = len({(value.cell, value.seed) for value in self.values}), len(self.values)
+        again = tr("1 run has finished again") if runs == 1 else tr("{runs} runs have finished again", runs=runs)
         if not changed:
-            said += f": all {len(self.values)} values are identical to those of {self.original}."
+            said = tr("{again}: all {values} values are identical to those of {original}.", again=again, values=values, original=self.original)
         else:
-            said += f": {len(changed)} of {len(self.values)} values differ from those of {self.original}."
+            said = tr(
+                "{again}: {changed} of {values} values differ from those of {original}.",
+                again=again,
+                changed=len(changed),
+                values=values,
+                original=self.original,
+            )
         if self.facts:
-            said += " Other than before: " + "; ".join(f"{name} {again} (was {before})" for name, (before, again) in self.facts.items()) + "."
+            facts = [tr("{name} {now} (was {before})", name=tr(name), now=now, before=before) for name, (before, now) in self.facts.items()]
+            said += tr(" Other than before: {facts}.", facts=tr("; ").join(facts))
         elif changed:
-            said += " Device, precision, memory layout and versions are the same as before."
+            said += tr(" Device, precision, memory layout and versions are the same as before.")
         return said
 
     def to_dict(self) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Study:
 
     @cached_property
     def cells(self) -> list[Cell]:
+        """With labels in the reader's language of the first call."""
         return self.part.cells(self.base, self.options)
 
     @property

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mtl_core.config import RunConfig
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, Problem, StoreError
+from mtl_core.language import SOURCE, speaking
 from mtl_core.names import title_problem
 from mtl_core.registry import validated
 from mtl_core.runs import actions
@@ -197,7 +198,12 @@ def add_point(store: RunStore, study: Study, weights: Sequence[float]) -> bool:
 
 
 def _queue_missing(store: RunStore, study: Study) -> Study:
-    """Take or queue a run for each cell and seed that has none."""
+    """Take or queue a run for each cell and seed that has none. Names of runs are kept, so they are in English whoever clicks."""
+    with speaking(SOURCE):
+        return _queue_cells(store, get(store, study.id))
+
+
+def _queue_cells(store: RunStore, study: Study) -> Study:
     linked, existing = run_ids(store, study.id), {} if study.settings.repeats else _existing(store, study)
     for seed in study.seeds:  # all cells of a seed first: a verdict needs pairs
         for cell in study.cells:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import tr
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Cell:
 
     Attributes:
         key: its name inside the study, stable over time.
-        label: for people.
+        label: for people, in the language of whoever asks.
         config: its config; seed, precision and layout are set by the study.
         weights: the tasks' loss weights, where the cell is a point of a sweep of weights.
     """
@@ -160,5 +161,7 @@ def weight_cells(base: RunConfig, parts: int) -> list[Cell]:
         if max(weights) - min(weights) < 1e-9:
             continue
         text = ", ".join(f"{task} {weight:.3g}" for task, weight in zip(tasks, weights, strict=True))
-        cells.append(Cell(f"weights.{'-'.join(f'{weight:.4g}' for weight in weights)}", f"weights {text}", with_weights(base, weights), weights))
+        cells.append(
+            Cell(f"weights.{'-'.join(f'{weight:.4g}' for weight in weights)}", tr("weights {text}", text=text), with_weights(base, weights), weights)
+        )
     return cells

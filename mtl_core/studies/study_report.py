@@ -8,34 +8,45 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.html_pages import render
+from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, Line
 from mtl_core.studies.paper_table import heading, metric_title, number
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
-INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
+INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
 
 
-def study_report(store: RunStore, answer: Answer) -> str:
-    """The HTML. Sections without content are omitted; text from people is escaped."""
+def study_report(store: RunStore, answer: Answer, spoken: str = "") -> str:
+    """The HTML. Sections without content are omitted; text from people is escaped.
+
+    Args:
+        answer: its labels and verdicts are in the language of whoever made it.
+        spoken: language of the page, a key of ``LANGUAGES``; by default the reader's.
+    """
+    with speaking(spoken or language()):
+        return _report(store, answer)
+
+
+def _report(store: RunStore, answer: Answer) -> str:
     study = answer.study
     labels = {cell.key: cell.label for cell in study.cells}
     return render(
         Path(__file__).with_name("study_report.html"),
         study=study,
-        made=time.strftime("%d %B %Y", time.localtime(study.created_at)),
-        question=study.part.title,
+        made=time.strftime(tr("%d %B %Y"), time.localtime(study.created_at)),
+        question=tr(study.part.title),
         facts=_facts(answer),
-        notes=answer.notes,
+        notes=[tr(note) for note in answer.notes],
         lines=[_verdict_row(line) for line in answer.lines],
         explained=explained(answer),
         split=answer.split,
-        cell_head=["cell", *(heading(metric) for metric in answer.metrics.values()), "Δm, tasks (%) ↑"],
+        cell_head=[tr("cell"), *(heading(metric) for metric in answer.metrics.values()), tr("Δm, tasks (%) ↑")],
         cells=_cell_rows(answer) if answer.metrics else [],
         cell_numbers=list(range(1, len(answer.metrics) + 2)),
         front=[labels[key] for key in answer.front.on_front] if answer.front else [],
         groupings=_grouping_rows(answer),
-        runs=[[labels[cell], seed, answer.run_ids[cell, seed], status] for (cell, seed), status in sorted(answer.statuses.items())],
+        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status)] for (cell, seed), status in sorted(answer.statuses.items())],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
     )
@@ -44,13 +55,19 @@ def study_report(store: RunStore, answer: Answer) -> str:
 def explained(answer: Answer) -> str:
     """How the verdicts of a study were made, in words."""
     settings = answer.study.settings
-    band = f"within {100 * settings.band:.3g} % of the baseline" if settings.band else "not used"
-    value = "chosen checkpoint" if settings.value == "chosen" else "best checkpoint of each task"
-    return (
+    band = tr("within {band:.3g} % of the baseline", band=100 * settings.band) if settings.band else tr("not used")
+    value = tr("chosen checkpoint") if settings.value == "chosen" else tr("best checkpoint of each task")
+    return tr(
         "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
-        f"{INTERVALS[settings.interval]} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
-        f"Holm's correction for the {len(answer.lines)} comparisons of this study. Below {LEAST_SEEDS} seeds there is no verdict. "
-        f"Values on {answer.split} with the {value}."
+        "{interval} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
+        "Holm's correction for the {comparisons} comparisons of this study. Below {least} seeds there is no verdict. "
+        "Values on {split} with the {value}.",
+        interval=tr(INTERVALS[settings.interval]),
+        band=band,
+        comparisons=len(answer.lines),
+        least=LEAST_SEEDS,
+        split=answer.split,
+        value=value,
     )
 
 
@@ -58,42 +75,47 @@ def signed(value: float, line: Line) -> str:
     """A difference with its direction in words. Above 0 is better, whatever the metric."""
     if line.metric is None:
         return f"{value:+.2f} %"
-    return f"{abs(value):.3g} {'better' if value > 0 else 'worse' if value < 0 else ''}".strip()
+    if value > 0:
+        return tr("{value:.3g} better", value=value)
+    return tr("{value:.3g} worse", value=-value) if value < 0 else f"{abs(value):.3g}"
 
 
 def interval_of(line: Line) -> str:
     """The interval of a line that has a verdict, in words."""
     assert line.verdict is not None  # the caller asks
     found = line.verdict.difference
-    return f"{signed(found.low, line)} to {signed(found.high, line)}" if math.isfinite(found.low) else "not known"
+    if not math.isfinite(found.low):
+        return tr("not known")
+    return tr("{low} to {high}", low=signed(found.low, line), high=signed(found.high, line))
 
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:
     study = answer.study
     ended = answer.count("finished")
     return [
-        ("Runs", f"{ended} of {answer.total} finished"),
-        ("Seeds", ", ".join(str(seed) for seed in study.seeds)),
-        ("Tasks", ", ".join(study.base.tasks)),
-        ("Data", study.base.data.own_name),
-        ("Epochs", str(study.base.epochs)),
-        ("Precision", study.precision or "not settled yet"),
+        (tr("Runs"), tr("{ended} of {total} finished", ended=ended, total=answer.total)),
+        (tr("Seeds"), ", ".join(str(seed) for seed in study.seeds)),
+        (tr("Tasks"), ", ".join(study.base.tasks)),
+        (tr("Data"), study.base.data.own_name),
+        (tr("Epochs"), str(study.base.epochs)),
+        (tr("precision").capitalize(), study.precision or tr("not settled yet")),
     ]
 
 
 def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
-    row = {"label": line.label, "task": line.task or "overall", "metric": "mean relative gain over the tasks ↑", "baseline": "–", "value": "–"}
+    row = {"label": line.label, "task": line.task or tr("overall"), "baseline": "–", "value": "–"}
+    row["metric"] = tr("mean relative gain over the tasks ↑")
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:
             row |= {"baseline": f"{line.baseline:.4g}", "value": f"{line.value:.4g}"}
     if said is None:
-        return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": "no pair of runs yet", "advice": ""}
+        return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": tr("no pair of runs yet"), "advice": ""}
     found = said.difference
-    row |= {"difference": signed(found.mean, line), "n": str(found.n), "word": str(said.word), "advice": said.text.partition(", ")[2]}
+    row |= {"difference": signed(found.mean, line), "n": str(found.n), "word": tr(str(said.word)), "advice": said.advice}
     if said.word == Word.NONE:
-        return row | {"interval": "–", "p": "–", "odds": "–", "advice": said.text.partition("; ")[2]}
+        return row | {"interval": "–", "p": "–", "odds": "–"}
     odds = "–"
     if not found.is_spread_unknown:
         odds = " · ".join(f"{100 * share:.0f} %" for share in (found.p_worse, found.p_equal, found.p_better))
@@ -126,4 +148,4 @@ def _environment(store: RunStore, answer: Answer) -> list[list[str]]:
         for name, value in facts.items():
             if value and str(value) not in found.setdefault(name, []):
                 found[name].append(str(value))
-    return [[name.capitalize(), ", ".join(values)] for name, values in found.items() if values]
+    return [[tr(name).capitalize(), ", ".join(values)] for name, values in found.items() if values]

@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from mtl_core.language import tr
 from mtl_core.runs.run_results import means_of
 from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
@@ -230,8 +231,10 @@ def sentences(affinity: TaskAffinity) -> list[str]:
 
 
 def _sentence(source: str, target: str, value: float) -> str:
-    word = "lowers" if value >= 0 else "raises"
-    return f"A step for {source} alone {word} the loss of {target} by {percent(value, sign='')} on average."
+    change = percent(value, sign="")
+    if value >= 0:
+        return tr("A step for {source} alone lowers the loss of {target} by {change} on average.", source=source, target=target, change=change)
+    return tr("A step for {source} alone raises the loss of {target} by {change} on average.", source=source, target=target, change=change)
 
 
 def as_json(affinity: TaskAffinity) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mtl_core.analysis.student_interval import LEVEL, t_factor
+from mtl_core.language import mark, tr
 from mtl_core.studies.paired import PairedDifference
 
 LEAST_SEEDS = 3  # fewer give no verdict: at 2 seeds Student's factor is 12.7
@@ -14,13 +15,13 @@ MOST_SEEDS = 100  # beyond this the advice is "more than", because nobody plans 
 
 
 class Word(StrEnum):
-    """The answer in a word. Compare with ``==``."""
+    """The answer in a word. Compare with ``==``; ``tr`` says it in the reader's language."""
 
-    HELPS = "helps"
-    HURTS = "hurts"
-    SAME = "no difference that matters"
-    UNKNOWN = "cannot tell yet"
-    NONE = "no verdict"
+    HELPS = mark("helps")
+    HURTS = mark("hurts")
+    SAME = mark("no difference that matters")
+    UNKNOWN = mark("cannot tell yet")
+    NONE = mark("no verdict")
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,21 @@ class Verdict:
     Attributes:
         p_corrected: p-value after Holm's correction over all comparisons of the study.
         more_seeds: about how many more seeds would decide, if mean and spread stay as they are; None if decided, or more than ``MOST_SEEDS``.
-        text: the words for people.
+        advice: what is missing, for people; empty where the word says all.
     """
 
     word: Word
     difference: PairedDifference
     p_corrected: float
     more_seeds: int | None
-    text: str
+    advice: str = ""
+
+    @property
+    def text(self) -> str:
+        """The word and the advice, for people."""
+        if self.word == Word.NONE:
+            return tr("no verdict below {least} seeds; {advice}", least=LEAST_SEEDS, advice=self.advice)
+        return tr("{word}, {advice}", word=tr(str(self.word)), advice=self.advice) if self.advice else tr(str(self.word))
 
 
 def verdict(difference: PairedDifference, p_corrected: float, comparisons: int = 1) -> Verdict:
@@ -57,20 +65,20 @@ def verdict(difference: PairedDifference, p_corrected: float, comparisons: int =
     alpha = 1 - LEVEL
     if difference.n < LEAST_SEEDS:
         missing = LEAST_SEEDS - difference.n
-        return Verdict(Word.NONE, difference, p_corrected, missing, f"no verdict below {LEAST_SEEDS} seeds; {_seeds(missing)} missing")
+        return Verdict(Word.NONE, difference, p_corrected, missing, _missing(missing))
     if -difference.band <= difference.low and difference.high <= difference.band and difference.band > 0:
-        return Verdict(Word.SAME, difference, p_corrected, None, str(Word.SAME))
+        return Verdict(Word.SAME, difference, p_corrected, None)
     if p_corrected < alpha and difference.low > 0 and difference.mean > 0:
-        return Verdict(Word.HELPS, difference, p_corrected, None, str(Word.HELPS))
+        return Verdict(Word.HELPS, difference, p_corrected, None)
     if p_corrected < alpha and difference.high < 0 and difference.mean < 0:
-        return Verdict(Word.HURTS, difference, p_corrected, None, str(Word.HURTS))
+        return Verdict(Word.HURTS, difference, p_corrected, None)
     if difference.spread == 0 and difference.mean == 0:
-        return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}, the values were equal in every seed")
+        return Verdict(Word.UNKNOWN, difference, p_corrected, None, tr("the values were equal in every seed"))
     if difference.is_spread_unknown:
-        said = "the difference was the same in every seed, so its spread is not known; more seeds"
-        return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}, {said}")
+        said = tr("the difference was the same in every seed, so its spread is not known; more seeds")
+        return Verdict(Word.UNKNOWN, difference, p_corrected, None, said)
     more = seeds_missing(difference, comparisons)
-    return Verdict(Word.UNKNOWN, difference, p_corrected, more, f"{Word.UNKNOWN}, {_advice(more)}")
+    return Verdict(Word.UNKNOWN, difference, p_corrected, more, _advice(more))
 
 
 def seeds_missing(difference: PairedDifference, comparisons: int = 1) -> int | None:
@@ -91,8 +99,10 @@ def seeds_missing(difference: PairedDifference, comparisons: int = 1) -> int | N
 
 
 def _advice(more: int | None) -> str:
-    return f"about {more} more seed{'' if more == 1 else 's'}" if more is not None else f"more than {MOST_SEEDS} seeds would be needed"
+    if more is None:
+        return tr("more than {most} seeds would be needed", most=MOST_SEEDS)
+    return tr("about 1 more seed") if more == 1 else tr("about {more} more seeds", more=more)
 
 
-def _seeds(number: int) -> str:
-    return f"{number} seed{'' if number == 1 else 's'}"
+def _missing(number: int) -> str:
+    return tr("1 seed missing") if number == 1 else tr("{number} seeds missing", number=number)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.primitives import Picture, Primitive
+from mtl_core.language import mark
 from mtl_core.tasks.contents import Contents, TargetLayout
 from mtl_core.tasks.map_files import MapFiles
 from mtl_core.tasks.metrics.image_errors import SampleErrors
@@ -113,7 +114,7 @@ class TaskKind(ABC):
     standardises: ClassVar[bool] = False
     map_files: ClassVar[MapFiles | None] = None
     Result: ClassVar[type[TaskResult]] = Decoded
-    confusion_titles: ClassVar[tuple[str, str]] = ("true", "predicted")
+    confusion_titles: ClassVar[tuple[str, str]] = (mark("true"), mark("predicted"))
     curve_note: ClassVar[str] = ""
 
     def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):

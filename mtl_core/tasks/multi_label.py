@@ -16,6 +16,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Shares
+from mtl_core.language import mark
 from mtl_core.tasks.contents import TargetLayout
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.lazy_torch import torch
@@ -66,7 +67,7 @@ class MultiLabel(TaskKind):
     several: ClassVar[bool] = True
     needs_classes: ClassVar[bool] = True
     Result: ClassVar[type[TaskResult]] = ManyClasses
-    confusion_titles: ClassVar[tuple[str, str]] = ("class", "outcome")
+    confusion_titles: ClassVar[tuple[str, str]] = (mark("class"), mark("outcome"))
 
     # -- learning
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.figures.curves import curve_figure
+from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
 from ui.compare.compare_groups import Group, about_groups, curve_of, groups_of, legend
 from ui.drawing.plotly_chart import plot, prepared
@@ -15,7 +16,7 @@ from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.state import hold, hold_first
 
-TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of all tasks"}
+TITLES = {"optimizer/lr": mark("Learning rate"), "optimizer/loss": mark("Combined loss of all tasks")}
 MAIN = "main metric"
 IN_A_ROW = 3
 NO_BASELINE = "none"
@@ -23,10 +24,10 @@ NO_BASELINE = "none"
 
 def overlay(store: RunStore, chosen: list[Any]) -> None:
     """Draw the curves of the selected runs: controls, one legend, and a chart for each task and chosen metric."""
-    view = view_controls("Curves", "on val, after each epoch; one colour per run")
+    view = view_controls(tr("Curves"), tr("on val, after each epoch; one colour per run"))
     tasks = tasks_of(chosen)
     if not tasks:
-        st.info("None of the selected runs has any values yet.")
+        st.info(tr("None of the selected runs has any values yet."))
         return
     metrics, by_seed, baseline_name, anything = _controls(tasks, chosen)
     groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed)
@@ -52,10 +53,10 @@ def tasks_of(chosen: list[Any]) -> dict[str, dict[str, Any]]:
 
 def metrics_of(tasks: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Choice -> title: the main metric, the loss, then every other metric of any task."""
-    found = {MAIN: "Main metric", "loss": "Loss"}
+    found = {MAIN: tr("Main metric"), "loss": tr("Loss")}
     for info in tasks.values():
         for name, about in info["metrics"].items():
-            found.setdefault(name, about.get("title") or name)
+            found.setdefault(name, tr(about.get("title") or name))
     return found
 
 
@@ -66,16 +67,16 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
         before = [name for name in st.session_state.get("compare.metrics", []) if name in titles] or [MAIN]
         hold("compare.metrics", before)
         kept: dict[str, Any] = {"persist_state": "session"}
-        metrics = st.multiselect("Metrics", list(titles), before, key="compare.metrics", format_func=words.text_of(titles), width=330, **kept)
-        names = {NO_BASELINE: NO_BASELINE} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
+        metrics = st.multiselect(tr("Metrics"), list(titles), before, key="compare.metrics", format_func=words.text_of(titles), width=330, **kept)
+        names = {NO_BASELINE: tr("none")} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
-        about = "Subtracts this run, or its group of seeds, from all others."
+        about = tr("Subtracts this run, or its group of seeds, from all others.")
         place = list(names).index(first)
-        baseline = st.selectbox("Baseline", list(names), place, key="compare.baseline", format_func=words.text_of(names), help=about, width=330)
+        baseline = st.selectbox(tr("Baseline"), list(names), place, key="compare.baseline", format_func=words.text_of(names), help=about, width=330)
         with st.container(width="content", gap="small"):
-            about = "One line with a band for runs that differ only in their seed."
-            by_seed = st.toggle("Group seeds", value=True, key="compare.by_seed", help=about, **kept)
-            anything = st.toggle("Any recorded value", key="compare.anything", help="One more chart for any value of the runs.", **kept)
+            about = tr("One line with a band for runs that differ only in their seed.")
+            by_seed = st.toggle(tr("Group seeds"), value=True, key="compare.by_seed", help=about, **kept)
+            anything = st.toggle(tr("Any recorded value"), key="compare.anything", help=tr("One more chart for any value of the runs."), **kept)
     return metrics or [MAIN], by_seed, baseline, anything
 
 
@@ -98,12 +99,12 @@ def _task_charts(
         for place, (task, name) in zip(st.columns(columns), wanted[start : start + columns], strict=False):
             metric = tasks[task]["metrics"].get(name, {})
             with place.container(border=True, gap="small", key=element_key("compared_task", f"{task}.{name}")):
-                title = words.plain(words.with_unit(metric.get("title") or name, metric.get("unit", "")))
+                title = words.plain(words.with_unit(tr(metric.get("title") or name), metric.get("unit", "")))
                 way = words.better(metric.get("higher_is_better"))
                 st.markdown(f"**{words.plain(task)}** :gray[{title} {way}{_direction(metric) if baseline else ''}]")
                 having = [group for group in groups if any(task in (run.info or {}).get("tasks", {}) for run in group.runs)]
                 chart = _chart(having, frames, f"val/{task}/{name}", view, baseline, share=is_share(metric))
-                plot(prepared(chart, f"{title} of {task} in the selected runs"), key=f"compare.chart.{task}.{name}")
+                plot(prepared(chart, tr("{title} of {task} in the selected runs", title=title, task=task)), key=f"compare.chart.{task}.{name}")
 
 
 def _names(info: dict[str, Any], metrics: list[str]) -> list[str]:
@@ -113,13 +114,15 @@ def _names(info: dict[str, Any], metrics: list[str]) -> list[str]:
 
 def _direction(metric: dict[str, Any]) -> str:
     way = metric.get("higher_is_better")
-    return "" if way is None else f"; {'above' if way else 'below'} 0 is better than the baseline"
+    if way is None:
+        return ""
+    return tr("; above 0 is better than the baseline") if way else tr("; below 0 is better than the baseline")
 
 
 def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
     curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
     looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
-    figure = curve_figure([curve for curve in curves if len(curve.x)], height=height, x_title=view.axis, **looks)
+    figure = curve_figure([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), **looks)
     if baseline is not None:
         figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
     return figure
@@ -142,10 +145,10 @@ def _any_value(store: RunStore, chosen: list[Any], groups: list[Group], baseline
         return
     first = hold_first("compare.key", keys[0], keys)
     titles = {key: title_of_scalar(key, about[key]) for key in keys}
-    key = st.selectbox("Recorded value", keys, keys.index(first), key="compare.key", width=420, format_func=words.text_of(titles))
+    key = st.selectbox(tr("Recorded value"), keys, keys.index(first), key="compare.key", width=420, format_func=words.text_of(titles))
     st.caption(described(key, about[key]))
     chart = _chart(groups, frames, key, view, baseline, share=is_share(about[key]), height=320)
-    plot(prepared(chart, f"{titles[key]} of the selected runs"), key="compare.chart")
+    plot(prepared(chart, tr("{title} of the selected runs", title=titles[key])), key="compare.chart")
 
 
 def _importance(key: str) -> tuple[int, str]:
@@ -159,14 +162,19 @@ def title_of_scalar(key: str, entry: dict[str, Any]) -> str:
     """A scalar in words, such as ``digit: Accuracy (val)``; its key where it has no title of its own."""
     split, _, rest = key.partition("/")
     if split in ("val", "train", "test") and "/" in rest:
-        return f"{rest.rpartition('/')[0]}: {entry.get('title') or rest.rpartition('/')[2]} ({split})"
-    return TITLES.get(key) or f"{split.replace('_', ' ').capitalize()}{': ' if rest else ''}{rest.replace('/', ' and ')}"
+        return f"{rest.rpartition('/')[0]}: {tr(entry.get('title') or rest.rpartition('/')[2])} ({split})"
+    if key in TITLES:
+        return tr(TITLES[key])
+    what = tr(split.replace("_", " ").capitalize())
+    first, *others = rest.split("/")
+    names = tr("{first} and {second}", first=first, second=" and ".join(others)) if others else first
+    return tr("{what}: {names}", what=what, names=names) if rest else what
 
 
 def described(key: str, entry: dict[str, Any]) -> str:
     """A scalar's title and unit, and whether higher or lower is better."""
-    title = TITLES.get(key) or entry.get("title") or key
+    title = tr(TITLES.get(key) or entry.get("title") or key)
     if key.startswith("loss_weight/"):
-        title = f"Loss weight of {title}"
-    way = {True: "; higher is better", False: "; lower is better"}.get(entry["higher_is_better"], "")
+        title = tr("Loss weight of {title}", title=title)
+    way = {True: tr("; higher is better"), False: tr("; lower is better")}.get(entry["higher_is_better"], "")
     return f"{words.plain(words.with_unit(title, entry.get('unit', '')))}{way}."

@@ -16,6 +16,7 @@ from mtl_core.analysis.seed_groups import Line, difference, grouped, settings_ke
 from mtl_core.config import RunConfig
 from mtl_core.figures.colours import style_at
 from mtl_core.figures.curves import Curve
+from mtl_core.language import tr
 from mtl_core.run_names import run_name
 from ui.compare.race_entries import STROKES, stripes
 from ui.drawing.run_charts import one_curve
@@ -53,7 +54,7 @@ def _name(runs: list[Any]) -> str:
     if len(runs) == 1:
         return runs[0].name
     names = {_without_seed(run.config, run.tags, run.name) for run in runs}
-    return f"{names.pop() if len(names) == 1 else runs[0].name} · {len(runs)} seeds"
+    return tr("{name} · {seeds} seeds", name=names.pop() if len(names) == 1 else runs[0].name, seeds=len(runs))
 
 
 def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:
@@ -111,9 +112,9 @@ def _base_line(run: Any, baseline: Group, frames: dict[str, pd.DataFrame], key: 
 def about_groups(groups: list[Group], baseline: Group | None) -> str:
     """What the lines and bands mean, and how much they prove."""
     several = [group for group in groups if len(group.runs) > 1]
-    said = ["Bands: one standard deviation over the seeds, on the part of the axis that all of them cover."] if several else []
+    said = [tr("Bands: one standard deviation over the seeds, on the part of the axis that all of them cover.")] if several else []
     if baseline is not None:
-        said.append(f"Values minus those of {words.plain(baseline.name)}, from the run with the same seed where there is one.")
+        said.append(tr("Values minus those of {name}, from the run with the same seed where there is one.", name=words.plain(baseline.name)))
     if any(len(group.runs) == 1 for group in groups):
-        said.append("A line of one seed proves little: another seed gives other values.")
+        said.append(tr("A line of one seed proves little: another seed gives other values."))
     return " ".join(said)

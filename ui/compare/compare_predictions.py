@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.artifacts import probe_epochs, read_probe_targets
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
@@ -22,11 +23,11 @@ SHEET_PIXELS = 900
 
 def predictions(store: RunStore, chosen: list[Any]) -> None:
     """Draw the section. It shows the runs that predicted the same images as the first selected one that has predictions."""
-    st.subheader("Predictions on the same images", anchor=False)
+    st.subheader(tr("Predictions on the same images"), anchor=False)
     known = {run.id: epochs for run in chosen if (epochs := probe_epochs(store.folder(run.id)))}
     having = [run for run in chosen if run.id in known and run.info]
     if not having:
-        st.caption("They appear when one of the selected runs has predictions.")
+        st.caption(tr("They appear when one of the selected runs has predictions."))
         return
     if not torch_is_ready():
         return
@@ -34,25 +35,27 @@ def predictions(store: RunStore, chosen: list[Any]) -> None:
     tasks = list(dict.fromkeys(task for run in same for task in run.info["tasks"]))
     with st.container(key="compare_predictions", horizontal=True, vertical_alignment="bottom", gap="medium"):
         shown = hold_first("compare.task", tasks[0], tasks)
-        task = st.segmented_control("Task", tasks, default=shown, key="compare.task", required=True, label_visibility="collapsed") or tasks[0]
+        task = st.segmented_control(tr("Task"), tasks, default=shown, key="compare.task", required=True, label_visibility="collapsed") or tasks[0]
     epoch = epoch_slider("-".join(run.id[-4:] for run in same), sorted({epoch for run in same for epoch in known[run.id]}), key="compare.epoch")
     with_task = [run for run in same if task in run.info["tasks"]]
     for start in range(0, len(with_task[:MOST]), 2):
         for place, run in zip(st.columns(2), with_task[start : min(start + 2, MOST)], strict=False):
             with place.container(border=True, key=element_key("compared", run.id), gap="small"):
                 at = nearest(known[run.id], epoch)
-                late = f" :orange[(its nearest epoch to {epoch})]" if at != epoch else ""
-                st.markdown(f"**{words.plain(run.name)}** :gray[after epoch {at}]{late}")
+                late = tr(" :orange[(its nearest epoch to {epoch})]", epoch=epoch) if at != epoch else ""
+                st.markdown(tr("**{name}** :gray[after epoch {at}]{late}", name=words.plain(run.name), at=at, late=late))
                 info = run.info["tasks"][task]
                 sheet = probe_sheet(store.folder(run.id), at, task, info, columns=IMAGES, rows=1, width=SHEET_PIXELS, text_height=17)
-                st.image(sheet, width="stretch", alt=f"Targets and predictions of {task} by {run.name} after epoch {at}")
+                st.image(
+                    sheet, width="stretch", alt=tr("Targets and predictions of {task} by {name} after epoch {at}", task=task, name=run.name, at=at)
+                )
     if with_task:
         legend(task_of(task, with_task[0].info["tasks"][task]))
     if len(with_task) > MOST:
-        st.caption(f"The first {MOST} runs are shown.")
+        st.caption(tr("The first {most} runs are shown.", most=MOST))
     if others:
         names = ", ".join(words.plain(run.name) for run in others)
-        st.caption(f"Not shown, because their images are others (other data, size or number of probe images): {names}.")
+        st.caption(tr("Not shown, because their images are others (other data, size or number of probe images): {names}.", names=names))
 
 
 def same_images(store: RunStore, runs: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -14,6 +14,7 @@ import streamlit as st
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
+from mtl_core.language import language, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry, line_sample
@@ -32,7 +33,7 @@ def draw_charts(store: RunStore, race_id: str, entries: list[Entry], view: View)
     """Draw all charts of the race; a caption where no run has started."""
     begun = [entry for entry in entries if entry.run.info]
     if not begun:
-        st.caption("Curves appear here when the first run trains.")
+        st.caption(tr("Curves appear here when the first run trains."))
         return
     feeds = {entry.run.id: scalars_feed(store, entry.run.id) for entry in begun}
     seen = (view, tuple((entry.method, feeds[entry.run.id]["row"]) for entry in begun))
@@ -49,7 +50,7 @@ def _figures(home: str, race_id: str) -> dict[tuple[Any, ...], dict[str, Any]]:
 def _draw(figures: dict[tuple[Any, ...], dict[str, Any]], key: str, seen: tuple[View, Any], build: Callable[[], Any], alt: str) -> None:
     """Draw a chart. It is rebuilt only when there are new rows; sending the same figure again costs the browser nothing."""
     view, rows = seen
-    asked = (key, view.smoothing, view.axis, view.log_y)
+    asked = (key, view.smoothing, view.axis, view.log_y, language())
     entry = figures.get(asked)
     if entry is None or (entry["rows"] != rows and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
@@ -77,7 +78,7 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
                 draw(
                     f"{name}.{metric}",
                     lambda name=name, metric=metric, share=share: _lines(begun, feeds, f"val/{name}/{metric}", view, share),
-                    f"val {metric} of {name}",
+                    tr("{title} of {name} on val", title=tr(about.get("title") or metric), name=name),
                 )
 
 
@@ -86,25 +87,25 @@ def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str
     for entry in begun:
         values = values_of(feeds[entry.run.id]["frame"], f"val/{name}/{metric}")
         ends[entry.method] = values[-1] if values else math.nan
-    title = metric_words(metric, {metric: about})
-    return explain_race(f"{title} of {name} on val", ends, bool(about.get("higher_is_better")), unit_of(about))
+    title = tr(metric_words(metric, {metric: about}))
+    return explain_race(tr("{title} of {name} on val", title=title, name=name), ends, bool(about.get("higher_is_better")), unit_of(about))
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:
-    title = words.plain(words.with_unit(metric.get("title") or name, metric.get("unit", "")))
+    title = words.plain(words.with_unit(tr(metric.get("title") or name), metric.get("unit", "")))
     return f"{title} {words.better(metric.get('higher_is_better'))}"
 
 
 def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, share: bool) -> Any:
     curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
-    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=view.axis)
+    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=tr(view.axis))
 
 
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
     tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
-    st.subheader("Loss weights", anchor=False)
+    st.subheader(tr("Loss weights"), anchor=False)
     items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {html.escape(task)}</span>' for task in tasks)
-    st.caption("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale.")
+    st.caption(tr("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale."))
     st.html(f'<div class="legend">{items}</div>')
     for start in range(0, len(begun), SMALL):
         for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):
@@ -116,4 +117,4 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                     curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
                     return curve_figure(curves, smoothing=view.smoothing, height=150)
 
-                draw(f"weights.{entry.run.id}", weights, f"Loss weights under {entry.method}")
+                draw(f"weights.{entry.run.id}", weights, tr("Loss weights under {method}", method=entry.method))

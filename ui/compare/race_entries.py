@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.figures.colours import DASHES, style_at
+from mtl_core.language import tr
 from mtl_core.part_titles import part_title
 from mtl_core.runs import actions, method_race
 from mtl_core.runs.store import RunStore
@@ -41,7 +42,7 @@ def entries_of(store: RunStore, race_id: str) -> list[Entry]:
 
 
 def _title(method: str) -> str:
-    return part_title("balancing", method, BALANCERS)
+    return tr(part_title("balancing", method, BALANCERS))
 
 
 def line_sample(entry: Entry) -> str:
@@ -78,7 +79,7 @@ def _card(entry: Entry) -> None:
         st.html(line_sample(entry), width="content")
         st.page_link("pages/run.py", label=f"**{words.plain(entry.method)}**", query_params={"run": run.id})
         st.space("stretch")
-        st.badge(str(run.status), icon=icon, color=colour)
+        st.badge(tr(str(run.status)), icon=icon, color=colour)
     st.progress(run.progress)
     st.caption(_how_far(run))
 
@@ -86,13 +87,18 @@ def _card(entry: Entry) -> None:
 def _how_far(run: Any) -> str:
     status = str(run.status)
     if status == "queued":
-        return f"number {run.queue_position} in the queue"
+        return tr("number {queue_position} in the queue", queue_position=run.queue_position)
     if status == "failed":
-        return words.plain(words.shortened((run.failure or {}).get("message", ""), 90)) or "the run's page has the reason"
+        return words.plain(words.shortened(tr((run.failure or {}).get("message", "")), 90)) or tr("the run's page has the reason")
     if run.status.is_active():
-        return f"epoch {min(run.epochs, int(run.epoch) + 1)} of {run.epochs} · {words.time_left(run)}"
-    done = "not started" if not run.step else f"{run.epoch:.3g} of {run.epochs} epochs"
-    return f"{done} in {words.duration(run.seconds)}" if run.step else done
+        return tr(
+            "epoch {epoch} of {epochs} · {time_left}",
+            epoch=min(run.epochs, int(run.epoch) + 1),
+            epochs=run.epochs,
+            time_left=words.time_left(run),
+        )
+    done = tr("not started") if not run.step else tr("{epoch:.3g} of {epochs} epochs", epoch=run.epoch, epochs=run.epochs)
+    return tr("{done} in {duration}", done=done, duration=words.duration(run.seconds)) if run.step else done
 
 
 def whole_race(entries: list[Entry]) -> None:
@@ -103,11 +109,14 @@ def whole_race(entries: list[Entry]) -> None:
         return
     with st.container(key="race.whole", horizontal=True, vertical_alignment="center", gap="small"):
         left = method_race.seconds_left(runs)
-        time_left = f"{words.about(left)} left in all (estimate)" if left is not None else "time left: measuring"
-        st.markdown(f"{len(runs) - len(going)} of {len(runs)} have ended · :gray[{time_left}]", width="content")
+        time_left = tr("{about} left in all (estimate)", about=words.about(left)) if left is not None else tr("time left: measuring")
+        st.markdown(
+            tr("{ended} of {runs} have ended · :gray[{time_left}]", ended=len(runs) - len(going), runs=len(runs), time_left=time_left),
+            width="content",
+        )
         st.space("stretch")
         stopping = all(str(run.status) == "stopping" for run in going)
-        label = "Stopping…" if stopping else "Stop all"
+        label = tr("Stopping…") if stopping else tr("Stop all")
         st.button(label, icon=":material/stop_circle:", key="race.stop", disabled=stopping, on_click=_stop_all, args=([run.id for run in going],))
 
 

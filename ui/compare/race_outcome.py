@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mtl_core.language import mark, tr
 from ui.compare.race_entries import Entry
 from ui.compare.race_table import LEAST_SEEDS, constants_of, no_better, seeds_of, stars
 from ui.shell import words
@@ -21,7 +22,7 @@ def outcome(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
     columns = [column for column in better if column.endswith(" val")]
     finished = [number for number, entry in enumerate(entries) if str(entry.run.status) == "finished"]
     if len(finished) < 2 or not columns:
-        return f"{len(finished)} of {len(entries)} runs have finished: there is nothing to compare."
+        return tr("{finished} of {entries} runs have finished: there is nothing to compare.", finished=len(finished), entries=len(entries))
     enough = seeds_of(entries) >= LEAST_SEEDS
     constants = constants_of(entries)
     won: dict[str, list[str]] = {}
@@ -48,22 +49,33 @@ def outcome(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
 
 
 def _sentence(won: dict[str, list[str]], open_tasks: list[str], unlearnt: list[str], tasks: int, enough: bool) -> str:
-    ahead = "is clearly ahead" if enough else "has the best value on val"
+    ahead = mark("**{method}** is clearly ahead in {among}") if enough else mark("**{method}** has the best value on val in {among}")
     order = sorted(won.items(), key=lambda each: -len(each[1]))
-    said = [f"**{words.plain(method)}** {ahead} in {_among(names, tasks)}" for method, names in order]
+    said = [tr(ahead, method=words.plain(method), among=_among(names, tasks)) for method, names in order]
     if open_tasks:
-        said.append(f"no method is {'clearly ahead' if enough else 'alone at the top'} in {_listed(open_tasks)}")
+        nobody = mark("no method is clearly ahead in {listed}") if enough else mark("no method is alone at the top in {listed}")
+        said.append(tr(nobody, listed=_listed(open_tasks)))
     if unlearnt:
-        said.append(f"no method has learnt {_listed(unlearnt)} (no better than a constant prediction)")
-    sentence = "; ".join(said)
-    proof = "" if enough else f" With fewer than {LEAST_SEEDS} seeds of each method this proves nothing: another seed may reverse the order."
-    return f"{sentence[:1].upper()}{sentence[1:]}.{proof}"
+        said.append(tr("no method has learnt {listed} (no better than a constant prediction)", listed=_listed(unlearnt)))
+    sentence = tr("; ").join(said)
+    proof = (
+        ""
+        if enough
+        else tr(
+            " With fewer than {least_seeds} seeds of each method this proves nothing: another seed may reverse the order.", least_seeds=LEAST_SEEDS
+        )
+    )
+    return tr("{sentence}.{proof}", sentence=f"{sentence[:1].upper()}{sentence[1:]}", proof=proof)
 
 
 def _among(names: Sequence[str], tasks: int) -> str:
-    return f"{_listed(names)} ({len(names)} of {tasks} tasks)" if len(names) < tasks or tasks == 1 else f"all {tasks} tasks"
+    return (
+        tr("{listed} ({names} of {tasks} tasks)", listed=_listed(names), names=len(names), tasks=tasks)
+        if len(names) < tasks or tasks == 1
+        else tr("all {tasks} tasks", tasks=tasks)
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
     plain = [words.plain(name) for name in names]
-    return plain[0] if len(plain) == 1 else f"{', '.join(plain[:-1])} and {plain[-1]}"
+    return plain[0] if len(plain) == 1 else tr("{names} and {last}", names=tr(", ").join(plain[:-1]), last=plain[-1])

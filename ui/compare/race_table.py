@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.balancing import PLAIN
+from mtl_core.language import mark, tr
 from mtl_core.runs.method_race import mean_ranks
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
@@ -22,7 +23,7 @@ METHOD_PIXELS = 150  # width
 AHEAD = 0.02  # of the best value; a smaller lead gets no star, because another seed may reverse it
 LEAST_SEEDS = 3  # per method; with fewer, the spread between seeds is unknown
 CONSTANT = "○"
-RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
+RANK, PACE, TIME = mark("mean rank ↓"), mark("step time ↓"), mark("total time ↓")
 
 
 def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) -> None:
@@ -32,19 +33,25 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
         table, better: as from ``results_of``.
     """
     reference = reference_of(entries)
-    st.subheader("Results", anchor=False)
+    st.subheader(tr("Results"), anchor=False)
     beside = [column for column in map(str, table) if column.endswith((" test", " best epoch"))]
     _draw(table.drop(columns=beside), better, entries)
     if beside:
-        st.markdown("**On test, and the best epochs**")
+        st.markdown(tr("**On test, and the best epochs**"))
         ordered = sorted(beside, key=lambda column: column.endswith(" best epoch"))
         _draw(table[["method", *ordered]], better, entries)
     st.caption(
-        f"{_about_stars(entries)} {CONSTANT} marks a value no better than a constant prediction (the mean or the most frequent class). "
-        "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this task was best on val. "
-        "**test**: measured once, at the end, with the chosen checkpoint; without stars, because test data select nothing. "
-        f"{_about_ranks(table)}**Step time**: training steps only, relative to {words.plain(reference.method)}. Other load on the "
-        "machine increases it."
+        tr(
+            "{about_stars} {constant} marks a value no better than a constant prediction (the mean or the most frequent class). "
+            "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this "
+            "task was best on val. **test**: measured once, at the end, with the chosen checkpoint; without stars, because test "
+            "data select nothing. {about_ranks}**Step time**: training steps only, relative to {method}. Other load on the machine "
+            "increases it.",
+            about_stars=_about_stars(entries),
+            constant=CONSTANT,
+            about_ranks=_about_ranks(table),
+            method=words.plain(reference.method),
+        )
     )
 
 
@@ -61,23 +68,28 @@ def reference_of(entries: list[Entry]) -> Entry:
 
 def _draw(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> None:
     shown = {column: up for column, up in better.items() if column in table}
-    styled = _styled(table, shown, entries)
+    said = table.assign(status=[tr(status) for status in table["status"]]) if "status" in table else table
+    styled = _styled(said, shown, entries)
     st.dataframe(styled, hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries))
 
 
 def _about_stars(entries: list[Entry]) -> str:
     if seeds_of(entries) < LEAST_SEEDS:
-        return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may reverse the order."
-    return (
-        f"★ marks the best method of a val column: its mean over the seeds is at least {AHEAD:.0%} better than the second's, and by more than "
-        "twice the standard error of the difference."
+        return tr(
+            "No stars and no ranks: fewer than {least_seeds} seeds of each method have finished, and another seed may reverse the order.",
+            least_seeds=LEAST_SEEDS,
+        )
+    return tr(
+        "★ marks the best method of a val column: its mean over the seeds is at least {ahead:.0%} better than the second's, "
+        "and by more than twice the standard error of the difference.",
+        ahead=AHEAD,
     )
 
 
 def _about_ranks(table: pd.DataFrame) -> str:
     if RANK not in table:
         return ""
-    return (
+    return tr(
         "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
         "ranks are averaged over the tasks; the size of the differences does not count. "
     )
@@ -225,21 +237,21 @@ def _cell(column: str) -> Callable[[Any], str]:
 
 def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
     """Column settings. Heads are words that fit into their column."""
-    numbers = {column: (column, column) for column in map(str, table) if column not in ("method", "run", "status")}
+    numbers = {column: (tr(column), tr(column)) for column in map(str, table) if column not in ("method", "run", "status")}
     for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
         main = info["main_metric"]
         metric = info["metrics"][main]
         arrow = words.better(bool(metric["higher_is_better"]))
-        about = words.with_unit(f"{task}: {metric['title']}", metric.get("unit", ""))
-        better = "higher is better" if metric["higher_is_better"] else "lower is better"
-        words_of_it = f"{metric_words(main, info['metrics'])} of {task} {arrow}".rstrip()
-        for split, head in (("val", words_of_it), ("test", f"test {words_of_it}")):
-            numbers[f"{task} {main} {arrow} {split}"] = (head, f"{about}, on {split}; {better}")
-        numbers[f"{task} {main} {arrow} best epoch"] = (f"epoch of {task}", f"The epoch in which {task} was best on val")
+        about = words.with_unit(f"{task}: {tr(metric['title'])}", metric.get("unit", ""))
+        better = tr("higher is better") if metric["higher_is_better"] else tr("lower is better")
+        words_of_it = tr("{metric} of {task} {arrow}", metric=tr(metric_words(main, info["metrics"])), task=task, arrow=arrow).rstrip()
+        for split, head in (("val", words_of_it), ("test", tr("test {metric}", metric=words_of_it))):
+            numbers[f"{task} {main} {arrow} {split}"] = (head, tr("{about}, on {split}; {better}", about=about, split=split, better=better))
+        numbers[f"{task} {main} {arrow} best epoch"] = (tr("epoch of {task}", task=task), tr("The epoch in which {task} was best on val", task=task))
     return {
-        "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
-        "run": st.column_config.LinkColumn("run", display_text="open", width=58),
-        "status": st.column_config.TextColumn("status", width=78),
+        "method": st.column_config.TextColumn(tr("method"), pinned=True, width=METHOD_PIXELS),
+        "run": st.column_config.LinkColumn(tr("run"), display_text=tr("open"), width=58),
+        "status": st.column_config.TextColumn(tr("status"), width=78),
         **{
             column: st.column_config.Column(label, help=words.plain(about), width=head_width(label))
             for column, (label, about) in numbers.items()

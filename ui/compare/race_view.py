@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.run_names import name_without_method
 from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
@@ -20,7 +21,7 @@ from ui.shell.state import hold, hold_first, listing, run_store, whole_page_if_a
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 
 USUAL_LAYOUT = "contiguous"
-NOTHING_YET = "A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times."
+NOTHING_YET = mark("A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times.")
 
 
 def races() -> dict[str, str]:
@@ -36,15 +37,15 @@ def races() -> dict[str, str]:
 def no_race(asked: str) -> None:
     """Draw the page without a race: what will appear, and a link to the Train page."""
     polling_strip()
-    st.title("Race", anchor=False)
+    st.title(tr("Race"), anchor=False)
     if asked:
         st.error(
-            f"There is no race '{words.plain(asked)}' in this store. Its runs may have been deleted, or their race tag removed.",
+            tr("There is no race '{asked}' in this store. Its runs may have been deleted, or their race tag removed.", asked=words.plain(asked)),
             icon=":material/search_off:",
         )
     else:
-        st.info(f"There is no race yet. {NOTHING_YET}", icon=":material/info:")
-    st.page_link("pages/train.py", label="Open Train and its “Race several methods”", icon=":material/flag:")
+        st.info(tr("There is no race yet. {nothing_yet}", nothing_yet=tr(NOTHING_YET)), icon=":material/info:")
+    st.page_link("pages/train.py", label=tr("Open Train and its “Race several methods”"), icon=":material/flag:")
 
 
 def show_race(race_id: str) -> None:
@@ -90,7 +91,7 @@ def _still(race_id: str) -> None:
 
 def _draw(race_id: str, entries: list[Entry]) -> None:
     if not entries:
-        st.info("The runs of this race were deleted.", icon=":material/info:")
+        st.info(tr("The runs of this race were deleted."), icon=":material/info:")
         return
     _heading(race_id, entries)
     table, better = table_of(run_store(), entries)
@@ -100,11 +101,11 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
         results(entries, table, better)
     whole_race(entries)
     cards(entries)
-    view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
-    kinds = {"metric": "main metric", "loss": "loss"}
+    view = view_controls(tr("Curves"), tr("on val, after each epoch; the boxes above show the line of each method"))
+    kinds = {"metric": tr("main metric"), "loss": tr("loss")}
     kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
     shown = hold_first("race.what", "metric")
-    st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=words.text_of(kinds), required=True, **kept)
+    st.segmented_control(tr("What is shown"), list(kinds), default=shown, key="race.what", format_func=words.text_of(kinds), required=True, **kept)
     draw_charts(run_store(), race_id, entries, view)
     if not over:
         results(entries, table, better)
@@ -114,7 +115,7 @@ def _heading(race_id: str, entries: list[Entry]) -> None:
     runs = [entry.run for entry in entries]
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
+            st.title(tr("Race of {runs} methods", runs=len(runs)), anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
     st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries)}]")
@@ -126,13 +127,17 @@ def _what_is_compared(entries: list[Entry]) -> str:
     left_out = ("name", "balancing", "device", "precision", "layout")
     settings = [{key: value for key, value in run.config.to_dict().items() if key not in left_out} for run in runs]
     if any(other != settings[0] for other in settings[1:]):
-        return f"these runs differ in more than their method; the Compare page lists the differences.{_computed_differently(entries)}"
-    one_seed = "One seed proves little: small differences mean nothing until other seeds confirm them."
-    same = f"same settings, same seed ({runs[0].config.seed})"
+        return tr(
+            "these runs differ in more than their method; the Compare page lists the differences.{computed_differently}",
+            computed_differently=_computed_differently(entries),
+        )
+    one_seed = tr("One seed proves little: small differences mean nothing until other seeds confirm them.")
+    same = tr("same settings, same seed ({seed})", seed=runs[0].config.seed)
     if differently := _computed_differently(entries):
-        return f"{same}, but{differently} {one_seed}"
+        return tr("{same}, but{differently} {one_seed}", same=same, differently=differently, one_seed=one_seed)
     begun = [how_computed(run) for run in runs if run.info]
-    return f"{same}{f', all in {begun[0]}' if begun else ''}, only the balancing differs. {one_seed}"
+    computed = tr(", all in {how}", how=begun[0]) if begun else ""
+    return tr("{same}{computed}, only the balancing differs. {one_seed}", same=same, computed=computed, one_seed=one_seed)
 
 
 def _computed_differently(entries: list[Entry]) -> str:
@@ -143,15 +148,15 @@ def _computed_differently(entries: list[Entry]) -> str:
             groups.setdefault(how_computed(entry.run), []).append(words.plain(entry.method))
     if len(groups) < 2:
         return ""
-    each = "; ".join(f"{', '.join(methods)} in {how}" for how, methods in groups.items())
-    return f" these runs used different devices or number formats: {each}. This may cause part of the differences."
+    each = tr("; ").join(tr("{methods} in {how}", methods=tr(", ").join(methods), how=how) for how, methods in groups.items())
+    return tr(" these runs used different devices or number formats: {each}. This may cause part of the differences.", each=each)
 
 
 def how_computed(run: Any) -> str:
     """Such as ``bf16, channels last on cpu``; the usual layout is not named."""
     computed = run.computed
-    layout = "" if computed["layout"] == USUAL_LAYOUT else f", {computed['layout'].replace('_', ' ')}"
-    return f"{computed['precision']}{layout} on {computed['device']}"
+    layout = "" if computed["layout"] == USUAL_LAYOUT else tr(", ") + tr(computed["layout"].replace("_", " "))
+    return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=computed["device"])
 
 
 def _picker(race_id: str) -> None:
@@ -162,7 +167,7 @@ def _picker(race_id: str) -> None:
     hold(key, race_id)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 360}
     st.selectbox(
-        "Race", list(names), list(names).index(race_id), key=key, format_func=words.text_of(names), on_change=_take_picked, args=(key,), **kept
+        tr("Race"), list(names), list(names).index(race_id), key=key, format_func=words.text_of(names), on_change=_take_picked, args=(key,), **kept
     )
     if st.session_state.pop("go_to_race", False):
         st.rerun()  # works also inside a fragment

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
-from ui.compare.table_query import ROWS, offer_metrics, page_choice, page_of
+from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
 from ui.shell import words
 from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action
 
@@ -20,6 +21,17 @@ FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
 LETTER_PIXELS, LEAST_PIXELS = 7, 80  # width of a column: a letter of its head, and the least
+BEST, LAST = " best", " last"  # ends of the columns of metrics
+OTHERS = (
+    mark("data"),
+    mark("tasks"),
+    mark("backbone"),
+    mark("balancing"),
+    mark("time"),
+    mark("made"),
+    mark("tags"),
+    mark("note"),
+)  # columns whose heads are their names
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 
@@ -38,13 +50,12 @@ def runs_table(store: RunStore, query: RunQuery) -> list[Any]:
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     chosen = _selected(store, shown, tools) if shown else []
     with tools:
-        automatic = "newest" if query.sort == "created" else "first"
-        _tools(chosen, total, store.count(), st.session_state.get(OWN_CHOICE, False), automatic)
+        _tools(chosen, total, store.count(), st.session_state.get(OWN_CHOICE, False), are_newest=query.sort == "created")
     for run in chosen:
         if last_refusal(run.id):
             st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
     if not matching:
-        st.info("No run matches these filters. Change them above.", icon=":material/search_off:")
+        st.info(tr("No run matches these filters. Change them above."), icon=":material/search_off:")
     page_choice(total)
     return chosen
 
@@ -73,18 +84,18 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         key=key,
         column_order=["pin", "name", *columns],
         column_config={
-            "about": st.column_config.TextColumn("Further settings", width=170, help="What the name leaves out."),
-            "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
-            "name": st.column_config.TextColumn("Run", pinned=True, width=230),
-            "status": st.column_config.TextColumn(width=78),
-            "epochs": st.column_config.TextColumn(width=70),
-            "forked from": st.column_config.TextColumn("Forked from", width="medium"),
+            "about": st.column_config.TextColumn(tr("Further settings"), width=170, help=tr("What the name leaves out.")),
+            "pin": st.column_config.TextColumn("", pinned=True, width=28, help=tr("Pinned")),
+            "name": st.column_config.TextColumn(tr("Run"), pinned=True, width=230),
+            "status": st.column_config.TextColumn(tr("status"), width=78),
+            "epochs": st.column_config.TextColumn(tr("epochs"), width=70),
+            "forked from": st.column_config.TextColumn(tr("Forked from"), width="medium"),
             **{
-                name: st.column_config.NumberColumn(head, format="%.3f", width=head_width(head), help=f"{name} value on val.")
+                name: st.column_config.NumberColumn(_head(name), format="%.3f", width=head_width(_head(name)), help=_about_column(name))
                 for name in map(str, table)
-                if name.endswith((" best", " last"))
-                for head in [name.removesuffix(" best")]  # best values are the rule
+                if name.endswith((BEST, LAST))
             },
+            **{name: st.column_config.Column(tr(name)) for name in OTHERS if name in table},
         },
     )
     chosen = [ids[row] for row in event.selection.rows if row < len(ids)]
@@ -104,16 +115,34 @@ def _columns(table: pd.DataFrame) -> list[str]:
     """Draw the choice of the columns; returns those to show, in the order in which they were chosen. The session keeps them."""
     offered = [name for name in map(str, table) if name not in ("pin", "name")]
     key = "compare.columns"
-    first = [name for name in offered if not name.endswith(" last") and name not in HIDDEN_AT_FIRST]
+    first = [name for name in offered if not name.endswith(LAST) and name not in HIDDEN_AT_FIRST]
     known = st.session_state.setdefault("compare.columns_offered", [])
     chosen = [name for name in st.session_state.get(key, first) if name in offered]
     chosen += [name for name in first if name not in known and name not in chosen]  # columns of a task that has just appeared
     st.session_state["compare.columns_offered"] = list(dict.fromkeys([*known, *offered]))
     hold(key, chosen)
-    with st.popover("Columns", icon=":material/view_column:"):
-        about = "Shown in this order. Remove a column and add it again to move it to the end."
-        chosen = st.multiselect("Columns of the table", offered, chosen, key=key, help=about, persist_state="session", width=420)
+    with st.popover(tr("Columns"), icon=":material/view_column:"):
+        about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
+        kept: dict[str, Any] = {"format_func": _title, "persist_state": "session"}
+        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, help=about, width=420, **kept)
     return chosen
+
+
+def _head(column: str) -> str:
+    """The head of a metric's column. Best values are the rule."""
+    return column.removesuffix(BEST) if column.endswith(BEST) else _title(column)
+
+
+def _about_column(column: str) -> str:
+    metric = column.removesuffix(BEST).removesuffix(LAST)
+    return tr("{metric} best value on val.", metric=metric) if column.endswith(BEST) else tr("{metric} last value on val.", metric=metric)
+
+
+def _title(column: str) -> str:
+    """A column's name in the reader's language."""
+    if column.endswith(BEST):
+        return tr("{metric} best", metric=column.removesuffix(BEST))
+    return tr("{metric} last", metric=column.removesuffix(LAST)) if column.endswith(LAST) else tr(column)
 
 
 def _take_choice(key: str, preselected: list[int]) -> None:
@@ -127,16 +156,16 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "pin": "★" if run.pinned else "",
         "name": run.name,
         "about": run.subtitle,
-        "status": f"{run.status}, archived" if run.archived else str(run.status),
+        "status": tr("{status}, archived", status=tr(str(run.status))) if run.archived else tr(str(run.status)),
         "epochs": f"{run.epoch:.3g} / {run.epochs}",
     }
     for task, info in (run.info or {}).get("tasks", {}).items():
         main = info["main_metric"]
         entry = summary.get(f"val/{task}/{main}")
         metric = info["metrics"][main]
-        title = f"{metric_words(main, info['metrics'])} of {task} {words.better(metric['higher_is_better'])}".rstrip()
-        row[f"{title} best"] = entry["best"] if entry else None
-        row[f"{title} last"] = entry["last"] if entry else None
+        title = metric_head(metric_words(main, info["metrics"]), task, metric["higher_is_better"])
+        row[f"{title}{BEST}"] = entry["best"] if entry else None
+        row[f"{title}{LAST}"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}
     settings |= {"backbone": run.config.backbone.name, "balancing": run.config.balancing.name}
     return row | settings | _about(run, shown)  # the metrics early, because runs are compared by them
@@ -147,7 +176,7 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     about: dict[str, Any] = {"time": words.duration(run.seconds), "made": words.moment(run.created_at)}
     if any(other.parent for other in shown):
         parent = next((other.name for other in shown if other.id == run.parent), run.parent)
-        about["forked from"] = f"{parent}, epoch {run.parent_epoch}" if run.parent else ""
+        about["forked from"] = tr("{parent}, epoch {epoch}", parent=parent, epoch=run.parent_epoch) if run.parent else ""
     if any(other.tags for other in shown):
         about["tags"] = ", ".join(run.tags)
     if any(other.note for other in shown):
@@ -155,21 +184,27 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     return about
 
 
-def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, automatic: str) -> None:
+def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, are_newest: bool) -> None:
     """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made.
 
     Args:
-        automatic: which runs are selected while the viewer has selected none.
+        are_newest: whether the runs that are selected while the viewer has selected none are the newest; else they are the first of the table.
     """
     ids, one = [run.id for run in chosen], len(chosen) == 1
-    count = f"{matching:,} of {every:,} runs" if matching < every else (f"{every:,} runs" if every != 1 else "1 run")
-    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the {automatic} **{len(chosen)}** are selected"
-    st.markdown(f"{count} · {selected}", width="content")
+    count = (
+        tr("{matching:,} of {every:,} runs", matching=matching, every=every)
+        if matching < every
+        else (tr("{every:,} runs", every=every) if every != 1 else tr("1 run"))
+    )
+    selected = mark("the newest **{chosen}** are selected") if are_newest else mark("the first **{chosen}** are selected")
+    if own_choice or not chosen:
+        selected = mark("**{chosen}** selected")
+    st.markdown(f"{count} · {tr(selected, chosen=len(chosen))}", width="content")
     st.space("stretch")
-    st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
-    about = "Select one run."
+    st.button(tr("Open"), icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
+    about = tr("Select one run.")
     st.button(
-        "Name, note, tags",
+        tr("Name, note, tags"),
         icon=":material/edit:",
         key="selection.describe",
         help=about,
@@ -179,12 +214,14 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, autom
     )
     pinned = bool(chosen) and all(run.pinned for run in chosen)
     icon = ":material/keep_off:" if pinned else ":material/keep:"
-    st.button("Unpin" if pinned else "Pin", icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned))
+    st.button(
+        tr("Unpin") if pinned else tr("Pin"), icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned)
+    )
     archived = bool(chosen) and all(run.archived for run in chosen)
-    label, icon = ("Bring back", ":material/unarchive:") if archived else ("Archive", ":material/archive:")
-    off, about = not chosen or not own_choice, None if own_choice else "Tick runs in the table first. The current selection is automatic."
+    label, icon = (tr("Bring back"), ":material/unarchive:") if archived else (tr("Archive"), ":material/archive:")
+    off, about = not chosen or not own_choice, None if own_choice else tr("Tick runs in the table first. The current selection is automatic.")
     st.button(label, icon=icon, key="selection.archive", help=about, disabled=off, on_click=_each, args=(ids, actions.archive, not archived))
-    st.button("Delete", icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
+    st.button(tr("Delete"), icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
 
 
 def _open(ids: list[str]) -> None:

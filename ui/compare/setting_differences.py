@@ -8,21 +8,22 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.config_differences import title_of, value_of
+from mtl_core.language import mark, tr
 
 NONE = "–"
-COMPUTED_ON, PYTORCH = "Computed on", "PyTorch"
-ORDER = "Order of the tasks"
+COMPUTED_ON, PYTORCH = mark("Computed on"), "PyTorch"
+ORDER = mark("Order of the tasks")
 
 
 def differences(chosen: list[Any]) -> None:
     """Draw the table."""
-    st.subheader("Settings that differ", anchor=False)
+    st.subheader(tr("Settings that differ"), anchor=False)
     if len(chosen) < 2:
-        st.caption("Select a second run to see which settings differ.")
+        st.caption(tr("Select a second run to see which settings differ."))
         return
     table = config_differences(as_trained(chosen))
     if table.empty:
-        st.caption("No setting differs: the selected runs have the same settings.")
+        st.caption(tr("No setting differs: the selected runs have the same settings."))
         return
     st.dataframe(table)
 
@@ -76,4 +77,4 @@ def _said(path: tuple[str, ...], values: dict[tuple[str, ...], Any]) -> str:
 
 
 def _title(path: tuple[str, ...]) -> str:
-    return path[0] if path[0] in (COMPUTED_ON, PYTORCH, ORDER) else title_of(path)
+    return tr(path[0]) if path[0] in (COMPUTED_ON, PYTORCH, ORDER) else title_of(path)

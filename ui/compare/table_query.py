@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs.sql.run_listing import RunQuery, metric_sort
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
@@ -15,17 +16,17 @@ from ui.shell.state import hold, hold_first
 ROWS = 50  # of a page; every row is a config that is read
 PAGE = "compare.page"
 SORTS = {
-    "created": "Newest first",
-    "name": "By name",
-    "status": "By state",
-    "epochs": "By epochs",
-    "time": "By time",
-    "data": "By data",
-    "backbone": "By backbone",
-    "balancing": "By balancing",
+    "created": mark("Newest first"),
+    "name": mark("By name"),
+    "status": mark("By state"),
+    "epochs": mark("By epochs"),
+    "time": mark("By time"),
+    "data": mark("By data"),
+    "backbone": mark("By backbone"),
+    "balancing": mark("By balancing"),
 }
 UPWARD = ("name", "status", "data", "backbone", "balancing")  # begin with the lowest
-METRICS = "compare.sorts"  # session key: sort -> title, of the metrics in the tables that were shown
+METRICS = "compare.sorts"  # session key: sort -> metric, task and direction, of the metrics in the tables that were shown
 
 
 def asked_query(store: RunStore) -> RunQuery:
@@ -35,13 +36,13 @@ def asked_query(store: RunStore) -> RunQuery:
         offer_metrics(store.listed(RunQuery(), limit=ROWS))
     with st.container(key="filters", horizontal=True, vertical_alignment="center", gap="small"):
         kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
-        about = "Search names, tags, notes, tasks"
-        text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=250, **kept)
+        about = tr("Search names, tags, notes, tasks")
+        text = st.text_input(tr("Search"), key="filter.text", placeholder=about, icon=":material/search:", width=250, **kept)
         states = [status for status in words.STATUS_LOOK if status in known]
-        statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=170, **kept)
-        data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=170, **kept)
+        statuses = st.multiselect(tr("State"), states, key="filter.status", format_func=tr, placeholder=tr("Any state"), width=170, **kept)
+        data = st.multiselect(tr("Data"), sets, key="filter.data", placeholder=tr("Any data set"), width=170, **kept)
         sort = _order(kept)
-        archived = st.toggle("Show archived", key="filter.archived", persist_state="session")
+        archived = st.toggle(tr("Show archived"), key="filter.archived", persist_state="session")
     descending = sort not in UPWARD and not st.session_state[METRICS].get(sort, {}).get("is_upward", False)
     query = RunQuery(text or "", tuple(statuses), tuple(data), archived, sort, descending)
     if st.session_state.setdefault("compare.query", vars(query)) != vars(query):  # what is asked for has changed: from the first page on
@@ -51,10 +52,17 @@ def asked_query(store: RunStore) -> RunQuery:
 
 
 def _order(kept: dict[str, Any]) -> str:
-    titles = SORTS | {sort: about["title"] for sort, about in st.session_state[METRICS].items()}
+    titles = {sort: tr(title) for sort, title in SORTS.items()}
+    for sort, metric in st.session_state[METRICS].items():
+        titles[sort] = tr("Best {title}", title=metric_head(metric["metric"], metric["task"], not metric["is_upward"]))
     place = list(titles).index(hold_first("compare.sort", "created", list(titles)))
-    about = "Pinned runs come first. A metric's best run is the first; runs without the metric come last."
-    return st.selectbox("Sorted by", list(titles), place, key="compare.sort", format_func=words.text_of(titles), width=220, help=about, **kept)
+    about = tr("Pinned runs come first. A metric's best run is the first; runs without the metric come last.")
+    return st.selectbox(tr("Sorted by"), list(titles), place, key="compare.sort", format_func=words.text_of(titles), width=220, help=about, **kept)
+
+
+def metric_head(metric: str, task: str, higher_is_better: bool | None) -> str:
+    """The head of a metric's column, such as ``F1 of digit ↑``."""
+    return tr("{metric} of {task} {better}", metric=tr(metric), task=task, better=words.better(higher_is_better)).rstrip()
 
 
 def offer_metrics(runs: list[Any]) -> None:
@@ -64,8 +72,8 @@ def offer_metrics(runs: list[Any]) -> None:
         for task, info in (run.info or {}).get("tasks", {}).items():
             main = info["main_metric"]
             metric = info["metrics"][main]
-            title = f"{metric_words(main, info['metrics'])} of {task} {words.better(metric['higher_is_better'])}".rstrip()
-            found[metric_sort("best", f"val/{task}/{main}")] = {"title": f"Best {title}", "is_upward": not metric["higher_is_better"]}
+            about = {"metric": metric_words(main, info["metrics"]), "task": task, "is_upward": not metric["higher_is_better"]}
+            found[metric_sort("best", f"val/{task}/{main}")] = about
     st.session_state[METRICS] = st.session_state.get(METRICS, {}) | found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtl_core.data.imports import delete
+from mtl_core.language import tr
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import run_store
@@ -20,17 +21,19 @@ def delete_data(name: str) -> None:
     going = [run for run in runs if not run.status.is_ended()]
     st.markdown(f"**{words.plain(name)}**")
     if going:
-        names = ", ".join(words.plain(run.name) for run in going[:SHOWN_RUNS])
-        st.warning(f"This data set cannot be deleted while runs use it. Stop these first: {names}.", icon=":material/block:")
+        names = tr(", ").join(words.plain(run.name) for run in going[:SHOWN_RUNS])
+        st.warning(tr("This data set cannot be deleted while runs use it. Stop these first: {names}.", names=names), icon=":material/block:")
     else:
-        trained = f" {len(runs)} ended runs on it keep their curves and predictions, but cannot be resumed or forked." if runs else ""
-        st.caption(f"Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}")
+        said = [tr("Its prepared images and targets are deleted for good. The files that it was imported from stay.")]
+        if runs:
+            said.append(tr("{runs} ended runs on it keep their curves and predictions, but cannot be resumed or forked.", runs=len(runs)))
+        st.caption(" ".join(said))
     if "data_not_deleted" in st.session_state:
-        st.error(words.plain(st.session_state.pop("data_not_deleted")))
+        st.error(words.plain(tr(st.session_state.pop("data_not_deleted"))))
     with st.container(horizontal=True):
         if not going:
-            st.button("Delete", type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=(name,))
-        st.button("Close" if going else "Cancel", key="delete.keep", on_click=_close)
+            st.button(tr("Delete"), type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=(name,))
+        st.button(tr("Close") if going else tr("Cancel"), key="delete.keep", on_click=_close)
 
 
 def _close() -> None:
@@ -48,6 +51,6 @@ def _really(name: str) -> None:
         st.session_state["data_not_deleted"] = str(error)
         return
     page_jobs.drop(work_key({"name": "imported", "set": name}))
-    st.session_state.setdefault("toasts", []).append(f"Deleted: {words.plain(name)}")
+    st.session_state.setdefault("toasts", []).append(tr("Deleted: {name}", name=words.plain(name)))
     _close()
     st.query_params.clear()

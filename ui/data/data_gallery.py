@@ -11,6 +11,7 @@ from mtl_core.analysis.dataset_report import SPLITS, class_presence, find_rows, 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.language import mark, tr
 from mtl_core.runs.looks import note_look_at_data
 from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
@@ -22,7 +23,8 @@ COLUMNS = 8
 TILE_PIXELS = 224  # about; enlarged by a whole number
 LARGE_PIXELS = 420
 LARGE_COLUMNS = 4
-HAS = {"all": "All", "yes": "With target", "no": "Without"}
+HAS = {"all": mark("All"), "yes": mark("With target"), "no": mark("Without")}
+NO_TARGET = mark("no target")
 
 
 def gallery(entry: DataSet, data: PreparedData) -> None:
@@ -35,7 +37,7 @@ def gallery(entry: DataSet, data: PreparedData) -> None:
         _report_look(entry)
     _sample(entry, data, tasks, split, rows)
     if not len(rows):
-        st.info("No image matches these filters. Change them above.", icon=":material/search_off:")
+        st.info(tr("No image matches these filters. Change them above."), icon=":material/search_off:")
         return
     page = _pages(len(rows), len(data.split(split)), f"{entry.name}.{split}")
     shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
@@ -52,21 +54,25 @@ def _report_look(entry: DataSet) -> None:
     store = run_store()
     try:
         note_look_at_data(store.home, entry.part)
-        kept = "This look is recorded, and the Evaluation of each run on this data set shows it."
+        kept = tr("This look is recorded, and the Evaluation of each run on this data set shows it.")
     except OSError as error:
-        kept = f"This look could not be recorded in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
-    st.caption(f":material/lock: Test images measure a run fairly only while no choice depends on them. {words.plain(kept)}")
+        kept = tr(
+            "This look could not be recorded in '{home}': {reason}. Free some space, or set MTL_HOME.",
+            home=store.home,
+            reason=error.strerror or error,
+        )
+    st.caption(tr(":material/lock: Test images measure a run fairly only while no choice depends on them. {kept}", kept=words.plain(kept)))
 
 
 def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tuple[str, Task | None, np.ndarray]:
     """Draw the filters for split, task, class and target, which the address holds. Returns the split, the task and the matching rows."""
     with st.container(key="data_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        split = _choice("split", "Split", [name for name in SPLITS if len(data.split(name))], entry.name)
-        name = _choice("task", "Targets of", list(tasks), entry.name)
+        split = _choice("split", tr("Split"), [name for name in SPLITS if len(data.split(name))], entry.name, tr)
+        name = _choice("task", tr("Targets of"), list(tasks), entry.name)
         task = tasks.get(name or "")
         chosen, has = None, "all"
         if task is not None:
-            has = _choice("has", "Targets", list(HAS), entry.name, HAS.get)
+            has = _choice("has", tr("Targets"), list(HAS), entry.name, words.translated(HAS))
             if task.classes:
                 chosen = _class_filter(task, f"{entry.name}.{name}")
     part = data.split(split)
@@ -102,7 +108,7 @@ def _class_filter(task: Task, name: str) -> int | None:
         _begin_at_first_page()
 
     hold(widget, value)
-    st.selectbox("Class", choices, choices.index(value), key=widget, format_func=lambda text: text or "Any class", on_change=take, width=220)
+    st.selectbox(tr("Class"), choices, choices.index(value), key=widget, format_func=lambda text: text or tr("Any class"), on_change=take, width=220)
     return task.classes.index(value) if value else None
 
 
@@ -117,17 +123,22 @@ def _pages(count: int, every: int, name: str) -> int:
     asked = st.query_params.get("sheet", "1")
     page = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
     with st.container(key="data_pages", horizontal=True, vertical_alignment="center", gap="small"):
-        of = f" of {every:,}" if count < every else ""
-        st.markdown(f"**{count:,}**{of} images · page {page:,} of {pages:,}", width="content")
+        where = {"count": count, "page": page, "pages": pages}
+        said = (
+            tr("**{count:,}** of {every:,} images · page {page:,} of {pages:,}", every=every, **where)
+            if count < every
+            else tr("**{count:,}** images · page {page:,} of {pages:,}", **where)
+        )
+        st.markdown(said, width="content")
         st.space("stretch")
         for label, icon, to in (
-            ("First", "first_page", 1),
-            ("Previous", "chevron_left", page - 1),
-            ("Next", "chevron_right", page + 1),
-            ("Last", "last_page", pages),
+            (mark("First"), "first_page", 1),
+            (mark("Previous"), "chevron_left", page - 1),
+            (mark("Next"), "chevron_right", page + 1),
+            (mark("Last"), "last_page", pages),
         ):
             off = not 1 <= to <= pages or to == page
-            st.button(label, icon=f":material/{icon}:", key=f"data.page.{label}", type="tertiary", disabled=off, on_click=_turn, args=(to,))
+            st.button(tr(label), icon=f":material/{icon}:", key=f"data.page.{label}", type="tertiary", disabled=off, on_click=_turn, args=(to,))
     return page - 1
 
 
@@ -137,9 +148,10 @@ def _turn(page: int) -> None:
 
 def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row: int) -> None:
     picture, caption = _drawn(work_key(entry.part), split, task.name if task else "", row)
-    st.image(picture, width="stretch", alt=f"Image {row + 1} of {split}")
+    caption = tr(caption) if caption == NO_TARGET else caption
+    st.image(picture, width="stretch", alt=tr("Image {row} of {split}", row=row + 1, split=tr(split)))
     label = words.plain(words.shortened(f"{row + 1}: {caption}" if caption else f"{row + 1}", 34))
-    st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help="Enlarge this image, with every target", on_click=_show, args=(row,))
+    st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help=tr("Enlarge this image, with every target"), on_click=_show, args=(row,))
 
 
 def _show(row: int) -> None:
@@ -161,18 +173,23 @@ def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: s
     with st.container(border=True, key="data_sample"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             lacking = [name for name, task in tasks.items() if not data.split(split).labelled[task.target][row]]
-            without = f" :gray[no target for {words.plain(', '.join(lacking))}]" if lacking else ""
-            st.markdown(f"**Image {row + 1:,} of {split}**{without}", width="content")
+            where = {"row": row + 1, "split": tr(split)}
+            said_above = (
+                tr("**Image {row:,} of {split}** :gray[no target for {tasks}]", tasks=words.plain(", ".join(lacking)), **where)
+                if lacking
+                else tr("**Image {row:,} of {split}**", **where)
+            )
+            st.markdown(said_above, width="content")
             st.space("stretch")
             st.button(
-                "Previous", icon=":material/chevron_left:", key="data.previous", disabled=not len(before), on_click=_show, args=(_last(before),)
+                tr("Previous"), icon=":material/chevron_left:", key="data.previous", disabled=not len(before), on_click=_show, args=(_last(before),)
             )
-            st.button("Next", icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
-            st.button("Close", icon=":material/close:", key="data.close", on_click=_close)
+            st.button(tr("Next"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
+            st.button(tr("Close"), icon=":material/close:", key="data.close", on_click=_close)
         sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
         said(in_words)
         with room_for(pictures, LARGE_COLUMNS):
-            st.image(sheet, width="stretch", alt=f"Image {row + 1} of {split} with every target")
+            st.image(sheet, width="stretch", alt=tr("Image {row} of {split} with every target", row=row + 1, split=tr(split)))
 
 
 def _last(rows: np.ndarray) -> int:
@@ -233,7 +250,7 @@ def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: in
     if task is None:
         return Tile(enlarge(picture, scale), "")
     if not part.labelled[task.target][row]:
-        return Tile(enlarge(picture, scale), "no target")
+        return Tile(enlarge(picture, scale), NO_TARGET)  # the font of pictures has Latin letters only
     target = part.targets[task.target][row]
     drawing = TASK_KINDS.load(task.kind).draw_target(picture, target, for_thumbnails(task, target) if small else task, scale)
     return Tile(drawing.image, drawing.caption)

@@ -13,6 +13,7 @@ from mtl_core.data.dataset import PreparedData, Task
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.data_set_charts import MOST_CLASSES, box_figure, class_figure, counts_figure, coverage_figure, histogram_figure
 from mtl_core.figures.primitives import Boxes
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.data.data_sets import DataSet
 from ui.drawing.plotly_chart import plot, prepared
@@ -29,26 +30,26 @@ def numbers(entry: DataSet, data: PreparedData, report: DatasetReport) -> None:
     for sentence in warnings(report):
         st.warning(words.plain(sentence), icon=":material/warning:")
     with st.container(border=True):
-        st.markdown("**Which images have which targets** :gray[images from left to right; coloured where there is a target]")
+        st.markdown(tr("**Which images have which targets** :gray[images from left to right; coloured where there is a target]"))
         _coverage(entry, data, report, {name: colours[name] for name in report.tasks})
     for name, task in report.tasks.items():
         with st.container(border=True, key=f"data_task_{list(report.tasks).index(name)}"):
             _task(entry, data, task, report.counts[name], colours[name])
     mean, std = (", ".join(f"{value:.3f}" for value in data.statistics[key]) for key in ("mean", "std"))
-    st.caption(f"Images of train, per channel on a scale of 0 to 1: mean {mean}; standard deviation {std}.")
+    st.caption(tr("Images of train, per channel on a scale of 0 to 1: mean {mean}; standard deviation {std}.", mean=mean, std=std))
 
 
 def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours: dict[str, str]) -> None:
     most = {split: max(1, round(BANDS * size / max(1, sum(report.sizes.values())))) for split, size in report.sizes.items()}
     bands = {split: coverage_bands(labelled_matrix(data.split(split), report.tasks)[0], most[split]) for split in SPLITS}
     figure = coverage_figure(bands, report.sizes, colours)
-    plot(prepared(figure, "Label coverage: images against tasks"), key=f"data.coverage.{entry.name}")
+    plot(prepared(figure, tr("Label coverage: images against tasks")), key=f"data.coverage.{entry.name}")
     rows = {
-        name: {split: f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else "no images" for split in SPLITS}
+        name: {tr(split): f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else tr("no images") for split in SPLITS}
         for name, counts in report.counts.items()
     }
     left, right = st.columns([3, 2], gap="large")
-    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis("Labelled images"), height=min(36 * (len(rows) + 1), 300))
+    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis(tr("Labelled images")), height=min(36 * (len(rows) + 1), 300))
     with right:
         _label_sets(report)
 
@@ -66,20 +67,25 @@ def _label_sets(report: DatasetReport) -> None:
         for names, count in report.label_sets[split]:
             found[names] = found.get(names, 0) + count
     if len(found) == 1 and len(next(iter(found))) == len(report.tasks):
-        st.caption("Every image has every target.")
+        st.caption(tr("Every image has every target."))
         return
     ordered = sorted(found.items(), key=lambda item: -item[1])
-    lines = [
-        f"- **{count:,}** {'image' if count == 1 else 'images'}: {words.plain(', '.join(names)) or 'no target at all'}"
-        for names, count in ordered[:FEW_SETS]
-    ]
-    more = f"\n- and {len(ordered) - FEW_SETS} more combinations" if len(ordered) > FEW_SETS else ""
-    st.markdown("Targets that come together:\n" + "\n".join(lines) + more)
+    lines = [tr("Targets that come together:"), *(_label_set(names, count) for names, count in ordered[:FEW_SETS])]
+    if len(ordered) > FEW_SETS:
+        lines.append(tr("- and {count} more combinations", count=len(ordered) - FEW_SETS))
+    st.markdown("\n".join(lines))
+
+
+def _label_set(names: tuple[str, ...], count: int) -> str:
+    tasks = words.plain(", ".join(names)) or tr("no target at all")
+    if count == 1:
+        return tr("- **{count:,}** image: {tasks}", count=count, tasks=tasks)
+    return tr("- **{count:,}** images: {tasks}", count=count, tasks=tasks)
 
 
 def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: str) -> None:
-    kind = task.kind.replace("_", " ")
-    st.markdown(f"**{words.plain(task.name)}** :gray[{words.plain(task.title or task.name)} · {kind}]")
+    kind = tr(task.kind.replace("_", " "))
+    st.markdown(f"**{words.plain(task.name)}** :gray[{words.plain(tr(task.title) or task.name)} · {kind}]")
     charts = _charts(task, counts, colour, tuple(data.train.images.shape[2:]))
     for places in [charts[start : start + 3] for start in range(0, len(charts), 3)]:
         for column, (title, figure) in zip(st.columns(max(2, len(places)), gap="medium"), places, strict=False):
@@ -92,10 +98,12 @@ def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: s
         st.caption(about_small_boxes(np.concatenate(sizes), (width, height)))
     table = _table(task, counts)
     if table is not None:
-        with st.expander("As a table", icon=":material/table:", key=f"data.table.{task.name}"):
+        with st.expander(tr("As a table"), icon=":material/table:", key=f"data.table.{task.name}"):
             st.dataframe(table, height=min(36 * (len(table) + 1), 420))
     if not charts:
-        st.caption("Nothing to count: it has no target in any split." if not _labelled(counts) else "This kind of target is only counted, above.")
+        st.caption(
+            tr("Nothing to count: it has no target in any split.") if not _labelled(counts) else tr("This kind of target is only counted, above.")
+        )
 
 
 def _labelled(counts: dict[str, TaskCounts]) -> int:
@@ -109,26 +117,41 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
         return []
     charts: list[tuple[str, Any]] = []
     if task.classes:
-        cut = f"the {MOST_CLASSES} most frequent of {len(task.classes)} classes" if len(task.classes) > MOST_CLASSES else "per class"
+        title = (
+            tr("Labelled images, the {most} most frequent of {classes} classes", most=MOST_CLASSES, classes=len(task.classes))
+            if len(task.classes) > MOST_CLASSES
+            else tr("Labelled images, per class")
+        )
         images = {split: part.images_per_class for split, part in there.items()}
         charts.append(
-            (f"Labelled images, {cut}", class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour))
+            (
+                title,
+                class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour),
+            )
         )
     amounts = {split: part.amount_per_class for split, part in there.items() if len(part.amount_per_class)}
     noun = kind_of(task.kind).counted
     if amounts:
         totals = {split: int(numbers.sum()) for split, numbers in amounts.items()}
-        charts.append((f"{noun.capitalize()} per class", class_figure(task.classes, amounts, totals, colour, noun)))
+        charts.append((tr("{noun} per class", noun=tr(noun).capitalize()), class_figure(task.classes, amounts, totals, colour, noun)))
     if kind_of(task.kind).layer == Boxes.type:
         boxes = np.concatenate([part.boxes for part in there.values()])
-        charts = [charts[1], ("Boxes per image", counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, "boxes"))]
-        charts.append((f"Sizes of {len(boxes):,} boxes; dotted: the image", box_figure(boxes, image_size, colour)))
+        charts = [
+            charts[1],
+            (tr("Boxes per image"), counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, tr("boxes"))),
+        ]
+        charts.append((tr("Sizes of {count:,} boxes; dotted: the image", count=len(boxes)), box_figure(boxes, image_size, colour)))
     values = {split: part.values for split, part in there.items() if part.values is not None}
     if values:
         edges = next(iter(values.values())).edges
         noun = kind_of(task.kind).valued
         histograms = {split: part.counts for split, part in values.items()}
-        charts.append((f"Spread of the values{f' ({task.unit})' if task.unit else ''}", histogram_figure(edges, histograms, colour, task.unit, noun)))
+        charts.append(
+            (
+                tr("Spread of the values ({unit})", unit=tr(task.unit)) if task.unit else tr("Spread of the values"),
+                histogram_figure(edges, histograms, colour, tr(task.unit), noun),
+            )
+        )
     return charts
 
 
@@ -142,24 +165,38 @@ def about_small_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> str:
         return ""
     shorter = boxes.min(axis=1)
     tiny = float((shorter < TINY_PIXELS).mean())
-    few = f" {tiny:.0%} are narrower or lower than {TINY_PIXELS} pixels; larger images help a network to find them." if tiny >= WORTH_SAYING else ""
-    return f"After resizing to {image_size[0]} x {image_size[1]} the smallest boxes are {shorter.min():.3g} pixels.{few}"
+    width, height = image_size
+    said = tr("After resizing to {width} x {height} the smallest boxes are {pixels:.3g} pixels.", width=width, height=height, pixels=shorter.min())
+    if tiny < WORTH_SAYING:
+        return said
+    few = tr("{share:.0%} are narrower or lower than {pixels} pixels; larger images help a network to find them.", share=tiny, pixels=TINY_PIXELS)
+    return f"{said} {few}"
 
 
 def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:
     """The same numbers, exact."""
     if task.classes:
-        columns = {f"{split} images": counts[split].images_per_class for split in SPLITS}
+        columns = {tr("{split} images", split=tr(split)): counts[split].images_per_class for split in SPLITS}
         noun = kind_of(task.kind).counted
         if noun:
-            columns |= {f"{split} {noun}": counts[split].amount_per_class for split in SPLITS if len(counts[split].amount_per_class)}
-        return pd.DataFrame(columns, index=pd.Index(task.classes, name="class"))
+            columns |= {
+                tr("{split} {noun}", split=tr(split), noun=tr(noun)): counts[split].amount_per_class
+                for split in SPLITS
+                if len(counts[split].amount_per_class)
+            }
+        return pd.DataFrame(columns, index=pd.Index(task.classes, name=tr("class")))
     values = {split: part.values for split, part in counts.items() if part.values is not None}
     if not values:
         return None
-    noun = "unknown pixels" if kind_of(task.kind).valued == "pixels" else "unknown values"
+    noun = tr("unknown pixels") if kind_of(task.kind).valued == "pixels" else tr("unknown values")
     rows = {
-        split: {"lowest": part.low, "mean": part.mean, "highest": part.high, "unit": task.unit, noun: counts[split].unknown}
+        tr(split): {
+            tr("lowest"): part.low,
+            tr("mean"): part.mean,
+            tr("highest"): part.high,
+            tr("unit"): tr(task.unit),
+            noun: counts[split].unknown,
+        }
         for split, part in values.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -16,6 +16,7 @@ from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.data_source import DataSource
 from mtl_core.data.imports import imported
 from mtl_core.data.prepare import prepare
+from mtl_core.language import mark, tr
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.server_paths import path_problems
@@ -23,7 +24,7 @@ from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
 from ui.train.imported_sets import IMPORTED, findings_of, origin_of
 
-PICTURE_WORDS = {1: "grey", 3: "colour"}
+PICTURE_WORDS = {1: mark("grey"), 3: mark("colour")}
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
     asked = st.query_params.get("data") or _of_the_form()
     if asked not in names:
         st.error(
-            f"There is no data set '{words.plain(asked)}' here. It may have been deleted, or belong to another MTL_HOME.",
+            tr("There is no data set '{asked}' here. It may have been deleted, or belong to another MTL_HOME.", asked=words.plain(asked)),
             icon=":material/search_off:",
         )
-        st.button("Show the first one", key="data.first", icon=":material/arrow_back:", on_click=_open, args=(names[0],))
+        st.button(tr("Show the first one"), key="data.first", icon=":material/arrow_back:", on_click=_open, args=(names[0],))
         return None
     event = st.dataframe(
-        pd.DataFrame([_row(entry) for entry in sets]),
+        pd.DataFrame([_row(entry) for entry in sets]).rename(columns=tr),
         hide_index=True,
         placeholder="",
         height=min(36 * (len(sets) + 1), 300),
@@ -94,14 +95,14 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         selection_default={"selection": {"rows": [names.index(asked)]}},
         key=f"data.table.{len(sets)}.{asked if 'data' in st.query_params else ''}",
         column_config={
-            "Data set": st.column_config.TextColumn(width=250),
+            tr("Data set"): st.column_config.TextColumn(width=250),
             **{
-                split: st.column_config.NumberColumn(split, format="localized", width=80, help=f"Images in {split}.")
+                tr(split): st.column_config.NumberColumn(format="localized", width=80, help=tr("Images in {split}.", split=tr(split)))
                 for split in ("train", "val", "test")
             },
-            "Files": st.column_config.TextColumn(width=140, help="A download begins when a run or the gallery first needs the files."),
-            "Image size": st.column_config.TextColumn(width=150, help="Width x height in pixels."),
-            "Tasks": st.column_config.TextColumn(width=420),
+            tr("Files"): st.column_config.TextColumn(width=140, help=tr("A download begins when a run or the gallery first needs the files.")),
+            tr("Image size"): st.column_config.TextColumn(width=150, help=tr("Width x height in pixels.")),
+            tr("Tasks"): st.column_config.TextColumn(width=420),
         },
     )
     rows = event.selection.rows
@@ -129,19 +130,19 @@ def _open(name: str) -> None:
 def where_files_are(entry: DataSet) -> str:
     """Whether a set's files are on this disk, in words. Generated sets and those that come with a package need none."""
     if entry.source is None or entry.problem:
-        return "missing"
+        return tr("missing")
     fetch = entry.source.to_fetch()
-    return f"download of {fetch[1]:,} MB" if fetch else "on this disk"
+    return tr("download of {megabytes:,} MB", megabytes=fetch[1]) if fetch else tr("on this disk")
 
 
 def _row(entry: DataSet) -> dict[str, Any]:
-    row: dict[str, Any] = {"Data set": entry.title, "Files": where_files_are(entry)}
+    row: dict[str, Any] = {"Data set": tr(entry.title) if entry.part["name"] != IMPORTED else entry.title, "Files": where_files_are(entry)}
     if entry.source is None:
-        return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": entry.problem}
+        return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": tr(entry.problem)}
     channels, height, width = entry.source.image_shape()
     sizes = entry.source.split_sizes()
     tasks = ", ".join(task.name for task in entry.source.offered_tasks())
-    return {**row, **sizes, "Image size": f"{width} x {height}, {PICTURE_WORDS.get(channels, '')}", "Tasks": tasks}
+    return {**row, **sizes, "Image size": f"{width} x {height}, {tr(PICTURE_WORDS.get(channels, ''))}", "Tasks": tasks}
 
 
 def set_header(entry: DataSet) -> None:
@@ -149,21 +150,26 @@ def set_header(entry: DataSet) -> None:
     own = entry.part["name"] == IMPORTED
     left, middle, right = st.columns([6, 1.2, 1.8] if own else [7, 0.01, 2], vertical_alignment="center")
     with left:
-        st.subheader(words.plain(entry.title), anchor=False)
+        st.subheader(words.plain(entry.title if own else tr(entry.title)), anchor=False)
         fields = {} if entry.source is None else type(entry.source.options).model_fields
         changed = [] if own else _changed_options(entry.part, fields)
-        summary = origin_of(entry.part["set"]) if own else "" if entry.source is None else words.plain(entry.source.summary)
-        more = f" :gray[Here with {words.plain(', '.join(changed))}, as set on the Train page or by a preset.]" if changed else ""
-        st.markdown(f"{summary}{more}")
+        summary = origin_of(entry.part["set"]) if own else "" if entry.source is None else words.plain(tr(entry.source.summary))
+        more = tr(":gray[Here with {changed}, as set on the Train page or by a preset.]", changed=words.plain(", ".join(changed))) if changed else ""
+        st.markdown(f"{summary} {more}".rstrip())
         if own:
             findings_of(entry.part["set"])
     if own:
         middle.button(
-            "Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=open_dialog, args=("delete_data", [entry.part["set"]])
+            tr("Delete"),
+            icon=":material/delete:",
+            key="data.delete",
+            width="stretch",
+            on_click=open_dialog,
+            args=("delete_data", [entry.part["set"]]),
         )
     off = entry.source is None or bool(entry.problem)
     right.button(
-        "Train on this",
+        tr("Train on this"),
         type="primary",
         icon=":material/play_arrow:",
         key="data.train",
@@ -173,13 +179,15 @@ def set_header(entry: DataSet) -> None:
         args=(entry.part,),
     )
     if entry.problem:
-        st.warning(words.plain(entry.problem), icon=":material/block:")
+        st.warning(words.plain(tr(entry.problem)), icon=":material/block:")
 
 
 def _changed_options(part: dict[str, Any], fields: dict[str, Any]) -> list[str]:
     """Options that differ from their defaults, such as ``max digits 3 instead of 4``."""
     changed = [(key, value, fields[key].default) for key, value in part.items() if key in fields and value != fields[key].default]
-    return [f"{key.replace('_', ' ')} {value} instead of {default}" for key, value, default in changed]
+    return [
+        tr("{option} {value} instead of {default}", option=tr(key.replace("_", " ")), value=value, default=default) for key, value, default in changed
+    ]
 
 
 def train_on(part: dict[str, Any]) -> None:
@@ -201,7 +209,12 @@ def _fit_batch(images: int) -> None:
     asked = settings().get("batch_size", 0)
     if 0 < images < asked:
         settings()["batch_size"] = 2 ** int(math.log2(images))
-        said = f"Batch size {settings()['batch_size']} instead of {asked}: there are only {images} training images"
+        said = tr(
+            "Batch size {batch_size} instead of {asked}: there are only {images} training images",
+            batch_size=settings()["batch_size"],
+            asked=asked,
+            images=images,
+        )
         st.session_state.setdefault("toasts", []).append(said)
 
 
@@ -218,18 +231,18 @@ def prepared_set(entry: DataSet) -> dict[str, Any] | None:
     state = page_jobs.state_of(key)
     fetches = "download" in type(entry.source.options).model_fields and getattr(entry.source.options, "glyphs", "mnist") == "mnist"
     if state is None and fetches:
-        st.caption("Its images appear once they are prepared. Missing files are downloaded first.")
-        if not st.button("Prepare data", icon=":material/imagesmode:", key="data.make"):
+        st.caption(tr("Its images appear once they are prepared. Missing files are downloaded first."))
+        if not st.button(tr("Prepare data"), icon=":material/imagesmode:", key="data.make"):
             return None
     if state is None:
         state = _start_preparing(entry.part)
     if not state["done"]:
-        page_jobs.show_progress(key, "Preparing")
+        page_jobs.show_progress(key, mark("Preparing"))
         return None
     if state["error"] or state["cancelled"]:
-        said = "The preparation was cancelled. No files are left of it." if state["cancelled"] else words.plain(state["error"])
+        said = tr("The preparation was cancelled. No files are left of it.") if state["cancelled"] else words.plain(tr(state["error"]))
         st.info(said, icon=":material/info:") if state["cancelled"] else st.error(said, icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:", key="data.again", on_click=_prepare_again, args=(entry.part,))
+        st.button(tr("Try again"), icon=":material/refresh:", key="data.again", on_click=_prepare_again, args=(entry.part,))
         return None
     return state["result"]
 

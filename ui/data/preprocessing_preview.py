@@ -13,6 +13,7 @@ from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample
 from mtl_core.errors import ConfigError
 from mtl_core.figures.gallery import contact_sheet, png
+from mtl_core.language import tr
 from ui.data.data_sets import DataSet, train_on
 from ui.drawing.contact_sheets import drawn_and_said, ink, said
 from ui.shell import words
@@ -29,9 +30,14 @@ def preprocessing_view(entry: DataSet, data: PreparedData) -> None:
     with left:
         config = _steps()
         st.button(
-            "Train with these steps", icon=":material/play_arrow:", key="data.steps.train", on_click=_train, args=(entry, config), disabled=not config
+            tr("Train with these steps"),
+            icon=":material/play_arrow:",
+            key="data.steps.train",
+            on_click=_train,
+            args=(entry, config),
+            disabled=not config,
         )
-        st.caption("A run applies these steps once, when it prepares its data. The data set itself does not change.")
+        st.caption(tr("A run applies these steps once, when it prepares its data. The data set itself does not change."))
     with right:
         if config is not None and torch_is_ready():
             _before_and_after(data, config)
@@ -42,9 +48,9 @@ def _steps() -> PreprocessingConfig | None:
     kept = st.session_state.setdefault(KEPT, PreprocessingConfig().model_dump(mode="json"))
     names, widget = list(DENOISERS), "data.steps.denoise"
     place = names.index(hold(widget, kept["denoise"]["name"]))
-    st.selectbox("Denoise", names, place, key=widget, format_func=lambda name: DENOISERS.load(name).title, on_change=_take_denoiser)
+    st.selectbox(tr("Denoise"), names, place, key=widget, format_func=lambda name: tr(DENOISERS.load(name).title), on_change=_take_denoiser)
     denoiser = DENOISERS.load(kept["denoise"]["name"])
-    st.caption(words.plain(denoiser.summary))
+    st.caption(words.plain(tr(denoiser.summary)))
     for field in describe(denoiser.Options):
         _widget(field, "denoise", kept["denoise"])
     fields = describe(PreprocessingConfig)
@@ -55,7 +61,7 @@ def _steps() -> PreprocessingConfig | None:
     try:
         return PreprocessingConfig.model_validate(kept)
     except ValueError as error:
-        st.error(words.plain(str(error)), icon=":material/block:")
+        st.error(words.plain(tr(str(error))), icon=":material/block:")
         return None
 
 
@@ -71,15 +77,17 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = as_kept(field, st.session_state[key])
 
     if field.kind == "choice":
-        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.help, on_change=take)
+        st.selectbox(
+            field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=tr(field.help), on_change=take
+        )
     elif field.kind == "boolean":
-        st.toggle(field.label, value, key=key, help=field.help, on_change=take)
+        st.toggle(field.label, value, key=key, help=tr(field.help), on_change=take)
     elif field.kind in ("integer", "number"):
         number = int if field.kind == "integer" else float
         low, high = (None if bound is None else number(bound) for bound in (field.low, field.high))
-        st.number_input(field.label, low, high, value, key=key, help=field.help, on_change=take)
+        st.number_input(field.label, low, high, value, key=key, help=tr(field.help), on_change=take)
     else:
-        st.text_input(field.label, value, key=key, help=field.help, on_change=take)
+        st.text_input(field.label, value, key=key, help=tr(field.help), on_change=take)
 
 
 def _train(entry: DataSet, config: PreprocessingConfig) -> None:
@@ -91,15 +99,16 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
     count = len(data.train)
     number = min(st.session_state.setdefault("data.steps.sample", 0), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(f"**Image {number + 1:,}** of {count:,} training images")
-    button.button("Another image", icon=":material/shuffle:", key="data.steps.another", on_click=_another, args=(count,))
+    head.markdown(tr("**Image {number:,}** of {count:,} training images", number=number + 1, count=count))
+    button.button(tr("Another image"), icon=":material/shuffle:", key="data.steps.another", on_click=_another, args=(count,))
     try:
         after = preprocessed_sample(data, number, config)
     except ConfigError as error:  # such as an even window of the median
-        st.error(words.plain(str(error)), icon=":material/block:")
+        st.error(words.plain(tr(str(error))), icon=":material/block:")
         return
-    _sheet("Before", preprocessed_sample(data, number, PreprocessingConfig()), data)
-    _sheet("After, as the network sees it" if config.changes_images else "After: unchanged, because no step is chosen", after, data)
+    _sheet(tr("Before"), tr("Before"), preprocessed_sample(data, number, PreprocessingConfig()), data)
+    shown = tr("After, as the network sees it") if config.changes_images else tr("After: unchanged, because no step is chosen")
+    _sheet(shown, tr("After"), after, data)
 
 
 def _another(count: int) -> None:
@@ -111,12 +120,20 @@ def stride(count: int) -> int:
     return next(step for step in range(max(1, round(0.38 * count)), count + 1) if math.gcd(step, count) == 1)
 
 
-def _sheet(title: str, sample: OneSample, data: PreparedData) -> None:
+def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData) -> None:
     channels, height, width = sample.image.shape
-    st.caption(f"{title} · {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}")
+    st.caption(
+        tr(
+            "{title} · {width} x {height} pixels, {colour}",
+            title=title,
+            width=width,
+            height=height,
+            colour=tr("grey") if channels == 1 else tr("colour"),
+        )
+    )
     tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded])
     drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
     said(in_words)
     tiles = [tiles[0], *drawn]
     rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
-    st.image(png(contact_sheet(rows, ink=ink(), text_height=22)), alt=title.partition(",")[0].partition(":")[0])
+    st.image(png(contact_sheet(rows, ink=ink(), text_height=22)), alt=alt)

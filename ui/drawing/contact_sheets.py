@@ -15,6 +15,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.inference.model_folder import tasks_of
+from mtl_core.language import tr
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from mtl_core.tasks import kind_of
 from ui.shell import words
@@ -71,7 +72,7 @@ def legend(task: Task) -> None:
 
     pairs = TASK_KINDS.load(task.kind).legend(task)
     if pairs:
-        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(text)}</span>' for colour, text in pairs)
+        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(tr(text))}</span>' for colour, text in pairs)
         st.html(f'<div class="legend">{dots}</div>')
 
 
@@ -114,16 +115,18 @@ def _unlabelled(image: np.ndarray, scale: int) -> Tile:
     return Tile(enlarge(image, scale), "no target")
 
 
-def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch", in_line: bool = False) -> int:
+def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "", in_line: bool = False) -> int:
     """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again.
 
     ``in_line``: without a label above it, for a line of several controls; the value says what it is.
     """
     if len(epochs) == 1:
         st.caption(
-            "Predictions before training; the next ones come after the first epoch." if epochs[0] == 0 else f"Predictions after epoch {epochs[0]}."
+            tr("Predictions before training; the next ones come after the first epoch.")
+            if epochs[0] == 0
+            else tr("Predictions after epoch {epoch}.", epoch=epochs[0])
         )
         return epochs[0]
-    about = "0 is before training. At the newest epoch the pictures follow the run."
-    looks = {"format_func": lambda epoch: f"epoch {epoch}", "label_visibility": "collapsed"} if in_line else {"help": about}
-    return follow(f"{key}.{run_id}", epochs, label, **looks)
+    about = tr("0 is before training. At the newest epoch the pictures follow the run.")
+    looks = {"format_func": lambda epoch: tr("epoch {epoch}", epoch=epoch), "label_visibility": "collapsed"} if in_line else {"help": about}
+    return follow(f"{key}.{run_id}", epochs, label or tr("Epoch"), **looks)

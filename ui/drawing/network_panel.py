@@ -12,6 +12,7 @@ import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.figures.network_drawing import network_svg, sentences, title_of
+from mtl_core.language import mark, tr
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from ui.drawing.contact_sheets import ink
 from ui.shell import words
@@ -34,9 +35,9 @@ def network_panel(config: RunConfig, colours: Mapping[str, str]) -> None:
     job["thread"].join(PATIENCE)
     if not job["done"]:
         wait_for("work")
-        st.caption(":material/hourglass_top: Measuring the network. Its drawing appears when this is done.")
+        st.caption(tr(":material/hourglass_top: Measuring the network. Its drawing appears when this is done."))
     elif job["error"]:
-        st.caption(f":material/error: No drawing: {words.plain(job['error'])}")
+        st.caption(tr(":material/error: No drawing: {error}", error=words.plain(tr(job["error"]))))
     elif job["result"]:
         svg = network_svg(job["result"], colours, ink())
         wide = float(svg.partition(' width="')[2].partition('"')[0])
@@ -74,5 +75,5 @@ def _parts(config: RunConfig) -> Any:
     try:
         return describe_network(config)
     except (RuntimeError, ValueError) as error:
-        message = f"the images do not fit this network ({str(error).splitlines()[0]}). Take larger images or another backbone"
+        message = mark("the images do not fit this network ({why}). Take larger images or another backbone").format(why=str(error).splitlines()[0])
         raise ConfigError(Problem("backbone", message)) from None

@@ -15,6 +15,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import Curve, curve_figure, positions
+from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.plotly_chart import plot, prepared
@@ -59,21 +60,21 @@ def view_controls(
         size = "large"
         if sizes:
             size = st.segmented_control(
-                "Size of the charts",
-                ["compact", "large"],
+                tr("Size of the charts"),
+                [mark("compact"), mark("large")],
                 default="compact",
                 required=True,
+                format_func=tr,
                 key="view.size",
                 label_visibility="collapsed",
                 persist_state="session",
             )
-        with st.popover("View", icon=":material/tune:"):
-            axis = st.segmented_control(
-                "x axis", ["step", "epoch", "minutes"], default="step", required=True, key="view.axis", persist_state="session"
-            )
-            log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
-            about = "Moving average of the step curves. The faint line shows the measured values."
-            smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", help=about, persist_state="session")
+        with st.popover(tr("View"), icon=":material/tune:"):
+            looks = {"default": "step", "required": True, "format_func": tr, "persist_state": "session"}
+            axis = st.segmented_control(tr("x axis"), [mark("step"), mark("epoch"), mark("minutes")], key="view.axis", **looks)
+            log_y = st.toggle(tr("log y"), key="view.log", help=tr("Logarithmic y axis of the loss curves."), persist_state="session")
+            about = tr("Moving average of the step curves. The faint line shows the measured values.")
+            smoothing = st.slider(tr("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="view.smoothing", help=about, persist_state="session")
             baseline, about = more() if more else ("", "")
         if beside:
             beside()
@@ -109,7 +110,7 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
 
     In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline, view.height)
+    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline, view.height, language())
     entry = figures.get(asked)
     if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
@@ -152,16 +153,16 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
     main = info["main_metric"]
     metric = info["metrics"][main]
     arrow = words.better(metric["higher_is_better"])
-    st.markdown(f"**{words.plain(name)}** :gray[{words.plain(info.get('title') or info['kind'])}]")
+    st.markdown(f"**{words.plain(name)}** :gray[{words.plain(tr(info.get('title') or info['kind']))}]")
     left, right = st.columns(2, gap="small")
-    left.markdown(f":small[:gray[Loss ↓]]  \n:small[{best_and_last(summary.get(f'val/{name}/loss'))}]")
+    left.markdown(tr(":small[:gray[Loss ↓]]  \n:small[{best_and_last}]", best_and_last=best_and_last(summary.get(f"val/{name}/loss"))))
     with left:
 
         def losses(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(frame, f"{name}/loss", colour, view.axis)]
             return curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
 
-        draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
+        draw_chart(feed, f"{name}.loss", view, losses, tr("Loss of {task}", task=name))
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
     right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
     with right:
@@ -170,7 +171,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
             curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
             return curve_figure(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
 
-        draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
+        draw_chart(feed, f"{name}.{main}", view, metrics, tr("{metric} of {task}", metric=tr(metric["title"]), task=name))
     explain_popover(element_key("task", name), *explain_task(feed["frame"], name, info))
 
 
@@ -182,24 +183,29 @@ def is_share(metric: dict[str, Any]) -> bool:
 def best_and_last(entry: dict[str, Any] | None) -> str:
     """The last and the best value on val, in words."""
     if not entry:
-        return ":gray[val: after each epoch]"
-    last = f"val: last **{words.measured(entry['last'])}**"
+        return tr(":gray[val: after each epoch]")
+    last = words.measured(entry["last"])
     if entry["best"] is None:  # no finite value was measured yet
-        return last
-    return f"{last} · best **{words.measured(entry['best'])}** :gray[(epoch {entry['best_epoch']:g})]"
+        return tr("val: last **{last}**", last=last)
+    return tr(
+        "val: last **{last}** · best **{best}** :gray[(epoch {epoch:g})]",
+        last=last,
+        best=words.measured(entry["best"]),
+        epoch=entry["best_epoch"],
+    )
 
 
 def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list[Curve]:
     """Train (solid) and val (dashed) of ``<task>/<metric>``."""
-    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", split, colour, axis, dash)).x)]
+    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", tr(split), colour, axis, dash)).x)]
 
 
 def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
     """The parents' curves of ``name`` before the fork, and the baseline's on val: grey, behind the run's own curves."""
     past = feed["past"]
-    curves = [one_curve(past, f"{split}/{name}", f"{split}, before the fork", PAST_COLOUR, axis, PAST_DASH) for split in splits]
+    curves = [one_curve(past, f"{split}/{name}", tr("{split}, before the fork", split=tr(split)), PAST_COLOUR, axis, PAST_DASH) for split in splits]
     if feed.get("baseline") is not None and "val" in splits:
-        curves.append(one_curve(feed["baseline"], f"val/{name}", "baseline", PAST_COLOUR, axis, SPLIT_DASH["val"]))
+        curves.append(one_curve(feed["baseline"], f"val/{name}", tr("baseline"), PAST_COLOUR, axis, SPLIT_DASH["val"]))
     return [replace(curve, faint=True) for curve in curves if len(curve.x)]
 
 
@@ -219,16 +225,19 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
         return curve_figure(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
 
     def rate(frame: pd.DataFrame) -> Any:
-        curves = [*past_curves(feed, "lr", view.axis, splits=("optimizer",)), one_curve(frame, "optimizer/lr", "learning rate", "#56B4E9", view.axis)]
+        curves = [
+            *past_curves(feed, "lr", view.axis, splits=("optimizer",)),
+            one_curve(frame, "optimizer/lr", tr("learning rate"), "#56B4E9", view.axis),
+        ]
         return curve_figure(curves, height=190, marks=marks_of(run, frame, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True):
-        st.markdown("**Loss weights** :gray[the factor on each task's loss or gradient]")
-        draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
+        st.markdown(tr("**Loss weights** :gray[the factor on each task's loss or gradient]"))
+        draw_chart(feed, "loss_weights", view, loss_weights, tr("Loss weights"))
         explain_popover("loss_weights", explain_weights_of(feed["frame"], list(run.info["tasks"])))
         if run.info.get("heads"):
-            st.caption(f"These weights apply to the shared network. {run.info['heads']}")
+            st.caption(tr("These weights apply to the shared network. {heads}", heads=tr(run.info["heads"])))
     with right.container(border=True):
-        st.markdown("**Learning rate** :gray[of the optimizer, at each step]")
-        draw_chart(feed, "lr", view, rate, "Learning rate")
+        st.markdown(tr("**Learning rate** :gray[of the optimizer, at each step]"))
+        draw_chart(feed, "lr", view, rate, tr("Learning rate"))

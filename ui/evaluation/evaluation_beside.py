@@ -13,6 +13,7 @@ from mtl_core.analysis.paired_errors import paired_errors
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.evaluation_charts import class_pairs_figure
+from mtl_core.language import tr
 from mtl_core.runs.evaluations import Evaluation, evaluations
 from mtl_core.runs.looks import same_data_set
 from mtl_core.runs.store import RunStore
@@ -52,15 +53,15 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
     found = {other.id: shown for other in others if (shown := _shown(store, other.id, split)) is not None}
     if not found:
         if others:
-            st.caption(f"Another run stands beside this one here once it has been evaluated on {split}, too.")
+            st.caption(tr("Another run stands beside this one here once it has been evaluated on {split}, too.", split=split))
         return None
-    names = {NONE: "no other run"} | {other.id: f"{other.name} · {other.id[-4:]}" for other in others if other.id in found}
+    names = {NONE: tr("no other run")} | {other.id: f"{other.name} · {other.id[-4:]}" for other in others if other.id in found}
     key = f"evaluation.beside.{run.id}"
     asked = st.query_params.get(ADDRESS, NONE)
     held = hold_first(key, asked if asked in names else NONE, list(names))
-    about = "Runs on the same data that share a task and have been evaluated on these images."
+    about = tr("Runs on the same data that share a task and have been evaluated on these images.")
     kept: dict[str, Any] = {"format_func": words.text_of(names), "help": about, "width": 340}
-    chosen = st.selectbox("Beside", list(names), list(names).index(held), key=key, **kept)
+    chosen = st.selectbox(tr("Beside"), list(names), list(names).index(held), key=key, **kept)
     if not chosen:
         st.query_params.pop(ADDRESS, None)
         return None
@@ -82,7 +83,7 @@ def overview(run: Any, evaluation: Evaluation, beside: Beside) -> None:
     """Draw the main metric of every task of both runs."""
     mine, theirs = evaluation.report["tasks"], beside.evaluation.report["tasks"]
     rows = [
-        {"Task": task, **_row(mine[task]["values"][0], beside.evaluation.value(task, mine[task]["values"][0]["name"]))}
+        {tr("Task"): task, **_row(mine[task]["values"][0], beside.evaluation.value(task, mine[task]["values"][0]["name"]))}
         for task in mine
         if task in theirs and mine[task]["values"]
     ]
@@ -96,9 +97,9 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
     theirs = beside.evaluation.report["tasks"].get(task)
     about = evaluation.report["tasks"][task]
     if theirs is None or theirs["kind"] != about["kind"]:
-        st.caption(f"B, {words.plain(beside.name)}, has no task like {words.plain(task)}.")
+        st.caption(tr("B, {name}, has no task like {task}.", name=words.plain(beside.name), task=words.plain(task)))
         return
-    st.markdown("**A and B** :gray[A is this run, B the other one]")
+    st.markdown(tr("**A and B** :gray[A is this run, B the other one]"))
     left, right = st.columns([6, 5], gap="large")
     rows = [_row(entry, beside.evaluation.value(task, entry["name"])) for entry in about["values"]]
     with left:
@@ -111,23 +112,29 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
 def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
     """A metric of both, with the difference and which is better."""
     one, unit, higher = entry["value"], entry["unit"], entry["higher_is_better"]
-    cells = {"Metric": f"{words.better(higher)} {entry['title']}", "Better": "–", "A": words.measured(one, unit), "B": words.measured(other, unit)}
+    better, title = tr("Better"), f"{words.better(higher)} {tr(entry['title'])}"
+    cells = {tr("Metric"): title, better: "–", "A": words.measured(one, unit), "B": words.measured(other, unit)}
     if one is None or other is None:
         return {**cells, "B - A": "–"}
-    shown_unit = f" {unit}" if unit and unit != SHARE else ""
-    better = "equal" if one == other else "B" if (other > one) == bool(higher) else "A"
-    return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", "Better": better}
+    shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
+    is_better = tr("equal") if one == other else "B" if (other > one) == bool(higher) else "A"
+    return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", better: is_better}
 
 
 def _who(run: Any, evaluation: Evaluation, beside: Beside) -> str:
     sides = ((run.name, evaluation, PALETTE[0], "A"), (beside.name, beside.evaluation, PALETTE[1], "B"))
-    said = [f"**{letter}** {words.plain(words.shortened(name, 50))}, epoch {found.report['epoch']}" for name, found, _, letter in sides]
-    return f"{' · '.join(said)} :gray[on {evaluation.split}]"
+    said = [
+        tr("**{letter}** {name}, epoch {epoch}", letter=letter, name=words.plain(words.shortened(name, 50)), epoch=found.report["epoch"])
+        for name, found, _, letter in sides
+    ]
+    return tr("{said} :gray[on {split}]", said=" · ".join(said), split=evaluation.split)
 
 
 def _caution(beside: Beside) -> str:
-    images = "" if beside.has_same_images else " The settings of the data differ, so the two were not measured on the same images."
-    return f"One run each: another seed gives other values, so a small difference proves nothing; a study with several seeds can.{images}"
+    images = "" if beside.has_same_images else tr(" The settings of the data differ, so the two were not measured on the same images.")
+    return tr(
+        "One run each: another seed gives other values, so a small difference proves nothing; a study with several seeds can.{images}", images=images
+    )
 
 
 def _classes(about: dict[str, Any], theirs: dict[str, Any], task: str) -> None:
@@ -138,10 +145,10 @@ def _classes(about: dict[str, Any], theirs: dict[str, Any], task: str) -> None:
     if entry is None or other is None or about["classes"] != theirs["classes"]:
         return
     values = [np.array([np.nan if value is None else value for value in each["values"]], dtype=float) for each in (entry, other)]
-    title = f"{words.better(entry['higher_is_better'])} {entry['title']}"
-    st.markdown(f":small[:gray[{words.plain(title)} of each class, the largest differences first]]")
+    title = f"{words.better(entry['higher_is_better'])} {tr(entry['title'])}"
+    st.markdown(tr(":small[:gray[{title} of each class, the largest differences first]]", title=words.plain(title)))
     figure = class_pairs_figure(about["classes"], values[0], values[1], (PALETTE[0], PALETTE[1]))
-    plot(prepared(figure, f"{entry['title']} of each class of {task}, A and B"), key=f"chart.evaluation.beside.{task}")
+    plot(prepared(figure, tr("{title} of each class of {task}, A and B", title=tr(entry["title"]), task=task)), key=f"chart.evaluation.beside.{task}")
 
 
 def _images(
@@ -151,16 +158,25 @@ def _images(
     other = beside.errors(task, arrays["errors"]) if about["errors"] else None
     if other is None:
         return
-    found, unit = paired_errors(arrays["errors"], other), about["errors"]["unit"]
-    title = words.plain(about["errors"]["title"])
-    interval = f", 95 % interval over images {found.low:+.3g} to {found.high:+.3g}" if np.isfinite(found.low) else ""
+    found, unit = paired_errors(arrays["errors"], other), tr(about["errors"]["unit"])
+    title = words.plain(tr(about["errors"]["title"]))
+    interval = tr(", 95 % interval over images {low:+.3g} to {high:+.3g}", low=found.low, high=found.high) if np.isfinite(found.low) else ""
     st.markdown(
-        f"**Image by image** :gray[by {title} ↓]: A is better on {found.first:,}, B on {found.second:,}, equal on {found.equal:,}. "
-        f"Mean of B - A: {found.mean:+.3g}{f' {words.plain(unit)}' if unit else ''}{interval}."
+        tr(
+            "**Image by image** :gray[by {title} ↓]: A is better on {first:,}, B on {second:,}, equal on {equal:,}. Mean of B - A: "
+            "{mean:+.3g}{unit}{interval}.",
+            title=title,
+            first=found.first,
+            second=found.second,
+            equal=found.equal,
+            mean=found.mean,
+            unit=f" {words.plain(unit)}" if unit else "",
+            interval=interval,
+        )
     )
     rows = [int(row) for row in found.order[:SHOWN]]
     notes = [f"A {arrays['errors'][row]:.2g}, B {other[row]:.2g}" for row in rows]
     if rows:
         second = Second(beside.run.id, beside.evaluation.arrays(task))
-        st.caption("Where they differ most. The interval covers the choice of images, not other seeds.")
+        st.caption(tr("Where they differ most. The interval covers the choice of images, not other seeds."))
         sample_row(store, run, evaluation, task, arrays, rows, notes, second)

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.background import evaluation_job
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
@@ -27,17 +28,26 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
     asked = asked or ("best" if checkpoint.is_best else "last")
     with st.container(horizontal=True, vertical_alignment="center"):
         if split == "test":
-            label = "Evaluate on the test images again" if found else "Evaluate on the test images"
+            label = tr("Evaluate on the test images again") if found else tr("Evaluate on the test images")
             _button(run, label, ["test"], asked, ":material/lock_open:")
         else:
-            _button(run, f"Evaluate on {split}" + (" again" if found else ""), [split], asked, ":material/fact_check:", primary=found is None)
-            _button(run, "Evaluate on train and val", ["train", "val"], asked, ":material/compare:")
+            _button(
+                run,
+                tr("Evaluate on {split} again", split=split) if found else tr("Evaluate on {split}", split=split),
+                [split],
+                asked,
+                ":material/fact_check:",
+                primary=found is None,
+            )
+            _button(run, tr("Evaluate on train and val"), ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(f"This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.")
+            st.caption(tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=split))
     if last_refusal(run.id):
-        st.error(words.plain(last_refusal(run.id)), icon=":material/error:")
+        st.error(words.plain(tr(last_refusal(run.id))), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):
-        st.warning(f"The last evaluation failed: {words.plain(note['error'])}. Start it again to repeat it.", icon=":material/error:")
+        st.warning(
+            tr("The last evaluation failed: {error}. Start it again to repeat it.", error=words.plain(tr(note["error"]))), icon=":material/error:"
+        )
 
 
 def _button(run: Any, label: str, splits: list[str], checkpoint: str, icon: str, primary: bool = False) -> None:
@@ -60,5 +70,5 @@ def _progress(run_id: str) -> None:
     if not note or note["state"] != "running":
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, note["share"]), text=f"Evaluating: {words.plain(note['text'])}", width=420)
-        st.button("Cancel", key=f"evaluate.end.{run_id}", icon=":material/stop:", on_click=lambda: evaluation_job.end(run_store().folder(run_id)))
+        st.progress(min(1.0, note["share"]), text=tr("Evaluating: {words}", words=words.plain(tr(note["text"]))), width=420)
+        st.button(tr("Cancel"), key=f"evaluate.end.{run_id}", icon=":material/stop:", on_click=lambda: evaluation_job.end(run_store().folder(run_id)))

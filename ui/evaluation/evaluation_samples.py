@@ -11,6 +11,7 @@ import streamlit as st
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.language import tr
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import ink, task_of
@@ -46,18 +47,22 @@ def sample_row(
         return
     own = task_of(task, run.info["tasks"][task])
     split = data.split(evaluation.split)
-    st.caption("Above: the target. Below: the prediction." if second is None else "Above: the target. Below: the prediction of A, then that of B.")
+    st.caption(
+        tr("Above: the target. Below: the prediction.") if second is None else tr("Above: the target. Below: the prediction of A, then that of B.")
+    )
     predictions = [("predicted", arrays)] if second is None else [("A", arrays), ("B", second.arrays)]
     for start in range(0, len(rows), COLUMNS):
         for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
             with place:
                 st.image(
-                    _drawn(split, own, row, predictions), width="stretch", alt=f"Image {row} of {evaluation.split}: target and prediction of {task}"
+                    _drawn(split, own, row, predictions),
+                    width="stretch",
+                    alt=tr("Image {row} of {split}: target and prediction of {task}", row=row, split=evaluation.split, task=task),
                 )
                 query = {"run": run.id, "epoch": str(evaluation.report["epoch"]), "images": evaluation.split, "sample": str(row)}
                 if second is not None:
                     query["beside"] = second.run_id
-                st.page_link("pages/predictions.py", label=f"image {row} · {note}", query_params=query)
+                st.page_link("pages/predictions.py", label=tr("image {row} · {note}", row=row, note=note), query_params=query)
 
 
 def _drawn(split: Any, task: Task, row: int, predictions: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
@@ -76,5 +81,5 @@ def _drawn(split: Any, task: Task, row: int, predictions: list[tuple[str, dict[s
             drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
             tiles.append(("", [Tile(drawing.image, f"{letter}{drawing.caption}" if drawing.caption else name)]))
         else:
-            tiles.append(("", [Tile(enlarge(image, scale), f"{letter}prediction not saved")]))
+            tiles.append(("", [Tile(enlarge(image, scale), tr("{letter}prediction not saved", letter=letter))]))
     return png(contact_sheet(tiles, ink=ink(), text_height=max(14, scale * image.shape[1] // 14)))

@@ -10,6 +10,7 @@ import streamlit as st
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.evaluation_charts import regret_figure
+from mtl_core.language import mark, tr
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
 from mtl_core.runs.looks import Look, looks, looks_at_data
 from mtl_core.runs.store import RunStore
@@ -25,7 +26,8 @@ from ui.shell.state import hold_first
 
 TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
 VIEW = "run.view"  # key in the session
-VIEWS = {"training": "Training", "evaluation": "Evaluation"}
+USES = {"evaluated": mark("evaluated"), "predicted": mark("predicted")}  # of the test images
+VIEWS = {"training": mark("Training"), "evaluation": mark("Evaluation")}
 
 
 def asked_view() -> str:
@@ -38,7 +40,7 @@ def view_choice() -> str:
     """Draw the choice of the tab, which the address holds. Returns the chosen tab."""
     held = hold_first(VIEW, asked_view())
     view = st.segmented_control(
-        "View", list(VIEWS), default=held, format_func=words.text_of(VIEWS), key=VIEW, required=True, label_visibility="collapsed"
+        tr("View"), list(VIEWS), default=held, format_func=words.translated(VIEWS), key=VIEW, required=True, label_visibility="collapsed"
     )
     view = view or "training"
     if view == "training":
@@ -54,7 +56,7 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     folder = store.folder(run.id)
     kept = kept_checkpoints(folder)
     if not kept:
-        st.info("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here.")
+        st.info(tr("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here."))
         return
     found = evaluations(folder)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -68,9 +70,9 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     shown = of_checkpoint.get(split)
     if shown is not None:
         _tasks(store, run, shown, beside)
-    st.subheader("From train to val to test", anchor=False)
+    st.subheader(tr("From train to val to test"), anchor=False)
     _gaps(run, frame, checkpoint, of_checkpoint)
-    st.subheader("What one checkpoint for all tasks costs", anchor=False)
+    st.subheader(tr("What one checkpoint for all tasks costs"), anchor=False)
     _regret(run, frame)
 
 
@@ -80,14 +82,20 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
 
     def title(name: str) -> str:
         checkpoint = by_name[name]
-        marks = [word for word, there in (("best on val", checkpoint.is_best and checkpoint.whole_epoch), ("last", checkpoint.is_last)) if there]
-        where = f"epoch {checkpoint.epoch}" if checkpoint.whole_epoch else f"step {checkpoint.step:,}, in epoch {checkpoint.epoch + 1}"
-        return f"{where} ({', '.join(marks)})" if marks else where
+        marks = [
+            word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), (tr("last"), checkpoint.is_last)) if there
+        ]
+        where = (
+            tr("epoch {epoch}", epoch=checkpoint.epoch)
+            if checkpoint.whole_epoch
+            else tr("step {step:,}, in epoch {epoch}", step=checkpoint.step, epoch=checkpoint.epoch + 1)
+        )
+        return tr("{where} ({marks})", where=where, marks=tr(", ").join(marks)) if marks else where
 
     key = f"evaluation.checkpoint.{run.id}"
     asked = st.query_params.get("checkpoint", "")
     held = hold_first(key, asked if asked in by_name else best, by_name)
-    name = st.selectbox("Checkpoint", list(by_name), list(by_name).index(held), format_func=title, key=key, width=280)
+    name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=280)
     if name == best:
         st.query_params.pop("checkpoint", None)
     else:
@@ -99,7 +107,7 @@ def _split_choice(run: Any) -> str:
     key = f"evaluation.split.{run.id}"
     asked = st.query_params.get("images", "val")
     held = hold_first(key, asked if asked in SPLITS else "val")
-    split = st.segmented_control("Images", list(SPLITS), default=held, required=True, key=key) or "val"
+    split = st.segmented_control(tr("Images"), list(SPLITS), default=held, required=True, key=key) or "val"
     st.query_params["images"] = split
     return split
 
@@ -108,19 +116,35 @@ def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begu
     """Say when the test images were used or seen. ``in_data`` has the times at which the Data page showed them."""
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
-        said.append("measured once when the run finished, with the best checkpoint on val")
-    said += [f"{look.what} on {words.moment(look.at)}, with epoch {look.epoch}" for look in seen]
-    said += [f"shown on the Data page on {words.moment(at)}, {'before' if at < begun else 'after'} this run was made" for at in in_data]
-    text = f"The test images were used: {'; '.join(said)}." if said else "The test images have not been used."
-    further = "Beyond that" if at_the_end else "Before the run finishes"
-    st.caption(f":material/lock: {text} {further} they are used only on your request. They never choose a checkpoint.")
+        said.append(tr("measured once when the run finished, with the best checkpoint on val"))
+    said += [
+        tr("{what} on {moment}, with epoch {epoch}", what=tr(USES.get(look.what, look.what)), moment=words.moment(look.at), epoch=look.epoch)
+        for look in seen
+    ]
+    before, after = (
+        mark("shown on the Data page on {moment}, before this run was made"),
+        mark("shown on the Data page on {moment}, after this run was made"),
+    )
+    said += [tr(before if at < begun else after, moment=words.moment(at)) for at in in_data]
+    text = tr("The test images were used: {said}.", said=tr("; ").join(said)) if said else tr("The test images have not been used.")
+    beyond = mark(":material/lock: {words} Beyond that they are used only on your request. They never choose a checkpoint.")
+    before_the_end = mark(":material/lock: {words} Before the run finishes they are used only on your request. They never choose a checkpoint.")
+    st.caption(tr(beyond if at_the_end else before_the_end, words=text))
 
 
 def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | None) -> None:
     report = evaluation.report
     st.caption(
-        f"Epoch {report['epoch']} on {report['split']}: {report['images']:,} images, measured {words.moment(report['created_at'])} "
-        f"in {words.duration(report['seconds'])} ({report['device']}, {report['precision']})."
+        tr(
+            "Epoch {epoch} on {split}: {images:,} images, measured {moment} in {duration} ({device}, {precision}).",
+            epoch=report["epoch"],
+            split=report["split"],
+            images=report["images"],
+            moment=words.moment(report["created_at"]),
+            duration=words.duration(report["seconds"]),
+            device=report["device"],
+            precision=report["precision"],
+        )
     )
     if beside is not None:
         overview(run, evaluation, beside)
@@ -128,7 +152,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | N
     asked = st.query_params.get("task")
     key = f"evaluation.task.{run.id}"
     held = hold_first(key, asked if asked in names else names[0])
-    chosen = st.pills("Task", names, default=held, key=key, required=True, label_visibility="collapsed") or names[0]
+    chosen = st.pills(tr("Task"), names, default=held, key=key, required=True, label_visibility="collapsed") or names[0]
     st.query_params["task"] = chosen
     colours = colours_of(run.config)
     panel_style(names, colours, prefix="evaluation")
@@ -149,12 +173,13 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
                     values[split] = _recorded(frame, split, f"{split}/{task}/{name}", checkpoint, chosen)
             if "train" not in found and values["train"] is not None:
                 parts.append("train")
-            rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
+            title = f"{words.better(metric['higher_is_better'])} {tr(metric['title'])}"
+            rows.append({tr("Task"): task, tr("Metric"): title, **_shown(values, metric)})
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
-    note = "Lost: how much worse val is than train, and test than val. A negative value means better. "
+    note = tr("Lost: how much worse val is than train, and test than val. A negative value means better. ")
     if parts and run.info["images"]["train"] > TRAIN_PART:
-        note += f"Train is measured on {TRAIN_PART} fixed images until the whole split is evaluated. "
-    st.caption(note + words.ONE_SEED)
+        note += tr("Train is measured on {train_part} fixed images until the whole split is evaluated. ", train_part=TRAIN_PART)
+    st.caption(note + tr(words.ONE_SEED))
 
 
 def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
@@ -174,29 +199,31 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
         return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
 
     unit = metric.get("unit", "")
-    shown_unit = f" {unit}" if unit and unit != SHARE else ""
+    shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
-    return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
+    return {**texts, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
 
 
 def _regret(run: Any, frame: pd.DataFrame) -> None:
     chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
     if chosen is None or not found:
-        st.caption("The best epoch of each task appears here after the first epoch.")
+        st.caption(tr("The best epoch of each task appears here after the first epoch."))
         return
     left, right = st.columns([6, 5], gap="medium")
     rows = [
         {
-            "Task": one.task,
-            "Cost": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
-            "Its best epoch": one.best_epoch,
-            "Best": words.measured(one.best, one.metric.get("unit", "")),
-            f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
-            "Metric on val": f"{words.better(one.metric['higher_is_better'])} {one.metric['title']}",
+            tr("Task"): one.task,
+            tr("Cost"): f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            tr("Its best epoch"): one.best_epoch,
+            tr("Best"): words.measured(one.best, one.metric.get("unit", "")),
+            tr("Epoch {chosen}", chosen=chosen): words.measured(one.chosen, one.metric.get("unit", "")),
+            tr("Metric on val"): f"{words.better(one.metric['higher_is_better'])} {tr(one.metric['title'])}",
         }
         for one in found
     ]
     left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.regret", row_height=30)
-    left.caption(f"Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.")
+    left.caption(
+        tr("Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.", chosen=chosen)
+    )
     with right:
-        plot(prepared(regret_figure(found, colours_of(run.config), chosen), "What each epoch costs each task"), key="chart.evaluation.regret")
+        plot(prepared(regret_figure(found, colours_of(run.config), chosen), tr("What each epoch costs each task")), key="chart.evaluation.regret")

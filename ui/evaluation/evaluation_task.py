@@ -11,10 +11,11 @@ import streamlit as st
 
 from mtl_core.analysis.box_matching import SHOWN_SCORE
 from mtl_core.analysis.evaluation.decisions import stored_decisions
-from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
+from mtl_core.analysis.evaluation.findings import MADE_UP, MISSED, OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation_charts as figures
 from mtl_core.figures.explained_results import explain_confusion
+from mtl_core.language import mark, tr
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
@@ -25,14 +26,19 @@ from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
 
-SHORT = {  # title of a column -> what fits over numbers
+SHORT = {  # English title of a column -> what fits over numbers
     "Average precision": "AP",
-    "Precision": "Prec.",
+    "Precision": mark("Prec."),
     "Recall": "Recall",
-    "Specificity": "Spec.",
-    "Sensitivity": "Sens.",
-    "Images with it": "Images",
+    "Specificity": mark("Spec."),
+    "Sensitivity": mark("Sens."),
+    "Images with it": mark("Images"),
     "Intersection over union": "IoU",
+}
+COUNTED = {  # plural noun of counted items -> one of them, several
+    mark("images"): (mark("1 image"), mark("{count:,} images")),
+    mark("pixels"): (mark("1 pixel"), mark("{count:,} pixels")),
+    mark("boxes"): (mark("1 box"), mark("{count:,} boxes")),
 }
 LETTER_PIXELS = 7
 NUMBER_PIXELS = 62  # wide is a column of the class table
@@ -42,9 +48,16 @@ SHOWN = 6  # images of a cell or of the worst
 def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str, beside: Beside | None = None) -> None:
     """All that is stored of one task on one split, and what it is beside a second run."""
     about = evaluation.report["tasks"][task]
-    st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
+    st.markdown(
+        tr(
+            "**{task}** :gray[{value} · {labelled:,} labelled images]",
+            task=words.plain(task),
+            value=words.plain(tr(about["title"] or about["kind"])),
+            labelled=about["labelled"],
+        )
+    )
     if not about["values"]:
-        st.caption("Nothing is known about how to evaluate this kind of task.")
+        st.caption(tr("Nothing is known about how to evaluate this kind of task."))
         return
     _values(about)
     arrays = _arrays(evaluation, task)
@@ -56,7 +69,8 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
         with left:
-            chosen = _confusion(cells, kind_of(about["kind"]).confusion_titles, colour, key, task)
+            row_title, column_title = kind_of(about["kind"]).confusion_titles
+            chosen = _confusion(cells, (tr(row_title), tr(column_title)), colour, key, task)
         st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
         with right:
             shown = _class_table(about, key, curves="pr" in arrays or "roc" in arrays)
@@ -76,7 +90,9 @@ def _threshold(about: dict[str, Any], arrays: dict[str, np.ndarray], run_id: str
     st.query_params.pop(ADDRESS, None)
     cells = about["cells"]
     if cells and (tuple(cells["columns"]) == OUTCOMES or cells["counted"] == "boxes"):
-        st.caption("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
+        st.caption(
+            tr("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
+        )
 
 
 def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
@@ -90,7 +106,7 @@ def _read(folder: str, name: str, task: str, _evaluation: Evaluation) -> dict[st
 
 def _values(about: dict[str, Any]) -> None:
     cells = "".join(
-        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {html.escape(entry["title"])}</div>'
+        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {html.escape(tr(entry["title"]))}</div>'
         f"<div>{html.escape(words.measured(entry['value'], entry['unit']))}</div></div>"
         for entry in about["values"]
     )
@@ -99,14 +115,21 @@ def _values(about: dict[str, Any]) -> None:
 
 def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
-    without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
-    which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]")
-    matrix = cells.matrix()
-    explain_popover(f"confusion.{key}", lambda: explain_confusion(matrix, cells.rows, cells.columns, cells.counted))
-    quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
-    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
-    clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
+    without = tr(" without its true negatives") if cells.columns == OUTCOMES else ""
+    which = tr(" with a score of {shown_score:g} or more", shown_score=SHOWN_SCORE) if cells.counted == "boxes" else ""
+    st.markdown(
+        tr(
+            ":small[:gray[Confusion: {counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]",
+            counted=tr(cells.counted),
+            which=which,
+            without=without,
+        )
+    )
+    matrix, rows, columns = cells.matrix(), _names(cells.rows), _names(cells.columns)
+    explain_popover(f"confusion.{key}", lambda: explain_confusion(matrix, rows, columns, tr(cells.counted)))
+    quiet = tr(OUTCOMES[-1]) if cells.columns == OUTCOMES else ""
+    figure = figures.confusion_figure(matrix, rows, columns, tr(cells.counted), colour, titles, uncoloured=quiet)
+    clicked = plot(prepared(figure, tr("Confusion matrix")), key=f"chart.confusion.{key}", clicks=True)
     row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
     if clicked:
         st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
@@ -114,13 +137,20 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, tas
         opened = _asked_cell(task, matrix.shape) or _most_wrong(matrix, cells.columns == OUTCOMES)
         st.session_state[row_key], st.session_state[column_key] = opened
     with st.container(horizontal=True):
-        row = _cell_choice(titles[0], cells.rows, row_key)
-        column = _cell_choice(titles[1], cells.columns, column_key)
+        row = _cell_choice(titles[0], rows, row_key)
+        column = _cell_choice(titles[1], columns, column_key)
     return row, column
 
 
+def _names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the rows or the columns. Classes keep theirs; outcomes are said in the reader's language."""
+    if names == OUTCOMES:
+        return tuple(map(tr, names))
+    return (*names[:-1], tr(names[-1])) if names[-1:] in ((MISSED,), (MADE_UP,)) else names
+
+
 def _cell_choice(title: str, names: Any, key: str) -> int:
-    return st.selectbox(title.capitalize(), range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
+    return st.selectbox(title[:1].upper() + title[1:], range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
 
 
 def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -147,28 +177,37 @@ def _cell_images(
     store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], cells: Cells, chosen: tuple[int, int]
 ) -> None:
     images, counts = cells.images(*chosen)
-    what = f"{words.plain(cells.rows[chosen[0]])} → {words.plain(cells.columns[chosen[1]])}"
+    what = f"{words.plain(_names(cells.rows)[chosen[0]])} → {words.plain(_names(cells.columns)[chosen[1]])}"
     if not len(images):
-        st.caption(f"{what}: no image.")
+        st.caption(tr("{what}: no image.", what=what))
         return
-    total = _counted(int(counts.sum()), cells.counted) + ("" if cells.counted == "images" else f" in {_counted(len(images), 'images')}")
-    st.markdown(f"**{what}**: {total}" + (f" :gray[· the first {SHOWN}]" if len(images) > SHOWN else ""))
+    total = _counted(int(counts.sum()), cells.counted) + (
+        "" if cells.counted == "images" else tr(" in {counted}", counted=_counted(len(images), "images"))
+    )
+    st.markdown(tr("**{what}**: {total}", what=what, total=total) + (tr(" :gray[· the first {shown}]", shown=SHOWN) if len(images) > SHOWN else ""))
     notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
-    notes = [note or f"error {arrays['errors'][image]:.2g}" for note, image in zip(notes, images, strict=False)]
+    notes = [note or tr("error {errors:.2g}", errors=arrays["errors"][image]) for note, image in zip(notes, images, strict=False)]
     sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
 
 
 def _counted(count: int, plural: str) -> str:
-    return f"{count:,} {plural.removesuffix('es' if plural == 'boxes' else 's') if count == 1 else plural}"
+    one, several = COUNTED.get(plural, (f"1 {plural}", "{count:,} " + plural))
+    return tr(one) if count == 1 else tr(several, count=count)
 
 
 def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
     """Every class; where there are curves, the one that is chosen has its own in colour."""
-    st.markdown(f":small[:gray[Each class; a dash where it is not defined.{' Choose a row to colour its curves.' if curves else ''}]]")
-    columns = {"Class": about["classes"]}
+    st.markdown(
+        tr(":small[:gray[Each class; a dash where it is not defined. Choose a row to colour its curves.]]")
+        if curves
+        else tr(":small[:gray[Each class; a dash where it is not defined.]]")
+    )
+    columns = {tr("Class"): about["classes"]}
     for entry in sorted(about["class_values"], key=lambda entry: COLUMN_ORDER.get(entry["name"], 1)):
         whole = entry["name"] == "support"
-        title = entry["title"] if whole else f"{words.better(entry['higher_is_better'])} {entry['title']}"  # the arrow first: a long title is cut
+        title = (
+            tr(entry["title"]) if whole else f"{words.better(entry['higher_is_better'])} {tr(entry['title'])}"
+        )  # the arrow first: a long title is cut
         columns[title] = [None if value is None else int(value) if whole else round(value, 3) for value in entry["values"]]
     picked = st.dataframe(
         pd.DataFrame(columns),
@@ -191,14 +230,14 @@ def _narrow(columns: dict[str, Any]) -> dict[str, Any]:
     """Columns as wide as numbers need: with titles in full, the last ones lay outside the table. They are read on hover."""
     return {
         title: st.column_config.NumberColumn(label, width=max(NUMBER_PIXELS, 22 + LETTER_PIXELS * len(label)), help=title)
-        for title, label in ((title, _short(title)) for title in columns if title != "Class")
+        for title, label in ((title, _short(title)) for title in columns if title != tr("Class"))
     }
 
 
 def _short(title: str) -> str:
     """A column's head that is not cut: long titles in a word or two, in full on hover."""
     for long, short in SHORT.items():
-        title = title.replace(long, short)
+        title = title.replace(tr(long), tr(short))
     return title
 
 
@@ -208,31 +247,31 @@ def _absent(about: dict[str, Any]) -> None:
     names = [words.plain(name) for name, count in zip(about["classes"], support, strict=False) if count == 0]
     if not names:
         return
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    shown = tr(", ").join(names[:12]) + (tr(" and {more} more", more=len(names) - 12) if len(names) > 12 else "")
     has_curves = any(entry["name"] == "ap" for entry in about["class_values"])
-    left_out = " Without a case to find there is no average precision: its mean leaves them out." if has_curves else ""
-    st.caption(f"Not in these images: {shown}.{left_out}")
+    left_out = tr(" Without a case to find there is no average precision: its mean leaves them out.") if has_curves else ""
+    st.caption(tr("Not in these images: {shown}.{left_out}", shown=shown, left_out=left_out))
 
 
 def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:
     unit, charts = about["unit"], []
     if "pr" in arrays:
-        title = "Precision over recall" + kind_of(about["kind"]).curve_note
+        title = tr("Precision over recall") + tr(kind_of(about["kind"]).curve_note)
         charts.append((title, "pr", figures.class_curves_figure(arrays["pr"], about["classes"], shown, "pr", colour)))
     if "roc" in arrays:
         charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
     if "reliability" in arrays:
-        charts.append(("Calibration: honest bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+        charts.append((tr("Calibration: honest bars end on the line"), "reliability", figures.reliability_figure(arrays["reliability"], colour)))
     if "scatter" in arrays:
-        charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
+        charts.append((tr("Predicted against target"), "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
     if "by_depth" in arrays:
-        charts.append(("Error by depth", "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
+        charts.append((tr("Error by depth"), "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
     if "by_angle" in arrays:
-        charts.append(("Angles of the pixels", "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
+        charts.append((tr("Angles of the pixels"), "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
     if about["errors"]:
         errors = about["errors"]
-        title = ", ".join(filter(None, (errors["title"], errors["unit"])))
-        charts.append(("Errors of single images", "errors", figures.errors_figure(arrays["errors"], title, colour)))
+        title = tr(", ").join(filter(None, (tr(errors["title"]), tr(errors["unit"]))))
+        charts.append((tr("Errors of single images"), "errors", figures.errors_figure(arrays["errors"], title, colour)))
     for start in range(0, len(charts), 4):
         row = charts[start : start + 4]
         for place, (title, name, figure) in zip(st.columns(max(2, len(row))), row, strict=False):
@@ -246,5 +285,5 @@ def _worst(store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays:
         return
     errors = arrays["errors"]
     rows = [int(row) for row in worst_first(errors)[:SHOWN]]
-    st.markdown(f"**Worst images** :gray[by {words.plain(about['errors']['title'])} ↓]")
+    st.markdown(tr("**Worst images** :gray[by {title} ↓]", title=words.plain(tr(about["errors"]["title"]))))
     sample_row(store, run, evaluation, task, arrays, rows, [words.measured(float(errors[row]), about["errors"]["unit"]) for row in rows])

@@ -11,6 +11,7 @@ import streamlit as st
 
 from mtl_core.analysis.evaluation.decisions import FALSE, FOUND, GRID, METRICS, MISSED, Decisions
 from mtl_core.figures.evaluation_charts import decisions_figure
+from mtl_core.language import tr
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
 from ui.shell.state import hold
@@ -23,15 +24,18 @@ def threshold_panel(decisions: Decisions, about: dict[str, Any], run_id: str, ta
     """Draw the slider, the curves over the threshold, and the metrics at the chosen one beside those at the default."""
     key = f"evaluation.threshold.{run_id}.{task}"
     chosen = _chosen(decisions, key, task)
-    st.markdown(f"**Threshold** :gray[{_what(decisions, about)}]")
+    st.markdown(tr("**Threshold** :gray[{what}]", what=_what(decisions, about)))
     left, right = st.columns([6, 5], gap="large")
     with left:
         if split == CHOSEN_ON:
             chosen = _slider(decisions, key, chosen)
         else:
             st.markdown(f":material/lock: **{chosen:.2f}** :gray[{_whence(decisions, chosen)}]")
-        figure = decisions_figure(GRID, {METRICS[name]: decisions.mean(name) for name in METRICS}, chosen, decisions.default, colour)
-        plot(prepared(figure, f"Precision, recall and F1 of {task} over the threshold"), key=f"chart.evaluation.threshold.{run_id}.{split}.{task}")
+        figure = decisions_figure(GRID, {tr(METRICS[name]): decisions.mean(name) for name in METRICS}, chosen, decisions.default, colour)
+        plot(
+            prepared(figure, tr("Precision, recall and F1 of {task} over the threshold", task=task)),
+            key=f"chart.evaluation.threshold.{run_id}.{split}.{task}",
+        )
     with right:
         _values(decisions, chosen)
         _class_table(decisions, about, chosen, key=f"{key}.{split}")
@@ -63,40 +67,54 @@ def _slider(decisions: Decisions, key: str, chosen: float) -> float:
     def take(value: float) -> None:
         st.session_state[key] = value
 
-    st.slider("Threshold", 0.0, 1.0, hold(widget, chosen), 0.01, key=widget, label_visibility="collapsed", on_change=moved)
+    st.slider(tr("Threshold"), 0.0, 1.0, hold(widget, chosen), 0.01, key=widget, label_visibility="collapsed", on_change=moved)
     with st.container(horizontal=True):
         if best is not None:
-            st.button(f"Highest F1 on {CHOSEN_ON}: {best:.2f}", key=f"{key}.best", on_click=take, args=(best,), disabled=best == chosen)
+            st.button(
+                tr("Highest F1 on {chosen_on}: {best:.2f}", chosen_on=CHOSEN_ON, best=best),
+                key=f"{key}.best",
+                on_click=take,
+                args=(best,),
+                disabled=best == chosen,
+            )
         default = decisions.default
-        st.button(f"Back to {default:.2f}", key=f"{key}.back", on_click=take, args=(default,), disabled=chosen == default)
+        st.button(tr("Back to {default:.2f}", default=default), key=f"{key}.back", on_click=take, args=(default,), disabled=chosen == default)
     return chosen
 
 
 def _what(decisions: Decisions, about: dict[str, Any]) -> str:
     names = about["classes"]
     if len(decisions.classes) < len(names):
-        return f"from this probability on {words.plain(names[decisions.classes[0]])} is predicted"
-    what = "a box counts from this score on; it finds a box of its class that it overlaps by half" if decisions.exact is None else ""
-    return what or "from this probability on a class counts as predicted"
+        return tr("from this probability on {names} is predicted", names=words.plain(names[decisions.classes[0]]))
+    what = tr("a box counts from this score on; it finds a box of its class that it overlaps by half") if decisions.exact is None else ""
+    return what or tr("from this probability on a class counts as predicted")
 
 
 def _whence(decisions: Decisions, chosen: float) -> str:
-    return "the default; another one is chosen on val" if chosen == decisions.default else f"chosen on val; the default is {decisions.default:.2f}"
+    return (
+        tr("the default; another one is chosen on val")
+        if chosen == decisions.default
+        else tr("chosen on val; the default is {default:.2f}", default=decisions.default)
+    )
 
 
 def _values(decisions: Decisions, chosen: float) -> None:
     """Facts at the chosen threshold, each with its value at the default where the two differ."""
     at, before = decisions.place(chosen), decisions.place(decisions.default)
     counts = decisions.counts
-    facts = [(f"↑ {title}, mean over classes", *(_share(decisions.mean(name)[place]) for place in (at, before))) for name, title in METRICS.items()]
+    facts = [
+        (tr("↑ {title}, mean over classes", title=tr(title)), *(_share(decisions.mean(name)[place]) for place in (at, before)))
+        for name, title in METRICS.items()
+    ]
     if decisions.exact is not None and len(decisions.classes) > 1:
         images = max(1, int(counts[0, 0].sum()))
-        facts.append(("↑ Images with every class right", *(_share(decisions.exact[place] / images) for place in (at, before))))
-    for title, outcome in (("↑ Found", FOUND), ("↓ Missed", MISSED), ("↓ False positives", FALSE)):
+        facts.append((tr("↑ Images with every class right"), *(_share(decisions.exact[place] / images) for place in (at, before))))
+    for title, outcome in ((tr("↑ Found"), FOUND), (tr("↓ Missed"), MISSED), (tr("↓ False positives"), FALSE)):
         facts.append((title, *(f"{counts[place, :, outcome].sum():,}" for place in (at, before))))
+    at_default = tr("at {threshold:.2f}", threshold=decisions.default)
     cells = "".join(
         f'<div><div class="fact-name">{html.escape(title)}</div><div>{now}'
-        + (f' <span class="fact-name">at {decisions.default:.2f}: {then}</span>' if at != before else "")
+        + (f' <span class="fact-name">{html.escape(at_default)}: {then}</span>' if at != before else "")
         + "</div></div>"
         for title, now, then in facts
     )
@@ -111,10 +129,10 @@ def _class_table(decisions: Decisions, about: dict[str, Any], chosen: float, key
     if len(decisions.classes) < 2:
         return
     at = decisions.place(chosen)
-    columns: dict[str, Any] = {"Class": [about["classes"][place] for place in decisions.classes]}
+    columns: dict[str, Any] = {tr("Class"): [about["classes"][place] for place in decisions.classes]}
     for name, title in METRICS.items():
-        columns[f"↑ {title}"] = [None if np.isnan(value) else round(float(value), 3) for value in decisions.of_classes(name)[at]]
-    for title, outcome in (("Found", FOUND), ("Missed", MISSED), ("False", FALSE)):
+        columns[f"↑ {tr(title)}"] = [None if np.isnan(value) else round(float(value), 3) for value in decisions.of_classes(name)[at]]
+    for title, outcome in ((tr("Found"), FOUND), (tr("Missed"), MISSED), (tr("False"), FALSE)):
         columns[title] = decisions.counts[at, :, outcome].tolist()
     height = min(290, 38 + 32 * len(decisions.classes))
     st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", height=height, row_height=32, placeholder="–", key=f"{key}.classes")
@@ -123,11 +141,11 @@ def _class_table(decisions: Decisions, about: dict[str, Any], chosen: float, key
 def _honestly(split: str, is_moved: bool) -> str:
     """What the choice of a threshold means for the numbers."""
     if split == CHOSEN_ON:
-        return (
+        return tr(
             "A threshold chosen here is chosen on val, as the checkpoint is, so the numbers at it are a little better than on new images. "
             "The test images are not used for it: under Images → test the same threshold applies. All other numbers of this page keep the default."
         )
     if split == "test":
-        which = "The threshold was chosen on val" if is_moved else "The threshold is the default"
-        return f"{which}. It cannot be moved here: a threshold chosen on test would make the test numbers better than the network is."
-    return "The network has learnt these images, so they choose no threshold. Move it under Images → val."
+        why = tr("It cannot be moved here: a threshold chosen on test would make the test numbers better than the network is.")
+        return tr("The threshold was chosen on val. {why}", why=why) if is_moved else tr("The threshold is the default. {why}", why=why)
+    return tr("The network has learnt these images, so they choose no threshold. Move it under Images → val.")

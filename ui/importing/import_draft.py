@@ -11,12 +11,17 @@ import streamlit as st
 
 from mtl_core.data.imports import describe, examine, import_dataset, propose
 from mtl_core.data.imports.spec import ImportSpec
+from mtl_core.language import mark, tr
 from ui.shell import page_jobs
 from ui.shell.form_editions import begin_edition, form_key
 from ui.shell.server_paths import is_allowed
 from ui.shell.state import run_store
 
-RESIZED = {"stretch": "stretched", "pad": "padded with bars", "crop": "cropped at the longer side"}  # images of another aspect ratio
+RESIZED = {
+    "stretch": mark("stretched"),
+    "pad": mark("padded with bars"),
+    "crop": mark("cropped at the longer side"),
+}  # images of another aspect ratio
 
 
 def draft() -> dict[str, Any]:
@@ -199,7 +204,7 @@ def _spec_or_none() -> ImportSpec | None:
     st.session_state.pop("import_refused", None)
     try:
         if not draft()["uploaded"] and not is_allowed(draft()["path"]):
-            raise ValueError(f"'{draft()['path']}' is outside the folders that the dashboard may read.")
+            raise ValueError(tr("'{path}' is outside the folders that the dashboard may read.", path=draft()["path"]))
         return spec_of()
     except Exception as error:
         if not is_ours(error) and not isinstance(error, ValueError):

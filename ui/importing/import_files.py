@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
+
 ROWS = 400
 
 
@@ -16,10 +18,15 @@ def files_step(proposal: Any) -> None:
         return
     ordered = sorted(proposal.files, key=lambda note: note.read)
     not_read = sum(note.count for note in ordered if not note.read)
-    title = f"Files: {not_read:,} not read" if not_read else "Files: all recognised files are read"
+    title = tr("Files: {not_read:,} not read", not_read=not_read) if not_read else tr("Files: all recognised files are read")
     with st.expander(title, icon=":material/description:", expanded=bool(not_read), key="import.files"):
         rows = [
-            {"": "read" if note.read else "not read", "files": note.files, "number": note.count, "read as, or reason": note.reason}
+            {
+                "": tr("read") if note.read else tr("not read"),
+                tr("files"): tr(note.files),
+                tr("number"): note.count,
+                tr("read as, or reason"): tr(note.reason),
+            }
             for note in ordered[:ROWS]
         ]
         st.dataframe(
@@ -29,10 +36,10 @@ def files_step(proposal: Any) -> None:
             row_height=56,  # reasons take two lines
             column_config={
                 "": st.column_config.TextColumn(width=80),
-                "files": st.column_config.TextColumn(width=300),
-                "number": st.column_config.NumberColumn(format="localized", width=80),
-                "read as, or reason": st.column_config.TextColumn(width=700),
+                tr("files"): st.column_config.TextColumn(width=300),
+                tr("number"): st.column_config.NumberColumn(format="localized", width=80),
+                tr("read as, or reason"): st.column_config.TextColumn(width=700),
             },
         )
         if len(ordered) > ROWS:
-            st.caption(f"The table shows the first {ROWS:,} of {len(ordered):,} lines.")
+            st.caption(tr("The table shows the first {rows:,} of {lines:,} lines.", rows=ROWS, lines=len(ordered)))

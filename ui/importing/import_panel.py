@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from ui.importing.import_draft import discard_draft, draft, job_key, result_of, start_check, take_proposal
 from ui.importing.import_form import form_step
 from ui.importing.import_questions import check_questions_step, open_questions
@@ -18,15 +19,15 @@ from ui.shell.form_editions import begin_edition
 def import_panel() -> None:
     """Draw the current step of the import."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Bring your own images", anchor=False, width="content")
+        st.subheader(tr("Bring your own images"), anchor=False, width="content")
         st.space("stretch")
         if draft():
-            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
-        st.button("Back to the data sets", icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
+            st.button(tr("Other files"), icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
+        st.button(tr("Back to the data sets"), icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
     if not draft():
         source_step()
         return
-    if not _ended("propose", "Scanning"):
+    if not _ended("propose", mark("Scanning")):
         return
     proposal = result_of("propose")
     take_proposal(proposal, suggested_name(draft()["title"]))
@@ -34,24 +35,25 @@ def import_panel() -> None:
     if state is not None and state["done"] and state["result"]:
         _finished(state["result"])
         return
-    if not _ended("import", "Importing"):
+    if not _ended("import", mark("Importing")):
         return
     if draft().pop("renewed", False):  # only now, so that a field that was typed in at the moment of the answer still counts
         begin_edition("import", kept=[f"import.question.{name}" for name in draft()["answers"]])
     form_step(proposal)
     if "import_refused" in st.session_state:
-        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
-    if _ended("check", "Checking"):
+        st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")
+    if _ended("check", mark("Checking")):
         examined = result_of("check")
         report = examined.report if examined is not None else None
-        label = "Check the files" if report is None else "Check again"
+        label = tr("Check the files") if report is None else tr("Check again")
         kind = "primary" if report is None else "secondary"
         left = len(open_questions(proposal))
         st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
         if left:
-            st.caption(f":material/help: Answer the {'question' if left == 1 else f'{left} questions'} above first.")
+            one = tr(":material/help: Answer the question above first.")
+            st.caption(one if left == 1 else tr(":material/help: Answer the {left} questions above first.", left=left))
         elif report is None:
-            st.caption("The check reads every file once and lists what is wrong. It writes nothing.")
+            st.caption(tr("The check reads every file once and lists what is wrong. It writes nothing."))
         else:
             check_questions_step(examined)
             report_step(report)
@@ -66,9 +68,9 @@ def _ended(kind: str, title: str) -> bool:
         page_jobs.show_progress(job_key(kind), title)
         return False
     if state["cancelled"]:
-        st.info("Cancelled. No files are left of it.", icon=":material/info:")
+        st.info(tr("Cancelled. No files are left of it."), icon=":material/info:")
     elif state["error"]:
-        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
+        own = tr(state["error"]).replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
         st.error(words.plain(own), icon=":material/error:")
     return kind != "propose" or state["result"] is not None
 
@@ -76,7 +78,7 @@ def _ended(kind: str, title: str) -> bool:
 def _finished(name: str) -> None:
     """Open the page of the new set."""
     discard_draft()
-    st.session_state.setdefault("toasts", []).append(f"{words.plain(name)} is imported")
+    st.session_state.setdefault("toasts", []).append(tr("{name} is imported", name=words.plain(name)))
     st.query_params.clear()
     st.query_params["data"] = f"imported/{name}"
     st.rerun()

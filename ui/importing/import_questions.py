@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.data.dataset import in_unit
 from mtl_core.data.imports import answer, preview
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
+from mtl_core.language import language, mark, speaking, tr
 from ui.data.data_gallery import drawn_target
 from ui.drawing.contact_sheets import ink
 from ui.importing.import_draft import draft, field_key, fingerprint, job_key, place_of
@@ -52,11 +52,15 @@ def questions_step(proposal: Any) -> None:
     left = len(open_questions(proposal))
     with st.container(border=True, key="import_questions"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            said = f"{left} to answer" if left else "all answered"
-            st.markdown(f"**Questions** :gray[the files can be read in more than one way: {said}]", width="content")
+            said = (
+                tr("**Questions** :gray[the files can be read in more than one way: {left} to answer]", left=left)
+                if left
+                else tr("**Questions** :gray[the files can be read in more than one way: all answered]")
+            )
+            st.markdown(said, width="content")
             st.space("stretch")
             if any(question.taken for question in open_questions(proposal)):
-                st.button("Use the suggestions", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
+                st.button(tr("Use the suggestions"), icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
         for question in questions:
             _question(question)
 
@@ -71,16 +75,16 @@ def check_questions_step(examined: Any) -> None:
             if draft()["answers"].pop(question.name, None):
                 st.session_state.pop(field_key("question", question.name), None)
     with st.container(border=True, key="import_check_questions"):
-        st.markdown("**Questions of the check** :gray[answer them, then check the files again]")
+        st.markdown(tr("**Questions of the check** :gray[answer them, then check the files again]"))
         for question in questions:
             _question(question)
 
 
 def _question(question: Any) -> None:
-    st.markdown(f"**{words.plain(question.text)}**")
+    st.markdown(f"**{words.plain(tr(question.text))}**")
     if question.evidence:
-        st.caption(words.plain(question.evidence))
-    titles = {reading.name: words.plain(reading.title) for reading in question.readings}
+        st.caption(words.plain(tr(question.evidence)))
+    titles = {reading.name: words.plain(_title(reading)) for reading in question.readings}
     given = draft()["answers"].get(question.name)
     key = field_key("question", question.name)
 
@@ -89,17 +93,23 @@ def _question(question: Any) -> None:
             take_answer(question, st.session_state[key])
 
     st.radio(
-        question.text,
+        tr(question.text),
         list(titles),
         list(titles).index(given) if given else None,
         key=key,
-        format_func=lambda name: titles[name] + (" :gray[(suggested)]" if name == question.taken else ""),
+        format_func=lambda name: tr("{title} :gray[(suggested)]", title=titles[name]) if name == question.taken else titles[name],
         on_change=take,
         horizontal=len(titles) <= 3,
         label_visibility="collapsed",
     )
     if question.examples:
         _readings(question)
+
+
+def _title(reading: Any) -> str:
+    """A reading in words. Its classes are the user's."""
+    head, _, names = reading.title.partition(": ")
+    return tr("classes: {names}", names=names) if head == "classes" else tr(reading.title)
 
 
 def _readings(question: Any) -> None:
@@ -109,11 +119,11 @@ def _readings(question: Any) -> None:
     for place, reading in zip(st.columns(min(3, len(question.readings))), question.readings[:3], strict=False):
         with place:
             sheet, said = _sheet(question, reading.name)
-            st.markdown(f":small[**{words.plain(words.shortened(reading.title, 80))}**]")
+            st.markdown(f":small[**{words.plain(words.shortened(_title(reading), 80))}**]")
             if sheet is not None:
-                st.image(sheet, alt=f"{', '.join(question.examples[:SHOWN])} if read as: {reading.title}")
+                st.image(sheet, alt=tr("{examples} if read as: {title}", examples=", ".join(question.examples[:SHOWN]), title=_title(reading)))
             for sentence in said[:4]:
-                st.caption(words.plain(words.shortened(sentence, 160)))
+                st.caption(words.plain(words.shortened(tr(sentence), 160)))
 
 
 def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
@@ -123,26 +133,27 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     except Exception as error:
         if not is_ours(error):
             raise
-        return None, [str(error)]
+        return None, [tr(str(error))]
     path, text, colour = draft()["path"], spec.to_yaml(), ink()
-    mark = f"{question.name} {reading} {hashlib.sha256(f'{colour}{text}'.encode()).hexdigest()[:16]}"
+    mark = f"{question.name} {reading} {hashlib.sha256(f'{language()}{colour}{text}'.encode()).hexdigest()[:16]}"
     if mark in draft()["sheets"]:
         return draft()["sheets"][mark]
     key = job_key(f"reading {mark}")
     state = page_jobs.state_of(key)
     if state is None:
         source, examples = question.source, question.examples[:SHOWN]
-        state = page_jobs.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour, cancelled))
+        spoken = language()
+        state = page_jobs.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour, cancelled, spoken))
     if not state["done"]:
         wait_for("work")
-        return None, ["Drawing..."]
+        return None, [tr("Drawing...")]
     draft()["sheets"][mark] = state["result"] if state["result"] is not None else (None, [state["error"]])
     page_jobs.drop(key)
     return draft()["sheets"][mark]
 
 
 def _drawn(
-    path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str, cancelled: Callable[[], bool]
+    path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str, cancelled: Callable[[], bool], spoken: str
 ) -> tuple[bytes | None, list[str]]:
     """Draw one row of images for each task of the source."""
     spec = ImportSpec.from_yaml(text)
@@ -150,18 +161,22 @@ def _drawn(
         spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
     found = preview(path, spec, examples, cancelled)
     if not found.keys:
-        return None, list(found.refused) or ["None of these images can be read this way"]
+        return None, list(found.refused) or [mark("None of these images can be read this way")]
     rows = []
     for task in found.tasks or (None,):
         tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
         rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
-    given = [_in_words(task) for task in found.tasks]
-    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *(f"Not used: {sentence}" for sentence in found.refused)]
+    with speaking(spoken):  # a job's thread draws no screen
+        given = [_in_words(task) for task in found.tasks]
+        refused = [tr("Not used: {sentence}", sentence=tr(sentence)) for sentence in found.refused]
+    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *refused]
 
 
 def _in_words(task: Any) -> str:
-    kind = task.kind.replace("_", " ")
-    return f"{task.name}: {kind}" + (f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else in_unit(task.unit))
+    said = {"task": task.name, "kind": tr(task.kind.replace("_", " "))}
+    if task.classes:
+        return tr("{task}: {kind}, {count} classes: {classes}", count=len(task.classes), classes=", ".join(task.classes), **said)
+    return tr("{task}: {kind}", **said) + words.unit_words(task.unit)
 
 
 def take_answer(question: Any, reading: str) -> None:

@@ -9,18 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports import name_problem
+from mtl_core.language import mark, tr
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
 from ui.shell import words
 from ui.shell.state import hold, run_store
 
 ROWS = 1000  # of the table on screen; the CSV has all listed findings
 GROUPS = {  # group of findings -> text on its button, text in the table
-    "image": ("Images that cannot be used", "Image not used"),
-    "skipped": ("Targets and rows that are not used", "Target or row not used"),
-    "repaired": ("Repaired", "Repaired"),
-    "note": ("Unusual, but used", "Unusual"),
+    "image": (mark("Images that cannot be used"), mark("Image not used")),
+    "skipped": (mark("Targets and rows that are not used"), mark("Target or row not used")),
+    "repaired": (mark("Repaired"), mark("Repaired")),
+    "note": (mark("Unusual, but used"), mark("Unusual")),
 }
-SORTS = {"picture": "not readable"}  # kind of finding -> text, where the kind's name is unclear
+SORTS = {"picture": mark("not readable")}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
 SIZES = 6  # the most frequent ones
 
@@ -29,15 +30,15 @@ def report_step(report: Any) -> None:
     """Draw the counts, the findings, the leaks, and the Import button."""
     left_out = report.found - report.images - report.skipped  # frames between splits, images in no list
     facts = {
-        "usable images": f"{report.images:,} of {report.found:,}",
-        "images that cannot be used": f"{report.skipped:,}",
-        "images repaired": f"{report.repaired:,}",
-        **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
-        **{split: f"{size:,}" for split, size in report.split_sizes.items()},
-        "prepared size": f"{report.bytes_prepared / 1e6:,.1f} MB",
+        tr("usable images"): tr("{images:,} of {found:,}", images=report.images, found=report.found),
+        tr("images that cannot be used"): f"{report.skipped:,}",
+        tr("images repaired"): f"{report.repaired:,}",
+        **({tr("left out by the split"): f"{left_out:,}"} if left_out > 0 else {}),
+        **{tr(split): f"{size:,}" for split, size in report.split_sizes.items()},
+        tr("prepared size"): f"{report.bytes_prepared / 1e6:,.1f} MB",
     }
     with st.container(border=True, key="import_report"):
-        st.markdown("**Result of the check** :gray[nothing is imported yet]")
+        st.markdown(tr("**Result of the check** :gray[nothing is imported yet]"))
         cells = "".join(f'<div><div class="fact-name">{name}</div>{text}</div>' for name, text in facts.items())
         st.html(f'<div class="facts">{cells}</div>')
         _tasks(report)
@@ -50,15 +51,15 @@ def report_step(report: Any) -> None:
 def _tasks(report: Any) -> None:
     rows = [
         {
-            "task": summary.task.name,
-            "kind": summary.task.kind.replace("_", " "),
-            "classes or range": _classes(summary),
-            **{f"labelled in {split}": count for split, count in summary.labelled.items()},
+            tr("task"): summary.task.name,
+            tr("kind"): tr(summary.task.kind.replace("_", " ")),
+            tr("classes or range"): _classes(summary),
+            **{tr("labelled in {split}", split=tr(split)): count for split, count in summary.labelled.items()},
         }
         for summary in report.tasks
     ]
     if rows:
-        wide = {"classes or range": st.column_config.TextColumn(width=420)}
+        wide = {tr("classes or range"): st.column_config.TextColumn(width=420)}
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 360), column_config=wide)
 
 
@@ -67,13 +68,13 @@ def _classes(summary: Any) -> str:
         listed = ", ".join(f"{name} {count:,}" for name, count in summary.class_counts.items())
         return words.shortened(listed, 120)
     if summary.lowest is not None and summary.highest is not None:
-        return f"{summary.lowest:.4g} to {summary.highest:.4g} {summary.task.unit}".strip()
+        return tr("{lowest:.4g} to {highest:.4g} {unit}", lowest=summary.lowest, highest=summary.highest, unit=tr(summary.task.unit)).strip()
     return words.shortened(", ".join(summary.task.classes), 120)
 
 
 def _findings(report: Any) -> None:
     if not report.counts:
-        st.success("Every file can be used unchanged.", icon=":material/check:")
+        st.success(tr("Every file can be used unchanged."), icon=":material/check:")
         return
     groups: Counter[str] = Counter()
     for key, count in report.counts.items():
@@ -81,22 +82,22 @@ def _findings(report: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         options = [group for group in GROUPS if groups[group]]
         shown = st.pills(
-            "Findings",
+            tr("Findings"),
             options,
             selection_mode="multi",
             default=options,
             key="import.outcomes",
-            format_func=lambda group: f"{GROUPS[group][0]}: {groups[group]:,}",
+            format_func=lambda group: tr("{title}: {value}", title=tr(GROUPS[group][0]), value=f"{groups[group]:,}"),
             label_visibility="collapsed",
         )
         st.space("stretch")
         st.download_button(
-            "All findings as CSV", report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
+            tr("All findings as CSV"), report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
         )
     if groups["skipped"]:
-        st.caption("An image with an unusable target or table row is still imported, without that target.")
+        st.caption(tr("An image with an unusable target or table row is still imported, without that target."))
     if not shown:
-        st.caption("No findings are selected. Choose above which ones to list.")
+        st.caption(tr("No findings are selected. Choose above which ones to list."))
         return
     rows = [finding for finding in report.findings if group_of(finding.outcome, finding.kind) in shown]
     rows.sort(key=lambda row: report.counts[f"{row.outcome}/{row.kind}"])  # rare kinds first, so that frequent ones do not hide them
@@ -104,11 +105,11 @@ def _findings(report: Any) -> None:
     table = pd.DataFrame(
         [
             {
-                "": GROUPS[group_of(row.outcome, row.kind)][1],
-                "type": f"{(SORTS.get(row.kind) or row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
-                "file": row.file,
-                **({"task": row.task} if with_task else {}),
-                "finding": row.message,
+                "": tr(GROUPS[group_of(row.outcome, row.kind)][1]),
+                tr("type"): f"{tr((SORTS.get(row.kind) or row.kind).replace('_', ' '))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                tr("file"): row.file,
+                **({tr("task"): row.task} if with_task else {}),
+                tr("finding"): tr(row.message),
             }
             for row in rows[:ROWS]
         ]
@@ -118,13 +119,13 @@ def _findings(report: Any) -> None:
         hide_index=True,
         placeholder="",
         height=min(36 * (len(table) + 1), 320),
-        column_config={"file": st.column_config.TextColumn(width=300), "finding": st.column_config.TextColumn(width=480)},
+        column_config={tr("file"): st.column_config.TextColumn(width=300), tr("finding"): st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(
-            f"The first {min(ROWS, len(rows)):,} are shown. {report.left_out:,} more are counted but not listed."
+            tr("The first {rows:,} are shown. {left_out:,} more are counted but not listed.", rows=min(ROWS, len(rows)), left_out=report.left_out)
             if report.left_out
-            else f"The first {ROWS:,} of {len(rows):,} are shown; the CSV has all."
+            else tr("The first {shown:,} of {rows:,} are shown; the CSV has all.", shown=ROWS, rows=len(rows))
         )
 
 
@@ -135,47 +136,65 @@ def group_of(outcome: str, kind: str) -> str:
 
 def _leaks(report: Any) -> None:
     if not report.leak_count:
-        st.caption(":material/check: No image is in two splits (compared pixel by pixel).")
+        st.caption(tr(":material/check: No image is in two splits (compared pixel by pixel)."))
         return
-    lines = "".join(
-        f"\n- {words.plain(leak.files[0])} ({leak.splits[0]}) is {words.plain(leak.files[1])} ({leak.splits[1]})" for leak in report.leaks[:LEAKS]
+    lines = [
+        tr(
+            "- {first} ({first_split}) is {second} ({second_split})",
+            first=words.plain(leak.files[0]),
+            first_split=tr(leak.splits[0]),
+            second=words.plain(leak.files[1]),
+            second_split=tr(leak.splits[1]),
+        )
+        for leak in report.leaks[:LEAKS]
+    ]
+    if report.leak_count > LEAKS:
+        lines.append(tr("- and {count:,} more", count=report.leak_count - LEAKS))
+    said = tr(
+        "{count:,} images are in two splits. Results on the second split would be too good. Keep the copies together with "
+        "'What stays together' above, or remove one of them.",
+        count=report.leak_count,
     )
-    more = f"\n- and {report.leak_count - LEAKS:,} more" if report.leak_count > LEAKS else ""
-    st.warning(
-        f"{report.leak_count:,} images are in two splits. Results on the second split would be too good. Keep the copies together with "
-        f"'What stays together' above, or remove one of them.{lines}{more}",
-        icon=":material/warning:",
-    )
+    st.warning("\n".join([said, *lines]), icon=":material/warning:")
 
 
 def _sizes(report: Any) -> None:
     sizes = [f"{width} x {height} ({count:,})" for (width, height), count in list(report.original_sizes.items())[:SIZES]]
     if len(report.original_sizes) > SIZES:
-        sizes.append("and others")
+        sizes.append(tr("and others"))
     channels, height, width = report.image_shape
     listed = ", ".join(sizes)
-    colour = "grey" if channels == 1 else "colour"
+    colour = tr("grey") if channels == 1 else tr("colour")
     other = any(abs(across * height / (down * width) - 1) > 0.02 for across, down in report.original_sizes)
-    how = f"; those of another aspect ratio are {RESIZED[value('images', 'resize')]}" if other else ""
-    st.caption(f"Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}{how}.")
+    said = {"listed": listed, "width": width, "height": height, "colour": colour}
+    if other:
+        resized = tr(RESIZED[value("images", "resize")])
+        text = tr(
+            "Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}; those of another aspect ratio are {resized}.",
+            resized=resized,
+            **said,
+        )
+    else:
+        text = tr("Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}.", **said)
+    st.caption(text)
 
 
 def _decision(report: Any) -> None:
     changed = fingerprint() != draft()["checked"]
     for problem in report.problems:
-        st.error(words.plain(problem), icon=":material/block:")
+        st.error(words.plain(tr(problem)), icon=":material/block:")
     if changed:
-        st.warning("The settings have changed since this check. Check the files again.", icon=":material/sync_problem:")
+        st.warning(tr("The settings have changed since this check. Check the files again."), icon=":material/sync_problem:")
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
         key = field_key("name")
         hold(key, draft()["name"])
-        st.text_input("Name of the data set", draft()["name"], key=key, max_chars=60, on_change=_take_name, args=(key,), width=320)
+        st.text_input(tr("Name of the data set"), draft()["name"], key=key, max_chars=60, on_change=_take_name, args=(key,), width=320)
         wrong = name_problem(draft()["name"].strip(), run_store().home)
         off = changed or bool(report.problems) or bool(report.questions) or not report.images or bool(wrong)
-        label = f"Import {report.images:,} images"
+        label = tr("Import {images:,} images", images=report.images)
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
     if wrong:
-        st.caption(f":material/block: {words.plain(wrong)}.")
+        st.caption(tr(":material/block: {problem}.", problem=words.plain(tr(wrong))))
 
 
 def _take_name(key: str) -> None:

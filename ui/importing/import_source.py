@@ -13,6 +13,7 @@ import streamlit as st
 from mtl_core.atomic_files import atomic_write
 from mtl_core.data.imports import imported
 from mtl_core.data.imports.formats import FORMATS
+from mtl_core.language import tr
 from ui.importing.import_draft import start
 from ui.shell import words
 from ui.shell.server_paths import VARIABLE, allowed_folders, is_allowed, real
@@ -25,26 +26,28 @@ ENDS = re.compile(r"\.(zip|csv|ya?ml|json)$", re.IGNORECASE)
 def source_step() -> None:
     """Draw the two ways to bring files: an upload, and a path on the server."""
     st.markdown(
-        "The import finds targets in the files that come with your images. It joins several files by the names of the images, and an image may "
-        "lack any target. You see a report before anything is imported."
+        tr(
+            "The import finds targets in the files that come with your images. It joins several files by the names of the images, and an image may "
+            "lack any target. You see a report before anything is imported."
+        )
     )
-    st.caption(f"Supported formats: {words.plain(', '.join(FORMATS.load(name).title for name in FORMATS))}.")
+    st.caption(tr("Supported formats: {formats}.", formats=words.plain(tr(", ").join(tr(FORMATS.load(name).title) for name in FORMATS))))
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True):
         _upload()
     with right, st.container(border=True):
         _path()
     if "import_refused" in st.session_state:
-        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
+        st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")
 
 
 def _upload() -> None:
     limit = st.get_option("server.maxUploadSize")
-    st.markdown("**Upload a zip**")
-    st.caption(f"Up to {limit} MB, because an upload is held in memory. For more, put the files on the server and give their folder.")
-    file = st.file_uploader("Zip file", type=["zip"], key="import.upload", label_visibility="collapsed")
+    st.markdown(tr("**Upload a zip**"))
+    st.caption(tr("Up to {limit} MB, because an upload is held in memory. For more, put the files on the server and give their folder.", limit=limit))
+    file = st.file_uploader(tr("Zip file"), type=["zip"], key="import.upload", label_visibility="collapsed")
     off = file is None
-    st.button("Inspect zip", icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
+    st.button(tr("Inspect zip"), icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
 
 
 def _take_upload(file: Any) -> None:
@@ -59,8 +62,8 @@ def _take_upload(file: Any) -> None:
         with atomic_write(place) as output:
             output.write(content)
     except OSError as error:
-        st.session_state["import_refused"] = (
-            f"The upload could not be saved in '{folder}': {error}. Free some space, or set MTL_HOME to another disk."
+        st.session_state["import_refused"] = tr(
+            "The upload could not be saved in '{folder}': {error}. Free some space, or set MTL_HOME to another disk.", folder=folder, error=error
         )
         return
     start(str(place), file.name, uploaded=True)
@@ -78,26 +81,31 @@ def _sweep(folder: Path) -> None:
 
 
 def _path() -> None:
-    st.markdown("**Or a folder or zip on the server**")
+    st.markdown(tr("**Or a folder or zip on the server**"))
     there = ", ".join(f"`{folder}`" for folder in allowed_folders())
-    st.caption(f"Allowed folders: {there} and those below them. {VARIABLE} in the server's environment sets others.")
-    st.text_input("Path", key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
-    st.button("Inspect folder", icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
+    st.caption(
+        tr("Allowed folders: {there} and those below them. {variable} in the server's environment sets others.", there=there, variable=VARIABLE)
+    )
+    st.text_input(tr("Path"), key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
+    st.button(tr("Inspect folder"), icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
 
 
 def _take_path() -> None:
     st.session_state.pop("import_refused", None)
     typed = (st.session_state.get("import.path") or "").strip()
     if not typed:
-        st.session_state["import_refused"] = "No path was given. Type the path of a folder or of a zip file."
+        st.session_state["import_refused"] = tr("No path was given. Type the path of a folder or of a zip file.")
     elif not is_allowed(typed):
         there = ", ".join(f"'{folder}'" for folder in allowed_folders())
-        st.session_state["import_refused"] = (
-            f"'{typed}' is outside the folders that the dashboard may read: {there}. Move the files into one of them, upload a zip, "
-            f"or add their folder to {VARIABLE} and restart the dashboard."
+        st.session_state["import_refused"] = tr(
+            "'{typed}' is outside the folders that the dashboard may read: {there}. Move the files into one of them, upload a zip, "
+            "or add their folder to {variable} and restart the dashboard.",
+            typed=typed,
+            there=there,
+            variable=VARIABLE,
         )
     elif not real(typed).exists():
-        st.session_state["import_refused"] = f"There is no file or folder '{typed}' on the server. Check the path."
+        st.session_state["import_refused"] = tr("There is no file or folder '{typed}' on the server. Check the path.", typed=typed)
     else:
         start(str(real(typed)), Path(typed).name)
 

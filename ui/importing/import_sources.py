@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import ConfigError
+from mtl_core.language import mark, tr
 from mtl_core.plain_yaml import read_yaml
 from ui.importing.import_draft import change, draft, field_key, take, value
 from ui.shell import words
@@ -19,32 +20,33 @@ from ui.shell.model_forms import Field, describe
 from ui.shell.state import hold
 
 _OWN_FORM = ("delimiter", "encoding", "image_column", "columns")  # options of a table that are shown with its first rows
+LIKE = mark("[a, b] or {0: a}")
 _MOST_ENTRIES = 4  # of a list whose entries have fields of their own
 _IMAGE_FIELDS = ("folders", "files", "exclude", "exclude_suffixes")
 
 
 def sources_step() -> None:
     """Draw the fields of every source, a box to add one, and the fields for the image files."""
-    with st.expander("Sources of targets, with every option", icon=":material/tune:", key="import.sources"):
+    with st.expander(tr("Sources of targets, with every option"), icon=":material/tune:", key="import.sources"):
         for number, source in enumerate(value("sources")):
             _source(number, source)
         _add()
-        st.markdown("**Which files are images**")
+        st.markdown(tr("**Which files are images**"))
         _fields(ImageSpec, ("images",), only=_IMAGE_FIELDS)
 
 
 def _source(number: int, source: dict[str, Any]) -> None:
     name = source.get("format", "")
     if name not in FORMATS:
-        st.caption(f":material/block: {words.plain(f'There is no format {name!r}')}")
+        st.caption(":material/block: " + words.plain(tr("There is no format '{name}'", name=name)))
         return
     format_class = FORMATS.load(name)
     where = source.get("file") or source.get("folder") or ""
     with st.container(border=True, key=f"import.source.{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{words.plain(format_class.title)}** :gray[{words.plain(str(where))}]", width="content")
+            st.markdown(f"**{words.plain(tr(format_class.title))}** :gray[{words.plain(str(where))}]", width="content")
             st.space("stretch")
-            st.button("Leave out", icon=":material/delete:", key=f"import.remove.{number}", type="tertiary", on_click=_remove, args=(number,))
+            st.button(tr("Leave out"), icon=":material/delete:", key=f"import.remove.{number}", type="tertiary", on_click=_remove, args=(number,))
         _fields(format_class.Options, ("sources", number), without=_OWN_FORM if name == "csv" else ())
 
 
@@ -57,8 +59,10 @@ def _remove(number: int) -> None:
 
 def _add() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Add a source", list(FORMATS), None, key="import.add", format_func=lambda name: FORMATS.load(name).title, width=320)
-        st.button("Add", icon=":material/add:", key="import.add_it", disabled=name is None, on_click=_take_source, args=(name,))
+        name = st.selectbox(
+            tr("Add a source"), list(FORMATS), None, key="import.add", format_func=lambda name: tr(FORMATS.load(name).title), width=320
+        )
+        st.button(tr("Add"), icon=":material/add:", key="import.add_it", disabled=name is None, on_click=_take_source, args=(name,))
 
 
 def _take_source(name: str) -> None:
@@ -88,15 +92,15 @@ def _entries(annotation: Any, name: str, path: tuple[Any, ...]) -> None:
     for number, entry in enumerate(entries):
         if isinstance(entry, dict):
             with st.container(border=True, key="import." + ".".join(str(part) for part in (*path, number))):
-                st.caption(f"{name.replace('_', ' ').capitalize()}, entry {number + 1}")
+                st.caption(tr("{option}, entry {number}", option=tr(name.replace("_", " ").capitalize()), number=number + 1))
                 _fields(inner, (*path, number))
 
 
 def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, about: str) -> None:
     key = field_key(*path)
     current = value(*path, default=default)
-    label = field.label if field is not None else name.replace("_", " ").capitalize()
-    shared: dict[str, Any] = {"key": key, "help": about or None}
+    label = field.label if field is not None else tr(name.replace("_", " ").capitalize())
+    shared: dict[str, Any] = {"key": key, "help": tr(about) if about else None}
     if field is not None and field.kind == "choice":
         choices = [*field.choices, *([current] if current not in field.choices else [])]
         hold(key, current)
@@ -116,7 +120,7 @@ def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, 
     else:
         text = as_text(current)
         hold(key, text)
-        st.text_input(label, text, on_change=_take_yaml, args=(path, key, default), placeholder="[a, b] or {0: a}", **shared)
+        st.text_input(label, text, on_change=_take_yaml, args=(path, key, default), placeholder=tr(LIKE), **shared)
 
 
 def as_text(current: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.figures.colours import run_styles
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.class_board import Entry, entries_of, expected_seconds, seconds_until_start
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError
@@ -43,16 +44,16 @@ def _draw(address: LessonAddress) -> None:
     lesson: Lesson = LESSONS.load(address.lesson)()
     entries = entries_of(run_store(), address.class_id, address.lesson, lesson, address.seed)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(f"Class: {lesson.text().title}", anchor=False, width="content")
+        st.title(tr("Class: {title}", title=lesson.text().title), anchor=False, width="content")
         st.badge(address.class_id, color="violet", icon=":material/groups:")
-        other = "Usual type" if address.large else "Large type"
+        other = tr("Usual type") if address.large else tr("Large type")
         st.page_link("pages/learn.py", label=other, icon=":material/format_size:", query_params=address.query(large=not address.large))
-        st.page_link("pages/learn.py", label="The lesson", icon=":material/school:", query_params=address.query(board=False))
+        st.page_link("pages/learn.py", label=tr("The lesson"), icon=":material/school:", query_params=address.query(board=False))
     with st.container(key="class_link", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("Learners open", width="content")
+        st.markdown(tr("Learners open"), width="content")
         st.code(f"{server_address()}/{address.link(board=False, large=False)}", language=None, wrap_lines=True)
     if not entries:
-        st.info("Nobody has trained yet. Runs appear here as soon as a learner presses Train.", icon=":material/hourglass_empty:")
+        st.info(tr("Nobody has trained yet. Runs appear here as soon as a learner presses Train."), icon=":material/hourglass_empty:")
         return
     _tiles(address, lesson, entries)
     _charts(address, lesson, entries)
@@ -62,7 +63,7 @@ def _charts(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) ->
     lines = _lines(lesson, entries)
     trained = sum(bool(entry.trainings) for entry in entries)
     if len(lines) < trained:
-        st.caption("Equal curves are drawn once: with one seed, the same choice gives the same numbers.")
+        st.caption(tr("Equal curves are drawn once: with one seed, the same choice gives the same numbers."))
     lesson_charts(run_store(), lesson.text(), lines, f"board.{address.class_id}", address.large, beside=True)
 
 
@@ -77,9 +78,13 @@ def _lines(lesson: Lesson, entries: Sequence[Entry]) -> list[Line]:
     found = []
     for (value, _), members in groups.items():
         entry, run = members[0]
-        name = words.shortened(entry.name, 20) if len(members) == 1 else f"{value_in_words(lesson, value)}: {len(members)} learners"
+        name = words.shortened(entry.name, 20) if len(members) == 1 else _together(lesson, value, len(members))
         found.append(Line(run, name, *styles[entry.learner.id]))
     return found
+
+
+def _together(lesson: Lesson, value: Any, members: int) -> str:
+    return tr("{value}: {members} learners", value=value_in_words(lesson, value), members=members)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)  # finished runs do not change
@@ -99,35 +104,47 @@ def _tiles(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> 
     waiting = [run for run in seen if run.id in waits]
     title = next(iter(lesson.text().charts.values()))
     st.caption(
-        f"Learners: {len(entries)} · runs: {len(seen)} · waiting: {len(waiting)} · numbers: {words.plain(title)}. One run trains at a time; waiting "
-        "times are estimates."
+        tr(
+            "Learners: {entries} · runs: {seen} · waiting: {waiting} · numbers: {title}. One run trains at a time; waiting times are estimates.",
+            entries=len(entries),
+            seen=len(seen),
+            waiting=len(waiting),
+            title=words.plain(title),
+        )
     )
     with st.container(key="class_tiles"):
         for entry in entries:
             with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall", key=f"tile_{entry.learner.id}"):
                 stands = [
-                    f"{words.plain(value_in_words(lesson, value))}: {_standing(lesson, runs, waits)}" for value, runs in entry.trainings.items()
+                    tr("{value}: {standing}", value=words.plain(value_in_words(lesson, value)), standing=_standing(lesson, runs, waits))
+                    for value, runs in entry.trainings.items()
                 ]
                 name = f"**{words.plain(words.shortened(entry.name, 24))}** {_answered(address.lesson, lesson, entry)}"
                 st.markdown("  \n".join([name, *stands]))
                 going = [run.id for runs in entry.trainings.values() for run in runs if not run.status.is_ended()]
                 if going:
-                    st.button("Stop", key=f"board.stop.{entry.learner.id}", on_click=_stop, args=(going,))
+                    st.button(tr("Stop"), key=f"board.stop.{entry.learner.id}", on_click=_stop, args=(going,))
 
 
 def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | None]) -> str:
     """How the runs of a training stand, in a few words."""
     ended = sum(run.status.is_ended() for run in runs)
     active = next((run for run in runs if run.status.is_active()), None)
-    several = f"{ended} of {len(runs)} runs, " if len(runs) > 1 and ended < len(runs) else ""
+    some_ended = {"ended": ended, "runs": len(runs)} if len(runs) > 1 and ended < len(runs) else None
     if active:
-        return f"{several}trains, {active.progress:.0%}"
+        if some_ended:
+            return tr("{ended} of {runs} runs, trains, {progress:.0%}", **some_ended, progress=active.progress)
+        return tr("trains, {progress:.0%}", progress=active.progress)
     queued = next((run for run in runs if not run.status.is_ended()), None)
     if queued:
         wait = waits.get(queued.id)
-        return f"{several}number {queued.queue_position or 1}, " + ("wait unknown" if wait is None else f"in about {words.duration(wait)}")
+        how_long = tr("wait unknown") if wait is None else tr("in about {duration}", duration=words.duration(wait))
+        at = {"place": queued.queue_position or 1, "how_long": how_long}
+        if some_ended:
+            return tr("{ended} of {runs} runs, number {place}, {how_long}", **some_ended, **at)
+        return tr("number {place}, {how_long}", **at)
     if any(str(run.status) != "finished" for run in runs):
-        return str(next(run.status for run in runs if str(run.status) != "finished"))
+        return tr(str(next(run.status for run in runs if str(run.status) != "finished")))
     return words.plain(_value(run_store().home.as_posix(), runs[-1].id, lesson))
 
 
@@ -149,7 +166,7 @@ def _answered(name: str, lesson: Lesson, entry: Entry) -> str:
     if not given or not have_finished(first, second) or list(given.runs) != [run.id for run in (*first, *second)]:
         return ""
     right = _right_choice(run_store().home.as_posix(), name, tuple(run.id for run in first), tuple(run.id for run in second))
-    return ":green[:material/check_circle: right]" if given.choice == right else ":orange[:material/cancel: not right]"
+    return tr(":green[:material/check_circle: right]") if given.choice == right else tr(":orange[:material/cancel: not right]")
 
 
 @st.cache_data(max_entries=500, show_spinner=False)  # finished runs do not change

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import CLASS, LARGEST_SEED, new_class
 from ui.learn.lesson_address import HIDEABLE, LessonAddress
-from ui.shell.words import text_of
+from ui.shell.words import text_of, translated
 
 _HELD = "class.id"
 
@@ -17,36 +18,43 @@ _HELD = "class.id"
 def class_form() -> None:
     """Draw the form and the links. Everything about the class is in its links; the server keeps nothing but the runs."""
     st.markdown(
-        "One server, many browsers: learners open the first link, type a name, and train. Their runs appear on the board under these names. "
-        "Nobody needs an account. The queue trains one run after the other, so choose a lesson whose runs are short."
+        tr(
+            "One server, many browsers: learners open the first link, type a name, and train. Their runs appear on the board under these names. "
+            "Nobody needs an account. The queue trains one run after the other, so choose a lesson whose runs are short."
+        )
     )
     form, links = st.columns(2, gap="large")
     titles = {name: f"{number}. {LESSONS.load(name)().text().title}" for number, name in enumerate(LESSONS, 1)}
     with form:
-        lesson = st.selectbox("Lesson", list(titles), format_func=text_of(titles), key="class.lesson")
+        lesson = st.selectbox(tr("Lesson"), list(titles), format_func=text_of(titles), key="class.lesson")
         seed = st.number_input(
-            "Seed", 0, LARGEST_SEED, 0, key="class.seed", help="All runs of the class begin with the same random numbers and see the same batches."
+            tr("Seed"),
+            0,
+            LARGEST_SEED,
+            0,
+            key="class.seed",
+            help=tr("All runs of the class begin with the same random numbers and see the same batches."),
         )
-        hidden = st.multiselect("What the lesson's page leaves out", list(HIDEABLE), format_func=text_of(HIDEABLE), key="class.hidden")
+        hidden = st.multiselect(tr("What the lesson's page leaves out"), list(HIDEABLE), format_func=translated(HIDEABLE), key="class.hidden")
         code: str = st.session_state.setdefault(_HELD, new_class())
-        typed = st.text_input("Code of a class", code, key="class.code", max_chars=14) or ""
+        typed = st.text_input(tr("Code of a class"), code, key="class.code", max_chars=14) or ""
         if not CLASS.fullmatch(typed):
-            st.error("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class.")
+            st.error(tr("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class."))
             return
     address = LessonAddress(lesson=lesson, class_id=typed, seed=int(seed), hidden=frozenset(hidden))
     with links:
         base = server_address()
-        st.markdown("**For the learners**")
+        st.markdown(tr("**For the learners**"))
         st.code(f"{base}/{address.link()}", language=None, wrap_lines=True)
-        st.page_link("pages/learn.py", label="Open as a learner", icon=":material/school:", query_params=address.query())
-        st.markdown("**For the projector**")
+        st.page_link("pages/learn.py", label=tr("Open as a learner"), icon=":material/school:", query_params=address.query())
+        st.markdown(tr("**For the projector**"))
         st.code(f"{base}/{address.link(board=True, large=True)}", language=None, wrap_lines=True)
-        st.page_link("pages/learn.py", label="Open the board", icon=":material/leaderboard:", query_params=address.query(board=True, large=True))
+        st.page_link("pages/learn.py", label=tr("Open the board"), icon=":material/leaderboard:", query_params=address.query(board=True, large=True))
         if "localhost" in base or "127.0.0.1" in base:
             st.caption(
-                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share the server."
+                tr("These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share the server.")
             )
-        st.caption("Everybody who can open this server can train, stop and delete runs.")
+        st.caption(tr("Everybody who can open this server can train, stop and delete runs."))
 
 
 def server_address() -> str:

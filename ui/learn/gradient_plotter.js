@@ -48,10 +48,10 @@ function draw(box) {
   gradients.forEach((gradient, task) => {
     const colour = data.colours[task % data.colours.length], [x, y] = place(gradient);
     arrow(box.svg, place, gradient, colour, 2.5);
-    const handle = make("g", { class: "handle", tabindex: 0, role: "slider", "data-task": task, "aria-label": `Gradient of task ${task + 1}` });
+    const handle = make("g", { class: "handle", tabindex: 0, role: "slider", "data-task": task, "aria-label": data.words.gradients[task] });
     handle.setAttribute("aria-valuetext", `x ${gradient[0].toFixed(2)}, y ${gradient[1].toFixed(2)}`);
     handle.setAttribute("aria-valuenow", Math.hypot(...gradient).toFixed(2));
-    handle.append(make("circle", { cx: x, cy: y, r: 9, stroke: colour }), make("text", { x: x + 12, y: y - 10 }, `task ${task + 1}`));
+    handle.append(make("circle", { cx: x, cy: y, r: 9, stroke: colour }), make("text", { x: x + 12, y: y - 10 }, data.words.tasks[task]));
     handle.onpointerdown = (event) => { box.dragged = task; box.svg.setPointerCapture(event.pointerId); };
     handle.onkeydown = (event) => {
       const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
@@ -77,7 +77,7 @@ function tell(box) {
 }
 
 function build(box) {
-  box.svg = make("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": "Gradients of the tasks and the methods' updates" });
+  box.svg = make("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group" });
   box.legend = document.createElement("div");
   box.legend.className = "legend";
   box.replaceChildren(box.svg, box.legend);
@@ -98,6 +98,7 @@ export default function ({ parentElement, data, setStateValue }) {
   box.send = setStateValue;
   if (!box.svg) build(box);
   box.data = data;
+  box.svg.setAttribute("aria-label", data.words.drawing);
   if (box.dragged === undefined && (!box.told || box.told === JSON.stringify(data.gradients) || !box.gradients)) box.gradients = data.gradients;
   box.legend.replaceChildren(...data.updates.map(({ name, colour }) => {
     const entry = document.createElement("span"), mark = document.createElement("i");

@@ -12,6 +12,7 @@ from streamlit.components.v2 import component
 
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import TASK_PALETTE, run_styles
+from mtl_core.language import tr
 from mtl_core.plane.walk import updates_by_hand
 from ui.shell.error_boundary import worded
 
@@ -28,16 +29,18 @@ _KEY = "gradients by hand"
 def draw_plotter() -> None:
     """Draw the section."""
     st.markdown(
-        "Each thin arrow is the gradient of one task: its loss grows fastest in that direction. Drag their ends, or select one with Tab and "
-        "move it with the arrow keys. The thick arrows are what the methods combine from them. Training moves **against** a combined "
-        "gradient. Inside the shaded cone a combined gradient lowers every task's loss; without a cone, no direction does."
+        tr(
+            "Each thin arrow is the gradient of one task: its loss grows fastest in that direction. Drag their ends, or select one with Tab and "
+            "move it with the arrow keys. The thick arrows are what the methods combine from them. Training moves **against** a combined "
+            "gradient. Inside the shaded cone a combined gradient lowers every task's loss; without a cone, no direction does."
+        )
     )
     left, right = st.columns([2, 3], gap="large")
     with right:
-        tasks = st.segmented_control("Tasks", [2, 3], default=2, key="by_hand.tasks") or 2
-        titles = {name: BALANCERS.load(name).title for name in BALANCERS}
+        tasks = st.segmented_control(tr("Tasks"), [2, 3], default=2, key="by_hand.tasks") or 2
+        titles = {name: tr(BALANCERS.load(name).title) for name in BALANCERS}
         methods = st.multiselect(
-            "Methods",
+            tr("Methods"),
             list(titles),
             default=list(SHOWN_FIRST),
             format_func=lambda name: titles[name],
@@ -53,6 +56,11 @@ def draw_plotter() -> None:
             "colours": [TASK_PALETTE[7], TASK_PALETTE[6], TASK_PALETTE[8]],
             "updates": [{"name": titles[name], "colour": styles[name][0], "vector": update.tolist()} for name, update in updates.items()],
             "side": SIDE,
+            "words": {
+                "drawing": tr("Gradients of the tasks and the methods' updates"),
+                "gradients": [tr("Gradient of task {number}", number=number) for number in range(1, tasks + 1)],
+                "tasks": [tr("task {number}", number=number) for number in range(1, tasks + 1)],
+            },
         }
         _component()(key=f"{_KEY} {tasks}", data=data, on_gradients_change=lambda: None)
     with right:
@@ -74,20 +82,27 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
     unit = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
     cosines = [f"{unit[a] @ unit[b]:+.2f}" for a in range(len(unit)) for b in range(a + 1, len(unit))]
     conflict = any(cosine.startswith("-") and cosine != "-0.00" for cosine in cosines)
-    st.markdown(f"Cosine of the gradients: **{', '.join(cosines)}**. " + ("They conflict." if conflict else "They do not conflict."))
+    st.markdown(
+        tr("Cosine of the gradients: **{cosines}**. They conflict.", cosines=", ".join(cosines))
+        if conflict
+        else tr("Cosine of the gradients: **{cosines}**. They do not conflict.", cosines=", ".join(cosines))
+    )
     rows = []
     for name, update in updates.items():
         length = float(np.linalg.norm(update))
         slopes = gradients @ update / max(length, 1e-12)
-        row: dict[str, Any] = {"method": titles[name]}
+        row: dict[str, Any] = {tr("method"): titles[name]}
         for number, slope in enumerate(slopes, 1):
-            row[f"task {number}"] = "falls" if slope > 1e-3 else "rises" if slope < -1e-3 else "stays"
-        rows.append({**row, "length": round(length, 2)})
+            row[tr("task {number}", number=number)] = tr("falls") if slope > 1e-3 else tr("rises") if slope < -1e-3 else tr("stays")
+        rows.append({**row, tr("length"): round(length, 2)})
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
         st.caption(
-            "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: methods that remember earlier steps "
-            "or draw at random do something else later."
+            tr(
+                "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: "
+                "methods that remember earlier steps "
+                "or draw at random do something else later."
+            )
         )
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from mtl_core.language import SOURCE, language, mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import CLASS, LARGEST_SEED
+from ui.shell.language_choice import ADDRESS
 
 HIDEABLE = {  # part of the page -> its words
-    "text": "The explanation",
-    "change": "The choice in step 3: the proposed one is taken",
-    "links": "Links to other pages",
-    "question": "The question",
+    "text": mark("The explanation"),
+    "change": mark("The choice in step 3: the proposed one is taken"),
+    "links": mark("Links to other pages"),
+    "question": mark("The question"),
 }
 
 
@@ -46,8 +48,9 @@ class LessonAddress:
         return {key: value for key, value in found.items() if value}
 
     def link(self, **changes: Any) -> str:
-        """Its link, relative to the server."""
-        return f"learn?{urlencode(self.query(**changes))}"
+        """Its link, relative to the server. It keeps a class in the teacher's language, whatever the learners' browsers ask for."""
+        spoken = {ADDRESS: language()} if language() != SOURCE else {}
+        return f"learn?{urlencode({**self.query(**changes), **spoken})}"
 
 
 def read_address(query: Mapping[str, str]) -> LessonAddress:
@@ -70,13 +73,15 @@ def address_problems(query: Mapping[str, str]) -> list[str]:
     """What is wrong with these parameters, in sentences. A learner with a mistyped link would train outside the class, or with another seed."""
     class_id, seed, found = query.get("class", ""), query.get("seed", ""), []
     if class_id and not CLASS.fullmatch(class_id):
-        found.append(f"The link names the class '{class_id[:40]}'; expected a code such as class-1a2b3c4d.")
+        found.append(tr("The link names the class '{class_id}'; expected a code such as class-1a2b3c4d.", class_id=class_id[:40]))
     if seed and _number(seed) is None:
-        found.append(f"The link has the seed '{seed[:20]}'; expected a whole number from 0 to {LARGEST_SEED}.")
+        found.append(
+            tr("The link has the seed '{seed}'; expected a whole number from 0 to {largest_seed}.", seed=seed[:20], largest_seed=LARGEST_SEED)
+        )
     if query.get("board") == "1" and not (class_id and query.get("lesson")):
-        found.append("The link asks for a board; expected the lesson and the class that the board shows, too.")
+        found.append(tr("The link asks for a board; expected the lesson and the class that the board shows, too."))
     if strange := sorted(set(filter(None, query.get("hide", "").split(","))) - set(HIDEABLE)):
-        found.append(f"The link leaves out '{strange[0][:40]}'; expected parts among {', '.join(HIDEABLE)}.")
+        found.append(tr("The link leaves out '{strange}'; expected parts among {hideable}.", strange=strange[0][:40], hideable=", ".join(HIDEABLE)))
     return found
 
 

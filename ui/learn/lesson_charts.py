@@ -12,6 +12,7 @@ import streamlit as st
 
 from mtl_core.figures.colours import DASHES, PALETTE
 from mtl_core.figures.curves import curve_figure
+from mtl_core.language import tr
 from mtl_core.lessons.lesson import Lesson, LessonText, Recording
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.runs.store import RunStore
@@ -43,7 +44,8 @@ def lines_of(lesson: Lesson, found: Mapping[Any, Sequence[Any]]) -> list[Line]:
                 lines.append(Line(run, value_in_words(lesson, value), PALETTE[values.index(value) % len(PALETTE)], DASHES[0]))
             else:
                 alone = len(run.config.tasks) == 1
-                name = f"{'alone' if alone else 'together'}, seed {run.config.seed}"
+                seed = run.config.seed
+                name = tr("alone, seed {seed}", seed=seed) if alone else tr("together, seed {seed}", seed=seed)
                 lines.append(Line(run, name, PALETTE[run.config.seed % len(PALETTE)], DASHES[0 if alone else 1]))
     return lines
 
@@ -59,7 +61,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
         figure = curve_figure(
             curves,
             smoothing=SMOOTHING,
-            x_title="pass over the pictures",
+            x_title=tr("pass over the pictures"),
             share=is_share(scalar),
             legend=bool(curves),
             height=LARGE if large and not beside else USUAL,
@@ -71,7 +73,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
             size = {"size": LARGE_FONT}
             figure.update_layout(legend={"font": size}, margin={"t": 44}, xaxis={"tickfont": size, "title": {"font": size}}, yaxis={"tickfont": size})
         with place:
-            plot(prepared(figure, f"{title}, of {len(curves)} runs"), key=f"lesson.{key}.{scalar}")
+            plot(prepared(figure, tr("{title}, of {curves} runs", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
 
 
 def is_share(scalar: str) -> bool:
@@ -90,9 +92,9 @@ def lesson_numbers(store: RunStore, lesson: Lesson, lines: Sequence[Line]) -> No
         size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
         rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
     if rows:
-        read = {scalar: "mean" if scalar in lesson.means else "at the end" for scalar in text.charts}
-        titles = [f"{words.plain(title.partition(' · ')[0])}, {read[scalar]}" for scalar, title in text.charts.items()]
-        heads = ["run", *titles, "numbers in the network"]
+        read = {scalar: tr("mean") if scalar in lesson.means else tr("at the end") for scalar in text.charts}
+        titles = [tr("{title}, {read}", title=words.plain(title.partition(" · ")[0]), read=read[scalar]) for scalar, title in text.charts.items()]
+        heads = [tr("run"), *titles, tr("numbers in the network")]
         table = [heads, ["---"] * len(heads), *rows]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
 

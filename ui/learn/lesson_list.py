@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import Learner, learner_of, runs_tagged, second_value, trainings
@@ -19,8 +20,11 @@ def lesson_list(learner_id: str) -> None:
     store = run_store()
     learner, runs = learner_of(store, learner_id), runs_tagged(store, learner_id)
     st.markdown(
-        "Each lesson trains a small network here, in seconds to half a minute. You change **one** thing, train again, and answer a question about "
-        "what came out. Start with the first: the others build on it. Leave at any time; this browser finds your place again."
+        tr(
+            "Each lesson trains a small network here, in seconds to half a minute. You change **one** thing, "
+            "train again, and answer a question about "
+            "what came out. Start with the first: the others build on it. Leave at any time; this browser finds your place again."
+        )
     )
     names = list(LESSONS)
     for start in range(0, len(names), IN_A_ROW):
@@ -36,17 +40,18 @@ def _card(name: str, number: int, learner: Learner, runs: list) -> None:
     st.page_link("pages/learn.py", label=f"**{number}. {text.title}**", query_params={"lesson": name})
     st.markdown(text.aim)
     seconds = sum(lesson.seconds)
-    st.caption(f"{progress_of(name, lesson, learner, runs)} · about {words.duration(seconds)} of one CPU core")
+    progress = progress_of(name, lesson, learner, runs)
+    st.caption(tr("{progress} · about {duration} of one CPU core", progress=progress, duration=words.duration(seconds)))
 
 
 def progress_of(name: str, lesson: Lesson, learner: Learner, runs: list) -> str:
     """How far a learner is with a lesson, in words."""
     found = trainings(name, lesson, runs)
     if not found:
-        return ":gray[:material/radio_button_unchecked: not begun]"
+        return tr(":gray[:material/radio_button_unchecked: not begun]")
     answered = learner.answers.get(name)
     if answered:
-        return ":green[:material/check_circle: done]"
+        return tr(":green[:material/check_circle: done]")
     if second_value(lesson, found) is None:
-        return ":blue[:material/timelapse: begun]"
-    return ":blue[:material/timelapse: the question is left]"
+        return tr(":blue[:material/timelapse: begun]")
+    return tr(":blue[:material/timelapse: the question is left]")

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError, Outcome
 from mtl_core.lessons.lesson_runs import answer, have_finished, learner_of, outcome, second_value
 from ui.learn.lesson_address import LessonAddress
@@ -18,13 +19,13 @@ def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Map
     text, last = lesson.text(), second_value(lesson, found)
     first, second = found.get(lesson.control.first, ()), () if last is None else found[last]
     if not have_finished(first, second):
-        st.caption("The question comes when both trainings have finished.")
+        st.caption(tr("The question comes when both trainings have finished."))
         return
     store, runs = run_store(), [run.id for run in (*first, *second)]
     try:
         came_out = outcome(store, lesson, first, second)
     except NothingToCompareError as error:
-        st.warning(f"These runs cannot be compared: {error}. Train again.")
+        st.warning(tr("These runs cannot be compared: {error}. Train again.", error=tr(str(error))))
         return
     given = learner_of(store, learner_id).answers.get(address.lesson)
     given = given if given and list(given.runs) == runs and given.choice in text.answers else None
@@ -36,7 +37,7 @@ def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Map
         format_func=lambda choice: text.answers[choice],
         key=key,
     )
-    st.button("Check", disabled=chosen is None, key=f"{key}.check", on_click=_take, args=(learner_id, address.lesson, key, runs))
+    st.button(tr("Check"), disabled=chosen is None, key=f"{key}.check", on_click=_take, args=(learner_id, address.lesson, key, runs))
     if given and given.choice == chosen:
         _say(lesson, given.choice, came_out, last == lesson.control.proposed)
 
@@ -50,9 +51,12 @@ def _say(lesson: Lesson, choice: str, came_out: Outcome, as_proposed: bool) -> N
     text = lesson.text()
     said = text.said[came_out.key].format(**came_out.numbers)
     if choice == came_out.key:
-        st.success(f"**Right.** {said}", icon=":material/check_circle:")
+        st.success(tr("**Right.** {said}", said=said), icon=":material/check_circle:")
     else:
-        st.warning(f"**Not in these runs.** The right choice is “{text.answers[came_out.key]}”. {said}", icon=":material/info:")
+        st.warning(
+            tr("**Not in these runs.** The right choice is “{answers}”. {said}", answers=text.answers[came_out.key], said=said),
+            icon=":material/info:",
+        )
     st.markdown(remark(lesson, came_out, as_proposed))
 
 
@@ -61,10 +65,13 @@ def remark(lesson: Lesson, came_out: Outcome, as_proposed: bool) -> str:
     text = lesson.text()
     seen, of = lesson.seeds_seen
     if came_out.key == lesson.usual:
-        return f"**Why?** {text.why}"
+        return tr("**Why?** {why}", why=text.why)
     if as_proposed:
-        return (
-            f"**It came out otherwise here than usual.** When this lesson was made, “{text.answers[lesson.usual]}” came out with {seen} of {of} "
-            "seeds. One run with one seed proves little; the last lesson is about that."
+        return tr(
+            "**It came out otherwise here than usual.** When this lesson was made, “{answers}” came out with {seen} of {of} seeds. "
+            "One run with one seed proves little; the last lesson is about that.",
+            answers=text.answers[lesson.usual],
+            seen=seen,
+            of=of,
         )
-    return "**This is another setting than the proposed one.** Try the proposed one too, and compare."
+    return tr("**This is another setting than the proposed one.** Try the proposed one too, and compare.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
@@ -22,7 +23,8 @@ from ui.shell.status_bar import draw_strip, notice_endings
 
 REFRESH_SECONDS = 2.0
 IDLE_SECONDS = 5.0  # drawing a lesson costs more than the status bar alone
-FAILED = ("failed", "stopped", "interrupted")
+FAILED = (mark("failed"), mark("stopped"), mark("interrupted"))
+TRAIN, AGAIN = mark("Train"), mark("Train again")  # of the buttons
 _REFUSED = "lesson.refused"
 
 
@@ -68,21 +70,21 @@ def _draw(address: LessonAddress, learner_id: str) -> None:
         if address.class_id:
             _name_field(learner_id)
         if "text" not in address.hidden:
-            with _step("What it is about"):
+            with _step(tr("What it is about")):
                 for paragraph in text.words:
                     st.markdown(paragraph)
-        with _step("Train"):
+        with _step(tr("Train")):
             st.markdown(text.first)
-            _training(address, lesson, learner_id, lesson.control.first, found, "Train")
-        with _step("Change one thing"):
+            _training(address, lesson, learner_id, lesson.control.first, found, TRAIN)
+        with _step(tr("Change one thing")):
             st.markdown(text.change)
             value = _control(address, lesson, found)
-            _training(address, lesson, learner_id, value, found, "Train again", ready=lesson.control.first in found)
-        with _step("Look"):
+            _training(address, lesson, learner_id, value, found, AGAIN, ready=lesson.control.first in found)
+        with _step(tr("Look")):
             st.markdown(text.look)
             _links(address, lesson, found)
         if "question" not in address.hidden:
-            with _step("Answer"):
+            with _step(tr("Answer")):
                 question(address, lesson, learner_id, found)
         _onward(address)
     with beside, st.container(key="beside"):
@@ -93,15 +95,15 @@ def _heading(address: LessonAddress, lesson: Lesson) -> None:
     names = list(LESSONS)
     st.session_state["lesson.step"] = 0
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Lesson {names.index(address.lesson) + 1} of {len(names)}", width="content")
+        st.caption(tr("Lesson {index} of {names}", index=names.index(address.lesson) + 1, names=len(names)), width="content")
         if not address.class_id:
-            st.page_link("pages/learn.py", label="All lessons", icon=":material/arrow_back:")
+            st.page_link("pages/learn.py", label=tr("All lessons"), icon=":material/arrow_back:")
         else:
             st.badge(address.class_id, color="violet", icon=":material/groups:")
             if "links" not in address.hidden:
-                st.page_link("pages/learn.py", label="Board of the class", icon=":material/leaderboard:", query_params=address.query(board=True))
+                st.page_link("pages/learn.py", label=tr("Board of the class"), icon=":material/leaderboard:", query_params=address.query(board=True))
     st.title(lesson.text().title, anchor=False)
-    st.markdown(f":gray[Aim:] {lesson.text().aim}")
+    st.markdown(tr(":gray[Aim:] {aim}", aim=lesson.text().aim))
 
 
 def _step(title: str) -> Any:
@@ -115,12 +117,12 @@ def _step(title: str) -> Any:
 def _name_field(learner_id: str) -> None:
     key, known = f"learner.name.{learner_id}", learner_of(run_store(), learner_id).name
     with st.container(border=True, gap="small"):
-        about = "Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it."
-        st.text_input("Your name", known, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
+        about = tr("Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it.")
+        st.text_input(tr("Your name"), known, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
         if not known:
-            st.caption("Type a name, then press Enter: Train is enabled when you have one.")
+            st.caption(tr("Type a name, then press Enter: Train is enabled when you have one."))
         if refused := st.session_state.get(f"{key}.refused"):
-            st.error(words.plain(refused))
+            st.error(words.plain(tr(refused)))
 
 
 def _take_name(learner_id: str, key: str) -> None:
@@ -162,14 +164,15 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
         return
     for run in runs:
         if str(run.status) in FAILED:
-            why = f" {words.plain(run.failure['message'])} {words.plain(run.failure.get('cure', ''))}" if run.failure else ""
-            st.warning(f"The run was {run.status}.{why}", icon=":material/error:")
+            said = tr("The run was {status}.", status=tr(str(run.status)))
+            why = [words.plain(tr(run.failure[part])) for part in ("message", "cure") if run.failure and run.failure.get(part)]
+            st.warning(" ".join([said, *why]), icon=":material/error:")
     named = not address.class_id or bool(learner_of(run_store(), learner_id).name)
-    is_change = value != lesson.control.first or label == "Train"
-    seconds = lesson.seconds[0 if label == "Train" else 1]
+    is_change = value != lesson.control.first or label == TRAIN
+    seconds = words.duration(lesson.seconds[0 if label == TRAIN else 1])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            label,
+            tr(label),
             type="primary",
             icon=":material/play_arrow:",
             key=f"lesson.train.{address.lesson}.{label}",
@@ -178,14 +181,16 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
             args=(address, learner_id, value, _request(address, learner_id, lesson, value, runs)),
         )
         several = len(lesson.configs(value))
-        how_many = f"{several} runs, " if several > 1 else ""
-        st.caption(f"{how_many}about {words.duration(seconds)} of one CPU core")
+        if several > 1:
+            st.caption(tr("{several} runs, about {duration} of one CPU core", several=several, duration=seconds))
+        else:
+            st.caption(tr("about {duration} of one CPU core", duration=seconds))
     if not ready:
-        st.caption("Train step by step: first the network above.")
+        st.caption(tr("Train step by step: first the network above."))
     elif not is_change:
-        st.caption("This is what the first run has. Choose another value.")
+        st.caption(tr("This is what the first run has. Choose another value."))
     if refused := st.session_state.get(_REFUSED):
-        st.error(words.plain(refused), icon=":material/block:")
+        st.error(words.plain(tr(refused)), icon=":material/block:")
 
 
 def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any, runs: Sequence[Any]) -> str:
@@ -212,21 +217,22 @@ def _state(runs: Sequence[Any]) -> None:
     going = next((run for run in runs if run.status.is_active()), None)
     if len(ended) == len(runs):
         seconds = sum(run.seconds for run in runs)
-        st.markdown(f":green[:material/check_circle: Trained] :gray[in {words.duration(seconds)}]")
+        st.markdown(tr(":green[:material/check_circle: Trained] :gray[in {duration}]", duration=words.duration(seconds)))
         return
     if going is None:
         waiting = next(run for run in runs if not run.status.is_ended())
         st.markdown(f":material/hourglass_empty: {words.in_line(waiting)}")
-        st.button("Remove from the queue", key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
+        st.button(tr("Remove from the queue"), key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
         return
     done = (len(ended) + going.progress) / len(runs)
-    of = f"run {len(ended) + 1} of {len(runs)} · " if len(runs) > 1 else ""
+    left = words.time_left(going)
+    said = tr("run {number} of {runs} · {time_left}", number=len(ended) + 1, runs=len(runs), time_left=left) if len(runs) > 1 else left
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(done, 1.0), f":gray[{of}{words.time_left(going)}]", width="stretch")
+        st.progress(min(done, 1.0), f":gray[{said}]", width="stretch")
         if len(runs) == 1:
             stop_button(going, key=f"lesson.stop.{going.id}")
         else:
-            st.button("Stop", icon=":material/stop:", key=f"lesson.stop.{going.id}", on_click=_stop_all, args=([run.id for run in runs],))
+            st.button(tr("Stop"), icon=":material/stop:", key=f"lesson.stop.{going.id}", on_click=_stop_all, args=([run.id for run in runs],))
 
 
 def _stop_all(run_ids: Sequence[str]) -> None:
@@ -240,9 +246,15 @@ def _links(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
     st.caption(lesson.text().panel)
     first = found.get(lesson.control.first)
     last = second_value(lesson, found)
-    for title, runs in (("first", first), ("last", None if last is None else found[last])):
+    pages = ((tr("Open the page of the first run"), first), (tr("Open the page of the last run"), None if last is None else found[last]))
+    for title, runs in pages:
         if runs and runs[0].info:
-            st.page_link("pages/run.py", label=f"Open the page of the {title} run", icon=":material/monitoring:", query_params={"run": runs[0].id})
+            st.page_link(
+                "pages/run.py",
+                label=title,
+                icon=":material/monitoring:",
+                query_params={"run": runs[0].id},
+            )
 
 
 def _onward(address: LessonAddress) -> None:
@@ -251,16 +263,16 @@ def _onward(address: LessonAddress) -> None:
     after = following(address.lesson)
     if after:
         title = LESSONS.load(after)().text().title
-        st.page_link("pages/learn.py", label=f"Next lesson: {title}", icon=":material/arrow_forward:", query_params={"lesson": after})
+        st.page_link("pages/learn.py", label=tr("Next lesson: {title}", title=title), icon=":material/arrow_forward:", query_params={"lesson": after})
     else:
-        st.page_link("pages/studies.py", label="Ask a question of your own: Studies", icon=":material/science:")
+        st.page_link("pages/studies.py", label=tr("Ask a question of your own: Studies"), icon=":material/science:")
 
 
 def _what_runs_show(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
-    st.markdown("##### What the runs show")
+    st.markdown(tr("##### What the runs show"))
     lines = lines_of(lesson, found)
     if not lines:
-        st.caption("The curves appear here when you press Train. They grow while the network learns.")
+        st.caption(tr("The curves appear here when you press Train. They grow while the network learns."))
         return
     lesson_charts(run_store(), lesson.text(), lines, address.lesson, address.large)
     lesson_numbers(run_store(), lesson, lines)

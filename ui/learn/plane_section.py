@@ -13,20 +13,21 @@ import torch
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.plane_charts import Arrows, Path, losses_figure, plane_figure
+from mtl_core.language import mark, tr
 from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell.error_boundary import worded
 from ui.shell.model_forms import describe
-from ui.shell.words import text_of
+from ui.shell.words import text_of, translated
 
 GRID = 81  # points of the contours to a side
-AT_ONCE = {"1 step": 1, "20 steps": 20, "100 steps": 100, "500 steps": 500}
+AT_ONCE = {mark("1 step"): 1, mark("20 steps"): 20, mark("100 steps"): 100, mark("500 steps"): 500}
 MOST_STEPS = 5000
 PLAY_SECONDS = 0.6
 MOST_METHODS = 6
-OPTIMIZERS = {"adam": "Adam", "sgd": "Plain gradient descent"}
+OPTIMIZERS = {"adam": "Adam", "sgd": mark("Plain gradient descent")}
 _WALKS, _START, _PLAYING = "plane.walks", "plane.start", "plane.playing"
 _START_SHOWN = "plane.start.shown"
 
@@ -34,9 +35,12 @@ _START_SHOWN = "plane.start.shown"
 def draw_plane() -> None:
     """Draw the section; while it plays, it moves on by itself."""
     st.markdown(
-        "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
-        "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
-        "both. Click anywhere in the plane to start there, or type the start. The methods are the ones that train networks here."
+        tr(
+            "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
+            "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey "
+            "**front** no step helps both. Click anywhere in the plane to start there, or type the start. "
+            "The methods are the ones that train networks here."
+        )
     )
     playing = st.session_state.get(_PLAYING, False)
     st.fragment(_draw, run_every=PLAY_SECONDS if playing else None)()
@@ -49,10 +53,11 @@ def _draw() -> None:
         landscape = _landscape()
         chosen = _chosen_methods()
         optimizer = (
-            st.segmented_control("Optimizer", list(OPTIMIZERS), default="adam", format_func=text_of(OPTIMIZERS), key="plane.optimizer") or "adam"
+            st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=translated(OPTIMIZERS), key="plane.optimizer")
+            or "adam"
         )
-        rate = st.number_input("Length of a step", 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
-        amount = AT_ONCE[st.selectbox("At once", list(AT_ONCE), index=1, key="plane.amount")]
+        rate = st.number_input(tr("Length of a step"), 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
+        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
         _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:
@@ -67,15 +72,15 @@ def _draw() -> None:
 
 
 def _landscape() -> Landscape:
-    titles = {name: LANDSCAPES.load(name).title for name in LANDSCAPES}
-    name = st.segmented_control("Landscape", list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
+    titles = {name: tr(LANDSCAPES.load(name).title) for name in LANDSCAPES}
+    name = st.segmented_control(tr("Landscape"), list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
     chosen = LANDSCAPES.load(name or next(iter(titles)))
     source = f" [{chosen.paper.authors} {chosen.paper.year}]({chosen.paper.url})." if chosen.paper else ""
-    st.caption(f"{chosen.summary}{source}")
+    st.caption(f"{tr(chosen.summary)}{source}")
     values = {}
     for field in describe(chosen.Options):
         low, high = _bounds(chosen.Options.model_fields[field.name].metadata)
-        values[field.name] = st.slider(field.label, low, high, float(field.default), help=field.help, key=f"plane.option.{field.name}")
+        values[field.name] = st.slider(tr(field.label), low, high, float(field.default), help=tr(field.help), key=f"plane.option.{field.name}")
     return chosen(chosen.Options(**values))
 
 
@@ -86,9 +91,14 @@ def _bounds(rules: list[Any]) -> tuple[float, float]:
 
 
 def _chosen_methods() -> list[str]:
-    titles = {name: BALANCERS.load(name).title for name in BALANCERS}
+    titles = {name: tr(BALANCERS.load(name).title) for name in BALANCERS}
     shown = st.multiselect(
-        "Methods", list(titles), default=list(SHOWN_FIRST), format_func=lambda name: titles[name], max_selections=MOST_METHODS, key="plane.methods"
+        tr("Methods"),
+        list(titles),
+        default=list(SHOWN_FIRST),
+        format_func=lambda name: titles[name],
+        max_selections=MOST_METHODS,
+        key="plane.methods",
     )
     return list(shown)
 
@@ -101,7 +111,7 @@ def _start_fields(landscape: Landscape) -> None:
         key, (low, high) = f"plane.start.{axis}", landscape.bounds[2 * axis : 2 * axis + 2]
         if st.session_state.get(_START_SHOWN) != start or not low <= st.session_state.get(key, low - 1) <= high:
             st.session_state[key] = min(max(float(start[axis]), low), high)
-        chosen.append(place.number_input(f"Start, parameter {axis + 1}", low, high, step=0.5, format="%.2f", key=key))
+        chosen.append(place.number_input(tr("Start, parameter {axis}", axis=axis + 1), low, high, step=0.5, format="%.2f", key=key))
     st.session_state[_START] = st.session_state[_START_SHOWN] = (chosen[0], chosen[1])
 
 
@@ -124,14 +134,14 @@ def _walks(landscape: Landscape, methods: list[str], optimizer: str, rate: float
 
 def _buttons(walks: dict[str, Walk], amount: int) -> None:
     step, play, reset = st.columns(3)
-    step.button("Step", on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
+    step.button(tr("Step"), on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
     playing = st.session_state.get(_PLAYING, False)
-    if play.button("Pause" if playing else "Play", disabled=not walks, width="stretch", key="plane.play"):
+    if play.button(tr("Pause") if playing else tr("Play"), disabled=not walks, width="stretch", key="plane.play"):
         st.session_state[_PLAYING] = not playing
         st.rerun()
-    reset.button("Reset", on_click=_reset, width="stretch", key="plane.reset", help="Back to the start")
+    reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))
     taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
-    st.caption(f"{taken:,} steps taken")
+    st.caption(tr("{taken:,} steps taken", taken=taken))
 
 
 def _advance(walks: dict[str, Walk], amount: int) -> None:
@@ -146,14 +156,18 @@ def _reset() -> None:
 
 def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
     styles = run_styles(list(walks))
-    titles = {name: BALANCERS.load(name).title for name in walks}
+    titles = {name: tr(BALANCERS.load(name).title) for name in walks}
     paths = [Path(titles[name], *styles[name], np.array(walk.points), np.array(walk.losses)) for name, walk in walks.items()]
     front = landscape.front()
     plane, losses = st.columns([3, 2], gap="small")
     with plane:
         arrows = _arrows(landscape, walks, titles, styles)
         figure = plane_figure(_grid(type(landscape), landscape.options.model_dump_json()), front, paths, st.session_state[_START], arrows)
-        about = f"The plane with {len(walks)} methods after {max((len(walk.points) - 1 for walk in walks.values()), default=0)} steps"
+        about = tr(
+            "The plane with {methods} methods after {steps} steps",
+            methods=len(walks),
+            steps=max((len(walk.points) - 1 for walk in walks.values()), default=0),
+        )
         clicked = plot(prepared(figure, about), key="plane.chart", clicks=True)
         if clicked and clicked.get("x") is not None:
             st.session_state[_START] = (float(clicked["x"]), float(clicked["y"]))
@@ -162,7 +176,7 @@ def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
     with losses:
         with torch.no_grad():
             of_front = landscape.losses(torch.as_tensor(front, dtype=torch.float32)).numpy() if len(front) else front
-        plot(prepared(losses_figure(of_front, paths), "Both losses of every method"), key="plane.losses")
+        plot(prepared(losses_figure(of_front, paths), tr("Both losses of every method")), key="plane.losses")
     _table(landscape, walks, titles)
 
 
@@ -181,24 +195,28 @@ def _arrows(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str]
 
 
 def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str]) -> None:
-    rows = []
+    note, rows = tr("note"), []
     for name, walk in walks.items():
         first, second = landscape.gradients(walk.points[-1])
         lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
         rows.append(
             {
-                "method": titles[name],
-                "first loss ↓": walk.losses[-1][0],
-                "second loss ↓": walk.losses[-1][1],
-                "cosine of the gradients": float(first @ second) / lengths if lengths > 0 else float("nan"),
-                "weights of the last step": " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
-                "note": walk.stopped,
+                tr("method"): titles[name],
+                tr("first loss ↓"): walk.losses[-1][0],
+                tr("second loss ↓"): walk.losses[-1][1],
+                tr("cosine of the gradients"): float(first @ second) / lengths if lengths > 0 else float("nan"),
+                tr("weights of the last step"): " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
+                note: tr(walk.stopped),
             }
         )
     if rows:
         table = pd.DataFrame(rows)
-        st.dataframe(table if table["note"].any() else table.drop(columns="note"), hide_index=True, width="stretch")
+        st.dataframe(table if table[note].any() else table.drop(columns=note), hide_index=True, width="stretch")
         st.caption(
-            "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first loss (violet) "
-            f"and the second (olive) for {next(iter(titles.values()))}, the thick one is the step that it took. The longest has a fixed length."
+            tr(
+                "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first "
+                "loss (violet) and the second (olive) for {method}, the thick one is the step that it took. The longest has a fixed "
+                "length.",
+                method=next(iter(titles.values())),
+            )
         )

@@ -10,12 +10,12 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const item = document.createElement("button");
     item.type = "button";
     item.className = "item" + (tile.mistake ? " mistake" : "");
-    item.title = [`Open image ${tile.number + 1}`, ...tile.lines].join("\n"); // the full text, also where a line is cut off
+    item.title = data.words[place].title; // the full text, also where a line is cut off
     item.dataset.number = tile.number;
     const picture = document.createElement("div");
     picture.className = "picture";
     picture.setAttribute("role", "img");
-    picture.setAttribute("aria-label", `Image ${tile.number + 1}${data.paired ? ": target and prediction" : ""}. ${tile.lines.join(". ")}`);
+    picture.setAttribute("aria-label", data.words[place].label);
     const part = (at, count) => (count > 1 ? (100 * at) / (count - 1) : 0);
     picture.style.aspectRatio = data.ratio;
     picture.style.backgroundImage = `url(${data.sprite})`;

@@ -18,6 +18,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import WORDS
+from mtl_core.language import language, mark, tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import for_thumbnails, legend
 from ui.shell.element_keys import component_key
@@ -37,13 +38,15 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
         shown, sort_by, filters = _choices(found, tasks, key)
     st.session_state["predictions.order"] = [int(number) for number in shown]
     if not len(shown):
-        st.info("No image is left by these filters. Take one of them away.")
+        st.info(tr("No image is left by these filters. Take one of them away."))
         return
     pages = -(-len(shown) // A_PAGE)
     said, page = st.container(horizontal=True, vertical_alignment="center", gap="small"), 0
     told = said.container(width="stretch")
     if pages > 1:
-        page = said.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed", width=130) - 1
+        page = (
+            said.number_input(tr("Page of {pages}", pages=pages), 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed", width=130) - 1
+        )
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
     drawn = [task for task in tasks.values() if not _is_said(task)]
     drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
@@ -57,7 +60,7 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
     """Errors by task and checks of agreement, worked out once for an epoch."""
     kept = st.session_state.setdefault("predictions.numbers", {})
-    name = f"{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
+    name = f"{language()}.{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
     if kept.get("name") != name:
         arrays = pictures.arrays(epoch)
         targets, labelled = pictures.truth()
@@ -91,17 +94,20 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     """What is shown, in order; by what it is sorted; the filters in words, empty without one."""
     offered: list[str] = [*found["errors"], *([DISAGREE] if found["checks"] else []), POSITION]
     kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
-    sort_by = st.selectbox("Sort by", offered, format_func=_sorting, key=f"{key}.sort", width=270, **kept)
-    best_first = st.toggle("best first", key=f"{key}.best", persist_state="session")
-    with st.popover("Filter", icon=":material/filter_alt:"):
-        mistakes = st.toggle("only mistakes", key=f"{key}.mistakes", persist_state="session", help=_ABOUT_MISTAKES)
+    sort_by = st.selectbox(tr("Sort by"), offered, format_func=_sorting, key=f"{key}.sort", width=270, **kept)
+    best_first = st.toggle(tr("best first"), key=f"{key}.best", persist_state="session")
+    with st.popover(tr("Filter"), icon=":material/filter_alt:"):
+        mistakes = st.toggle(tr("only mistakes"), key=f"{key}.mistakes", persist_state="session", help=tr(_ABOUT_MISTAKES))
         disagree = False
         if found["checks"]:
             disagree = st.toggle(
-                "only where tasks disagree", key=f"{key}.disagree", persist_state="session", help="Checks: " + "; ".join(found["checks"])
+                tr("only where tasks disagree"),
+                key=f"{key}.disagree",
+                persist_state="session",
+                help=tr("Checks: {checks}", checks=tr("; ").join(found["checks"])),
             )
         classes = sorted({name for task in tasks.values() for name in task.classes if name != "background"})
-        wanted = st.multiselect("With class", classes, key=f"{key}.classes", placeholder="any", persist_state="session") if classes else []
+        wanted = st.multiselect(tr("With class"), classes, key=f"{key}.classes", placeholder=tr("any"), persist_state="session") if classes else []
     keys = _sort_keys(found, sort_by)
     order = np.argsort(keys if best_first else -keys, kind="stable") if sort_by != POSITION else np.arange(len(keys))
     order = order[~np.isnan(keys[order])]
@@ -112,17 +118,18 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
         keep &= _disagreement(found) >= DISAGREES_FROM
     for name in wanted:
         keep &= with_class(tasks, found["targets"], found["labelled"], name)
-    said = [text for text, is_set in (("only mistakes", mistakes), ("only where tasks disagree", disagree)) if is_set]
-    said += [f"with {', '.join(wanted)}"] if wanted else []
+    said = [text for text, is_set in ((tr("only mistakes"), mistakes), (tr("only where tasks disagree"), disagree)) if is_set]
+    said += [tr("with {wanted}", wanted=tr(", ").join(wanted))] if wanted else []
     return order[keep[order]], sort_by, plain(f" · {' · '.join(said)}") if said else ""
 
 
 def _sorting(offered: str) -> str:
     """A task of the errors, or one of the two other orders."""
-    return {DISAGREE: "by how much tasks disagree", POSITION: f"by {POSITION}"}.get(offered, f"by error of {offered}")
+    others = {DISAGREE: tr("by how much tasks disagree"), POSITION: tr("by position in the set")}
+    return others.get(offered) or tr("by error of {task}", task=offered)
 
 
-_ABOUT_MISTAKES = (
+_ABOUT_MISTAKES = mark(
     "The wrong class or set of classes, a box missed or a false positive. For tasks that only know more or less (segmentation, depth, numbers): "
     "the worse half of the images."
 )
@@ -169,17 +176,17 @@ def with_class(tasks: Mapping[str, Task], targets: Mapping[str, np.ndarray], lab
 
 def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, pages: int, paired: bool) -> str:
     total = len(next(iter(found["targets"].values())))
-    count = f"{len(shown):,} of {total:,} images" if len(shown) < total else f"{total:,} images"
-    what = found["errors"].get(sort_by, {}).get("title", "")
-    about = f" · {sort_by}: {what}, lower is better" if what else ""
-    sides = " · left: target, right: prediction" if paired else ""
-    return plain(f"{count}{about}{sides}" + (f" · page {page + 1} of {pages}" if pages > 1 else ""))
+    count = tr("{shown:,} of {total:,} images", shown=len(shown), total=total) if len(shown) < total else tr("{total:,} images", total=total)
+    what = tr(found["errors"].get(sort_by, {}).get("title", ""))
+    about = tr(" · {sort_by}: {what}, lower is better", sort_by=sort_by, what=what) if what else ""
+    sides = tr(" · left: target, right: prediction") if paired else ""
+    return plain(f"{count}{about}{sides}" + (tr(" · page {page} of {pages}", page=page + 1, pages=pages) if pages > 1 else ""))
 
 
 def chosen_part(pictures: Any) -> str:
     """Says so where only a part of a split was predicted."""
     whole = len(getattr(pictures, "data", pictures))
-    return f" · {len(pictures):,} of the split's {whole:,} images, evenly spread" if whole > len(pictures) else ""
+    return tr(" · {pictures:,} of the split's {whole:,} images, evenly spread", pictures=len(pictures), whole=whole) if whole > len(pictures) else ""
 
 
 def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, said: Task | None, sort_by: str, epoch: int, key: str) -> None:
@@ -191,7 +198,7 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
         "tiles": tiles,
         "columns": COLUMNS,
         "ratio": ratio,
-        "paired": not _is_said(task),
+        "words": [_words(number, tile["lines"], not _is_said(task)) for number, tile in zip(members, tiles, strict=True)],
         "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode(),
     }
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
@@ -204,6 +211,13 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
     _component()(key=component_key(f"{key}.thumbnails"), data=data, on_open_change=opened)
 
 
+def _words(number: int, lines: list[str], is_paired: bool) -> dict[str, str]:
+    """What a pointer and a screen reader are told of a thumbnail."""
+    about = mark("Image {number}: target and prediction. {lines}") if is_paired else mark("Image {number}. {lines}")
+    said = tr(about, number=number + 1, lines=tr(". ").join(lines))
+    return {"title": "\n".join([tr("Open image {number}", number=number + 1), *lines]), "label": said}
+
+
 def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task | None, epoch: int) -> dict[int, str]:
     """What the target is and what was predicted, in words, for a task that is not drawn: ``digit: 5 → 9 (100 %)``. Empty for other tasks."""
     from mtl_core.tasks import TASK_KINDS
@@ -212,7 +226,7 @@ def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task |
         return {}
     kind, predictions, told = TASK_KINDS.load(task.kind), pictures.arrays(epoch)[task.name], {}
     for number in members:
-        image, target = pictures.image(number), "no target"
+        image, target = pictures.image(number), tr("no target")
         if found["labelled"][task.name][number]:
             target = kind.draw_target(image, found["targets"][task.name][number], task, 1).caption
         told[number] = f"{task.name}: {target} → {kind.draw_prediction(image, predictions[number], task, 1).caption}"
@@ -223,14 +237,14 @@ def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, 
     """What was said, the errors with the one that is sorted by first, and the contradictions, the strongest first."""
     names = sorted(found["errors"], key=lambda task: task != sort_by)
     errors = [
-        f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
+        f"{task} {measured(float(each['values'][number]))} {tr(each['unit'])}".strip()
         for task, each in ((task, found["errors"][task]) for task in names)
         if np.isfinite(each["values"][number])
     ]
-    first = " · ".join(filter(None, (f"image {number + 1}", told.get(number))))
+    first = " · ".join(filter(None, (tr("image {number}", number=number + 1), told.get(number))))
     checks = sorted(found["checks"].values(), key=lambda check: -np.nan_to_num(check.values[number]))
     contradictions = [check.say(number) for check in checks if np.nan_to_num(check.values[number]) >= DISAGREES_FROM]
-    return [first, f"error: {' · '.join(errors)}" if errors else "", *contradictions]
+    return [first, tr("error: {errors}", errors=" · ".join(errors)) if errors else "", *contradictions]
 
 
 def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int) -> tuple[bytes, str]:

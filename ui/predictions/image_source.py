@@ -11,6 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
+from mtl_core.language import mark, tr
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import RunStore
@@ -22,10 +23,10 @@ from ui.shell.words import plain
 
 PROBE = "probe"
 SPLITS = {
-    PROBE: "Probe images (of val), every epoch",
-    "val": "Validation split, best checkpoint",
-    "train": "Training split, best checkpoint",
-    "test": "Test split, best checkpoint",
+    PROBE: mark("Probe images (of val), every epoch"),
+    "val": mark("Validation split, best checkpoint"),
+    "train": mark("Training split, best checkpoint"),
+    "test": mark("Test split, best checkpoint"),
 }
 POLL_SECONDS = 1.0
 
@@ -39,10 +40,11 @@ def film_of(store: RunStore, run: Any) -> Film | None:
     """The probe images with their predictions; None where none are saved yet."""
     if not run.info or not probe_epochs(store.folder(run.id)):
         return None
-    return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
+    with st.spinner(tr("Reading the predictions of every epoch")):
+        return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the predictions of every epoch")
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _film(home: str, run_id: str, tasks: str) -> Film:
     film = Film(run_store().folder(run_id), {name: task_of(name, info) for name, info in json.loads(tasks).items()})
     film.epochs()
@@ -58,7 +60,7 @@ def pictures_of(run: Any, source: str) -> Any:
         return None
     checkpoint = next((kept.name for kept in kept_checkpoints(store.folder(run.id)) if kept.is_best), None)
     if checkpoint is None:
-        st.info(f"{plain(run.name)} has no checkpoint yet. A split can be predicted after its first epoch.")
+        st.info(tr("{name} has no checkpoint yet. A split can be predicted after its first epoch.", name=plain(run.name)))
         return None
     found = _split_of(store, run, source, checkpoint)
     if found is None:
@@ -72,11 +74,12 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
 
     if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
         return None
-    data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
+    with st.spinner(tr("Opening the data")):
+        data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
     return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Opening the data")
+@st.cache_resource(max_entries=6, show_spinner=False)
 def split_data(cache: str, data: str, split: str) -> Any:
     """A split of a run's data, prepared again if the cache has lost it."""
     from pathlib import Path
@@ -96,11 +99,17 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         _progress(key)
         return
     if state and state["error"]:
-        st.error(f"The {split} split could not be predicted: {plain(state['error'])}", icon=":material/error:")
-    st.info(f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} The predictions are saved with the run.")
+        st.error(tr("The {split} split could not be predicted: {error}", split=split, error=plain(tr(state["error"]))), icon=":material/error:")
+    st.info(
+        tr(
+            "The {split} split has not been predicted with the best checkpoint yet. {how_many} The predictions are saved with the run.",
+            split=split,
+            how_many=_how_many(run, split),
+        )
+    )
     if split == "test":
-        st.caption("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them.")
-    begin = st.button(f"Predict the {split} split", icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
+        st.caption(tr("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them."))
+    begin = st.button(tr("Predict the {split} split", split=split), icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
     if begin:
         prediction_jobs.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
         st.rerun()
@@ -113,8 +122,12 @@ def _how_many(run: Any, split: str) -> str:
     count = run.info["images"].get(split, 0)
     chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
     if chosen == count:
-        return f"It has {count:,} images."
-    return f"Of its {count:,} images, {chosen:,} evenly spaced ones are predicted. The run's Evaluation tab measures all of them."
+        return tr("It has {count:,} images.", count=count)
+    return tr(
+        "Of its {count:,} images, {chosen:,} evenly spaced ones are predicted. The run's Evaluation tab measures all of them.",
+        count=count,
+        chosen=chosen,
+    )
 
 
 def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:
@@ -136,4 +149,4 @@ def _progress(key: str) -> None:
     state = prediction_jobs.state_of(key)
     if state is None or state["done"]:
         st.rerun()
-    st.progress(state["share"], text=state["text"])
+    st.progress(state["share"], text=tr(state["text"]))

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.language import mark, tr
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
 from ui.predictions.image_source import pictures_of, tasks_of
@@ -20,9 +21,9 @@ from ui.predictions.sample_view import look_sheet, predictor_of
 from ui.predictions.sketch_pad import sketch_pad
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store, torch_is_ready
-from ui.shell.words import plain, text_of
+from ui.shell.words import plain, translated
 
-WAYS = {"file": "A file or an example", "draw": "Draw", "camera": "Camera"}
+WAYS = {"file": mark("A file or an example"), "draw": mark("Draw"), "camera": mark("Camera")}
 EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
@@ -37,21 +38,22 @@ def own_image(run_id: str, way: str) -> None:
         return
     checkpoint = _checkpoint(run)
     if not checkpoint:
-        st.info(f"{plain(run.name)} has no checkpoint yet. Predictions are possible after its first epoch.")
+        st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(run.name)))
         return
     content, name = _chosen(run, way)
     if content is None:
-        st.caption("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved.")
+        st.caption(tr("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved."))
         return
     from mtl_core.inference.image_reading import as_image
 
-    predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
+    with st.spinner(tr("Loading the network")):
+        predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
     try:
         image = as_image(content, predictor.levels)
     except Exception as error:
         if not is_ours(error):
             raise
-        st.error(f"{plain(name)}: {plain(str(error))}", icon=":material/broken_image:")
+        st.error(f"{plain(name)}: {plain(tr(str(error)))}", icon=":material/broken_image:")
         return
     _predicted(run, predictor, image, name)
 
@@ -59,17 +61,22 @@ def own_image(run_id: str, way: str) -> None:
 def way_to_an_image() -> str:
     """Draw the choice of where the image comes from, outside the part that is drawn anew for each image."""
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "persist_state": "session"}
-    return st.segmented_control("Where the image comes from", list(WAYS), default="file", format_func=text_of(WAYS), key="own.way", **kept) or "file"
+    return (
+        st.segmented_control(tr("Where the image comes from"), list(WAYS), default="file", format_func=translated(WAYS), key="own.way", **kept)
+        or "file"
+    )
 
 
 def _chosen(run: Any, way: str) -> tuple[Any, str]:
     """The image chosen last, as bytes or an array, and its name on screen."""
     if way == "draw":
         drawn = sketch_pad("own.sketch")
-        return (drawn, "the drawing") if drawn else (None, "")
+        return (drawn, tr("the drawing")) if drawn else (None, "")
     if way == "camera":
-        taken = st.camera_input("A picture from this browser's camera", key="own.camera", help="Browsers give the camera on localhost or https only.")
-        return (taken.getvalue(), "the picture from the camera") if taken is not None else (None, "")
+        taken = st.camera_input(
+            tr("A picture from this browser's camera"), key="own.camera", help=tr("Browsers give the camera on localhost or https only.")
+        )
+        return (taken.getvalue(), tr("the picture from the camera")) if taken is not None else (None, "")
     return _file_or_example(run)
 
 
@@ -77,18 +84,22 @@ def _file_or_example(run: Any) -> tuple[Any, str]:
     left, right = st.columns([3, 2], gap="large")
     with left:
         uploaded = st.file_uploader(
-            "Your image", type=TYPES, key="own.upload", help="Drop a file here, choose one, or copy an image and press Ctrl+V.", max_upload_size=20
+            tr("Your image"),
+            type=TYPES,
+            key="own.upload",
+            help=tr("Drop a file here, choose one, or copy an image and press Ctrl+V."),
+            max_upload_size=20,
         )
         pasted = _paste()
     with right:
         pictures = pictures_of(run, "probe")
         if pictures is not None:
-            st.caption("Or an image that this run was not trained on:")
+            st.caption(tr("Or an image that this run was not trained on:"))
             with st.container(horizontal=True):
                 for number in range(min(EXAMPLES, len(pictures))):
                     with st.container(width="content", gap="small"):
-                        st.image(pictures.image(number), width=THUMBNAIL, alt=f"Example {number + 1}")
-                        st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
+                        st.image(pictures.image(number), width=THUMBNAIL, alt=tr("Example {number}", number=number + 1))
+                        st.button(tr("Example {number}", number=number + 1), key=f"own.example.{number}", on_click=_take_example, args=(number,))
     if uploaded is not None:
         if st.session_state.get("own.seen") != uploaded.file_id:
             st.session_state["own.seen"] = uploaded.file_id
@@ -101,11 +112,11 @@ def _file_or_example(run: Any) -> tuple[Any, str]:
     taken = st.session_state.get("own.taken")
     if taken == "paste" and pasted:
         try:
-            return base64.b64decode(pasted.partition(",")[2], validate=True), "the pasted image"
+            return base64.b64decode(pasted.partition(",")[2], validate=True), tr("the pasted image")
         except binascii.Error:
             return None, ""
     if isinstance(taken, int) and pictures is not None and taken < len(pictures):
-        return pictures.image(taken), f"example {taken + 1}"
+        return pictures.image(taken), tr("example {taken}", taken=taken + 1)
     if uploaded is not None:
         return uploaded.getvalue(), uploaded.name
     return None, ""
@@ -117,7 +128,8 @@ def _take_example(number: int) -> None:
 
 def _paste() -> str:
     """The pasted image as a data URL; empty without one."""
-    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES}) or {}).get("image") or ""
+    said = {"offer": tr("Ctrl+V pastes a copied image."), "large": tr("The pasted image is larger than 20 MB."), "done": tr("Pasted.")}
+    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES, "words": said}) or {}).get("image") or ""
 
 
 @st.cache_resource(show_spinner=False)
@@ -126,21 +138,22 @@ def _paste_component() -> Any:
 export default function ({ parentElement, data, setStateValue }) {
   const said = parentElement.querySelector(".paste");
   said.latest = { data, setStateValue };
+  if (!said.textContent) said.textContent = data.words.offer;
   if (said.listens) return;
   said.listens = true;
   document.addEventListener("paste", (event) => {
     if (!said.isConnected) return;
     const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
     if (!file) return;
-    if (file.size > said.latest.data.most) { said.textContent = "The pasted image is larger than 20 MB."; return; }
+    if (file.size > said.latest.data.most) { said.textContent = said.latest.data.words.large; return; }
     const reader = new FileReader();
-    reader.onload = () => { said.textContent = "Pasted."; said.latest.setStateValue("image", reader.result); };
+    reader.onload = () => { said.textContent = said.latest.data.words.done; said.latest.setStateValue("image", reader.result); };
     reader.readAsDataURL(file);
   });
 }"""
     return component(
         "paste_image",
-        html='<div class="paste" style="font-size:.82rem;opacity:.7">Ctrl+V pastes a copied image.</div>',
+        html='<div class="paste" style="font-size:.82rem;opacity:.7"></div>',
         js=script,
         isolate_styles=False,
     )
@@ -163,10 +176,20 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
     sequence = hashlib.sha1(shown.tobytes()).hexdigest()
     height, width = image.shape[:2]
-    fitted = "" if frame.shape[:2] == image.shape[:2] else f", shown to the network as {frame.shape[1]} x {frame.shape[0]} ({predictor.how})"
+    fitted = (
+        ""
+        if frame.shape[:2] == image.shape[:2]
+        else tr(", shown to the network as {width} x {height} ({how})", width=frame.shape[1], height=frame.shape[0], how=tr(predictor.how))
+    )
     st.caption(
-        f"{plain(name)}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its training "
-        "images, its percentages mean nothing."
+        tr(
+            "{name}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its "
+            "training images, its percentages mean nothing.",
+            name=plain(name),
+            width=width,
+            height=height,
+            fitted=fitted,
+        )
     )
     viewer(
         sample,
@@ -177,25 +200,34 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
         sequence=f"own/{sequence}",
         epoch=0,
         with_targets=False,
-        single=f"best checkpoint, epoch {predictor.description.epoch}",
+        single=tr("best checkpoint, epoch {epoch}", epoch=predictor.description.epoch),
     )
     timed = st.session_state.get("own.timed", {})  # measured once for an image, because the page reruns at each click
     if timed.get("of") != (run.id, sequence):
         timed = st.session_state["own.timed"] = {"of": (run.id, sequence), **asdict(time_sharing(predictor, frame))}
     _times(timed)
-    if st.toggle("Show the pixels that each task depends on", key="own.look"):
+    if st.toggle(tr("Show the pixels that each task depends on"), key="own.look"):
         look_sheet(shown, saliency(predictor, frame))
 
 
 def _times(times: dict[str, Any]) -> None:
-    shared, apart, repeated = *st.columns(2), times["repeated"]
-    shared.metric(f"One {repeated}, every head", f"{times['shared_ms']:.1f} ms")
-    longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
-    apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")
+    shared, apart, repeated = *st.columns(2), tr(times["repeated"])
+    shared.metric(tr("One {repeated}, every head", repeated=repeated), tr("{shared_ms:.1f} ms", shared_ms=times["shared_ms"]))
+    longer = tr("{apart_ms:.2f} times as long", apart_ms=times["apart_ms"] / times["shared_ms"])
+    apart.metric(
+        tr("One {repeated} per head", repeated=repeated), tr("{apart_ms:.1f} ms", apart_ms=times["apart_ms"]), delta=longer, delta_color="off"
+    )
     st.caption(
-        f"Time of a forward pass of this image on {times['device']}, without reading and drawing. Left: the {repeated} once with all "
-        f"{times['heads']} heads. Right: the {repeated} again for each head, as with one network of this size per task; a smaller network that is "
-        f"enough for its task would be faster. Each value is the median of {times['rounds']} alternating rounds; it varies while the machine trains."
+        tr(
+            "Time of a forward pass of this image on {device}, without reading and drawing. Left: the {repeated} once with all "
+            "{heads} heads. Right: the {repeated} again for each head, as with one network of this size per task; a smaller "
+            "network that is enough for its task would be faster. Each value is the median of {rounds} alternating rounds; it "
+            "varies while the machine trains.",
+            device=times["device"],
+            repeated=repeated,
+            heads=times["heads"],
+            rounds=times["rounds"],
+        )
     )
 
 

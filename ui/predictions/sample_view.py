@@ -12,6 +12,7 @@ from mtl_core.data.imports.import_library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from mtl_core.figures.primitives import Boxes
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
@@ -64,14 +65,24 @@ def sample_view(run_id: str, source: str) -> None:
         sequence="/".join([source, run_id, other.id if other_pictures else ""]),
         epoch=int(asked) if asked in map(str, epochs) else epochs[-1],
         suppression=_suppression(run, tasks),
-        single="" if source == PROBE else f"best checkpoint, epoch {epochs[-1]}",
+        single="" if source == PROBE else tr("best checkpoint, epoch {epochs}", epochs=epochs[-1]),
         on_epoch=stay,
         on_move=move,
     )
-    where = "validation" if source == PROBE else source
+    where = tr("validation") if source == PROBE else source
     file = _file_of(run, "val" if source == PROBE else source, pictures.row(number))
-    made_of = f", made of {plain(file)}" if file else ""
-    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split{chosen_part(pictures)}{made_of}.")
+    made_of = tr(", made of {file}", file=plain(file)) if file else ""
+    st.caption(
+        tr(
+            "Image {number} of {pictures:,}: row {row:,} of the {where} split{chosen_part}{made_of}.",
+            number=number + 1,
+            pictures=len(pictures),
+            row=pictures.row(number),
+            where=where,
+            chosen_part=chosen_part(pictures),
+            made_of=made_of,
+        )
+    )
     _look(run, pictures, number)
 
 
@@ -97,7 +108,7 @@ def _number(count: int) -> int:
     asked = st.query_params.get("sample", "")
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
     if number >= count:
-        st.warning(f"There is no image {number + 1}: this set has {count:,}. The last one is shown.")
+        st.warning(tr("There is no image {number}: this set has {count:,}. The last one is shown.", number=number + 1, count=count))
     return min(number, count - 1)
 
 
@@ -124,7 +135,7 @@ def second_run(run: Any) -> None:
     key = f"beside.{run.id}"
     held = hold_first(key, asked if asked in names else "", names)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "format_func": text_of(names)}
-    chosen = st.selectbox("Compare with", list(names), list(names).index(held), key=key, **kept)
+    chosen = st.selectbox(tr("Compare with"), list(names), list(names).index(held), key=key, **kept)
     if chosen:
         st.query_params["beside"] = chosen
     else:
@@ -136,8 +147,9 @@ def _others(run: Any) -> dict[str, str]:
     others = {each.id: each for each in listing(run_store().home.as_posix()) if each.id != run.id and not each.archived}
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
-    return {"": "beside no other run"} | {
-        each: f"beside {about.name}  ·  {moment(about.created_at)}  ·  {each[-4:]}" for each, about in others.items()
+    return {"": tr("beside no other run")} | {
+        each: tr("beside {name}  ·  {moment}  ·  {id}", name=about.name, moment=moment(about.created_at), id=each[-4:])
+        for each, about in others.items()
     }
 
 
@@ -148,13 +160,13 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
         return None, None, 0
     other = run_store().get(chosen)
     if not other.info or set(tasks_of(other)).isdisjoint(tasks_of(run)):
-        st.info(f"{plain(other.name)} has no task in common with this run, or has not begun to train.")
+        st.info(tr("{name} has no task in common with this run, or has not begun to train.", name=plain(other.name)))
         return None, None, 0
     found = pictures_of(other, source)
     same = same_image(found, pictures.image(number), pictures.row(number)) if found is not None else None
     if same is None:
         if found is not None:
-            st.info(f"{plain(other.name)} has no prediction of this image: it was trained on other data, or with another probe set.")
+            st.info(tr("{name} has no prediction of this image: it was trained on other data, or with another probe set.", name=plain(other.name)))
         return None, None, 0
     return other, found, same
 
@@ -167,9 +179,10 @@ def same_image(pictures: Any, image: np.ndarray, row: int) -> int | None:
 
 def _look(run: Any, pictures: Any, number: int) -> None:
     """Grad-CAM of every task, on request: it needs the network."""
-    if not st.toggle("Where does each task look? (best checkpoint)", key="predictions.look", persist_state="session") or not torch_is_ready():
+    if not st.toggle(tr("Where does each task look? (best checkpoint)"), key="predictions.look", persist_state="session") or not torch_is_ready():
         return
-    heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
+    with st.spinner(tr("Loading the network")):
+        heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
     image = pictures.image(number)
     look_sheet(image, heats)
 
@@ -181,11 +194,16 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     shown = {name: heat for name, heat in heats.items() if name not in flat}  # a map without any heat would be an empty tile
     tiles = [Tile(enlarge(image, scale), "image"), *(Tile(draw_heat(image, heat, scale), name) for name, heat in shown.items())]
     width = sum(tile.image.shape[1] + 8 for tile in tiles)
-    st.image(png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt="Where each task looks, one picture per task")
+    st.image(
+        png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt=tr("Where each task looks, one picture per task")
+    )
+    names = tr(", ").join(plain(name) for name in flat)
     st.caption(
-        "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
-        "Each map is scaled to its own maximum."
-        + (f" No map for {', '.join(plain(name) for name in flat)}: no place of the features raises its answer on this image." if flat else "")
+        tr(
+            "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
+            "Each map is scaled to its own maximum."
+        )
+        + (tr(" No map for {tasks}: no place of the features raises its answer on this image.", tasks=names) if flat else "")
     )
 
 
@@ -195,7 +213,7 @@ def _best(run: Any) -> str:
     return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the network")
+@st.cache_resource(max_entries=2, show_spinner=False)
 def predictor_of(home: str, run_id: str, checkpoint: str) -> Any:
     """The network of a run's best checkpoint; ``checkpoint`` names it, so that a newer one is loaded anew."""
     from mtl_core.inference.loading import load

@@ -1,9 +1,13 @@
 // A pad to draw on, with a pointer or with keys. Each stroke that ends is sent as a PNG; the pad keeps its drawing when the page is refreshed.
 const KEY_STEP = 8;
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-export default function ({ parentElement, setStateValue }) {
+export default function ({ parentElement, data, setStateValue }) {
   const pad = parentElement.querySelector(".sketch"), canvas = pad.querySelector("canvas"), context = canvas.getContext("2d");
   const [width, inverted] = pad.querySelectorAll("input"), clear = pad.querySelector("button"), said = pad.querySelector("output");
+  const [pen, dark] = pad.querySelectorAll("span"), texts = pad.texts = data.words;
+  canvas.setAttribute("aria-label", texts.pad);
+  width.setAttribute("aria-label", texts.width);
+  [pen.textContent, dark.textContent, clear.textContent, pad.querySelector("p").textContent] = [texts.pen, texts.inverted, texts.clear, texts.keys];
   pad.send = setStateValue;
   if (pad.ready) return;
   pad.ready = true;
@@ -54,7 +58,7 @@ export default function ({ parentElement, setStateValue }) {
   const lift = () => {
     if (!stroke) return;
     stroke = null;
-    said.textContent = "pen up";
+    said.textContent = pad.texts.up;
     send();
   };
   canvas.onpointerup = canvas.onpointercancel = lift;
@@ -69,7 +73,7 @@ export default function ({ parentElement, setStateValue }) {
     if (!move) {
       stroke = { points: [[...pen]], size: Number(width.value) };
       strokes.push(stroke);
-      said.textContent = "pen down";
+      said.textContent = pad.texts.down;
     } else {
       pen = pen.map((value, axis) => Math.min(Math.max(value + KEY_STEP * move[axis], 0), [canvas.width, canvas.height][axis]));
       stroke?.points.push([...pen]);

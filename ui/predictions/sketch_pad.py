@@ -10,19 +10,22 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.language import tr
+
 HERE = Path(__file__)
 PREFIX = "data:image/png;base64,"
 MOST_BYTES = 2 * 2**20
-PAGE = """<div class="sketch"><canvas width="280" height="280" tabindex="0" role="application" aria-label="Pad to draw on: the arrow keys move
-the pen, the space bar puts it down and lifts it"></canvas>
-<div><label>Pen <input type="range" min="6" max="40" value="20" aria-label="Width of the pen"></label>
-<label><input type="checkbox"> dark on light</label> <button type="button">Clear</button> <output></output></div>
-<p>With keys: the arrows move the pen, the space bar puts it down and lifts it.</p></div>"""
+PAGE = """<div class="sketch"><canvas width="280" height="280" tabindex="0" role="application"></canvas>
+<div><label><span></span> <input type="range" min="6" max="40" value="20"></label>
+<label><input type="checkbox"> <span></span></label> <button type="button"></button> <output></output></div><p></p></div>"""
 
 
 def sketch_pad(key: str) -> bytes | None:
     """Draw the pad; returns the drawing as the content of a PNG file, None while it is empty."""
-    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None) or {}).get("drawing") or "")
+    said = {"pad": tr("Pad to draw on: the arrow keys move the pen, the space bar puts it down and lifts it"), "pen": tr("Pen")}
+    said |= {"width": tr("Width of the pen"), "inverted": tr("dark on light"), "clear": tr("Clear")}
+    said |= {"keys": tr("With keys: the arrows move the pen, the space bar puts it down and lifts it."), "down": tr("pen down"), "up": tr("pen up")}
+    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None, data={"words": said}) or {}).get("drawing") or "")
 
 
 def drawn_bytes(url: str) -> bytes | None:

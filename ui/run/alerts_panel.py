@@ -6,24 +6,25 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs.alerts.thresholds import Threshold, add_threshold, remove_threshold, thresholds
 from mtl_core.runs.run_record import Alert
 from mtl_core.runs.store import RunStore
-from mtl_core.scalar_words import scalar_words
+from mtl_core.scalar_words import scalar_words, told
 from ui.shell import words
 from ui.shell.notices import notification_switch
 from ui.shell.state import run_action
 
 SHOWN = 12  # alerts, newest first; the log has all
-SIDES = {True: "rises above", False: "falls below"}
+SIDES = {True: mark("rises above"), False: mark("falls below")}
 
 
 def alerts_popover(store: RunStore, run: Any) -> None:
     """Draw the button that opens the alerts; its label has their number."""
     alerts = store.alerts(run_id=run.id)
-    label = "Alerts" if not alerts else f"Alerts ({len(alerts)})"
+    label = tr("Alerts") if not alerts else tr("Alerts ({count})", count=len(alerts))
     with st.popover(label, icon=":material/notifications:", key=f"alerts.{run.id}"):
-        _reported(alerts)
+        _reported(alerts, run.info.get("tasks", {}) if run.info else {})
         if run.status.is_ended():
             return
         _thresholds(store, run)
@@ -32,15 +33,15 @@ def alerts_popover(store: RunStore, run: Any) -> None:
         notification_switch()
 
 
-def _reported(alerts: list[Alert]) -> None:
+def _reported(alerts: list[Alert], tasks: dict[str, Any]) -> None:
     if not alerts:
-        about = "None so far. A run reports by itself: values that are not finite, a stall, a disk that is nearly full."
+        about = tr("None so far. A run reports by itself: values that are not finite, a stall, a disk that is nearly full.")
         st.caption(about)
         return
-    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(alert.text)}" for alert in alerts[::-1][:SHOWN]]
+    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(told(alert.text, tasks))}" for alert in alerts[::-1][:SHOWN]]
     st.markdown("  \n".join(lines))
     if len(alerts) > SHOWN:
-        st.caption(f"{len(alerts) - SHOWN} earlier ones are in the log.")
+        st.caption(tr("{count} earlier ones are in the log.", count=len(alerts) - SHOWN))
 
 
 def _thresholds(store: RunStore, run: Any) -> None:
@@ -49,14 +50,16 @@ def _thresholds(store: RunStore, run: Any) -> None:
             st.markdown(words.plain(in_words(threshold, run.info.get("tasks", {}))))
             key = f"threshold.remove.{run.id}.{threshold.name}"
             st.button(
-                "", icon=":material/close:", key=key, type="tertiary", help="Remove", on_click=run_action, args=(run.id, _remove, threshold.name)
+                "", icon=":material/close:", key=key, type="tertiary", help=tr("Remove"), on_click=run_action, args=(run.id, _remove, threshold.name)
             )
 
 
 def in_words(threshold: Threshold, tasks: dict[str, Any]) -> str:
     """``Accuracy of digit (val) rises above 0.9``, and when it was reached."""
-    text = f"{scalar_words(threshold.key, tasks)} {SIDES[threshold.above]} {threshold.bound:g}"
-    return f"{text}: reached, {threshold.reached['value']:.4g} at step {threshold.reached['step']:.0f}" if threshold.reached else text
+    named = {"scalar": scalar_words(threshold.key, tasks), "side": tr(SIDES[threshold.above]), "bound": threshold.bound}
+    if not threshold.reached:
+        return tr("{scalar} {side} {bound:g}", **named)
+    return tr("{scalar} {side} {bound:g}: reached, {value:.4g} at step {step:.0f}", **named, **threshold.reached)
 
 
 def watchable(tasks: dict[str, Any]) -> dict[str, bool]:
@@ -75,16 +78,16 @@ def _new_threshold(run: Any) -> None:
     offered = watchable(tasks)
     key, prefix = f"threshold.key.{run.id}", f"threshold.{run.id}"
     titles = {name: f"{scalar_words(name, tasks)} {words.better(higher)}" for name, higher in offered.items()}
-    st.markdown("**Tell me when** :gray[(a toast on every open page, and a line in the log)]")
-    chosen = st.selectbox("Value", list(offered), key=key, format_func=words.text_of(titles), label_visibility="collapsed")
+    st.markdown(tr("**Tell me when** :gray[(a toast on every open page, and a line in the log)]"))
+    chosen = st.selectbox(tr("Value"), list(offered), key=key, format_func=words.text_of(titles), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        above = st.selectbox(
-            "Side", [True, False], index=0 if offered[chosen] else 1, key=f"{prefix}.side.{chosen}", format_func=words.text_of(SIDES), width=150,
-            label_visibility="collapsed",
-        )  # fmt: skip
-        bound = st.number_input("Bound", value=None, key=f"{prefix}.bound", format="%g", placeholder="0.9", label_visibility="collapsed", width=140)
+        looks = {"format_func": words.translated(SIDES), "width": 150, "label_visibility": "collapsed"}
+        above = st.selectbox(tr("Side"), [True, False], index=0 if offered[chosen] else 1, key=f"{prefix}.side.{chosen}", **looks)
+        bound = st.number_input(
+            tr("Bound"), value=None, key=f"{prefix}.bound", format="%g", placeholder="0.9", label_visibility="collapsed", width=140
+        )
         asked = {"on_click": run_action, "args": (run.id, _add, chosen, above, bound)}
-        st.button("Tell me", key=f"{prefix}.add", disabled=bound is None, **asked)
+        st.button(tr("Tell me"), key=f"{prefix}.add", disabled=bound is None, **asked)
 
 
 def _add(store: RunStore, run_id: str, key: str, above: bool, bound: float) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from mtl_core.errors import StoreError
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
+from mtl_core.language import tr
 from mtl_core.runs.artifacts import read_attention, read_probe_targets
 from ui.drawing.contact_sheets import ink
 from ui.shell import words
@@ -25,18 +26,24 @@ def attention_maps(run: Any, folder: Path, epoch: int) -> None:
         found = read_attention(folder, epoch)
         images = read_probe_targets(folder).images[:SHOWN] if found else np.zeros(0)
     except StoreError as error:
-        st.caption(f":material/error: {words.plain(str(error))}")
+        st.caption(f":material/error: {words.plain(tr(str(error)))}")
         return
     stages = list(dict.fromkeys(stage for maps in found.values() for stage in maps))
     if not stages:
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**Where each task looks** :gray[after epoch {epoch}]", width="content")
-        stage = st.selectbox("Stage", stages, len(stages) - 1, key=f"attention.stage.{run.id}", label_visibility="collapsed", width=220)
+        st.markdown(tr("**Where each task looks** :gray[after epoch {epoch}]", epoch=epoch), width="content")
+        stage = st.selectbox(tr("Stage"), stages, len(stages) - 1, key=f"attention.stage.{run.id}", label_visibility="collapsed", width=220)
     maps = {task: found[task][stage] for task in found if stage in found[task]}
-    st.image(_sheet(images, maps, ink()), width="stretch", alt=f"Attention of each task after {stage}, over the probe images, after epoch {epoch}")
-    spans = ", ".join(f"{words.plain(task)} {values.min():.2f} to {values.max():.2f}" for task, values in maps.items())
-    st.caption(f"Mean over channels. The colours of each task go from its lowest to its highest value here: {spans}.")
+    st.image(
+        _sheet(images, maps, ink()),
+        width="stretch",
+        alt=tr("Attention of each task after {stage}, over the probe images, after epoch {epoch}", stage=stage, epoch=epoch),
+    )
+    spans = tr(", ").join(
+        tr("{task} {low:.2f} to {high:.2f}", task=words.plain(task), low=values.min(), high=values.max()) for task, values in maps.items()
+    )
+    st.caption(tr("Mean over channels. The colours of each task go from its lowest to its highest value here: {spans}.", spans=spans))
 
 
 def _sheet(images: np.ndarray, maps: dict[str, np.ndarray], colour: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
 from ui.shell import page_jobs, words
@@ -15,14 +16,14 @@ from ui.shell.state import run_store, torch_is_ready
 
 BATCHES = (1, 4, 16, 64)
 POLL_SECONDS = 1.0
-TOGETHER = "one network per task, all of them"
+TOGETHER = mark("one network per task, all of them")
 
 
 def cost_tab(store: RunStore, run: Any) -> None:
     """Draw the choice of device and batch, the button, the progress, and the result."""
-    st.markdown("**Cost of a prediction** :gray[one shared network against one network per task]")
+    st.markdown(tr("**Cost of a prediction** :gray[one shared network against one network per task]"))
     if not any(checkpoint.is_best for checkpoint in kept_checkpoints(store.folder(run.id))):
-        st.caption("It can be measured when the run has a checkpoint, which is after its first epoch.")
+        st.caption(tr("It can be measured when the run has a checkpoint, which is after its first epoch."))
         return
     state = page_jobs.state_of(job_key(run.id))
     if state is not None and not state["done"]:
@@ -31,12 +32,12 @@ def cost_tab(store: RunStore, run: Any) -> None:
     if not torch_is_ready():
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        device = st.selectbox("Device", _devices(), key=f"cost.device.{run.id}", width=150)
-        batch = st.selectbox("Images in a batch", BATCHES, key=f"cost.batch.{run.id}", width=150)
-        label = "Measure" if state is None else "Measure again"
+        device = st.selectbox(tr("Device"), _devices(), key=f"cost.device.{run.id}", width=150)
+        batch = st.selectbox(tr("Images in a batch"), BATCHES, key=f"cost.batch.{run.id}", width=150)
+        label = tr("Measure") if state is None else tr("Measure again")
         st.button(label, icon=":material/speed:", key=f"cost.measure.{run.id}", on_click=_begin, args=(run.id, device, batch))
     if state is not None and state["error"]:
-        st.warning(f"The measurement failed: {words.plain(state['error'])}", icon=":material/error:")
+        st.warning(tr("The measurement failed: {error}", error=words.plain(tr(state["error"]))), icon=":material/error:")
     elif state is not None and state["result"]:
         _result(state["result"])
 
@@ -70,39 +71,48 @@ def _progress(run_id: str) -> None:
     if state is None or state["done"]:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, state["share"]), text=f"Measuring: {words.plain(state['text']) or 'the network is loaded'}", width=420)
-        st.button("Cancel", icon=":material/close:", key=f"cost.cancel.{run_id}", on_click=page_jobs.cancel, args=(job_key(run_id),))
+        now = words.plain(tr(state["text"])) or tr("the network is loaded")
+        st.progress(min(1.0, state["share"]), text=tr("Measuring: {now}", now=now), width=420)
+        st.button(tr("Cancel"), icon=":material/close:", key=f"cost.cancel.{run_id}", on_click=page_jobs.cancel, args=(job_key(run_id),))
 
 
 def _result(found: dict[str, Any]) -> None:
     st.dataframe(table_of(found), hide_index=True, height="content")
     shared, together = found["shared"], found["together"]
-    images = "1 image" if found["batch_size"] == 1 else f"a batch of {found['batch_size']} images"
+    images = tr("1 image") if found["batch_size"] == 1 else tr("a batch of {batch_size} images", batch_size=found["batch_size"])
     st.markdown(
-        f"The shared network needs **{shared['milliseconds'] / max(together['milliseconds'], 1e-9):.0%}** of the time and "
-        f"**{shared['parameters'] / max(together['parameters'], 1):.0%}** of the parameters of one network per task."
+        tr(
+            "The shared network needs **{milliseconds:.0%}** of the time and **{parameters:.0%}** of the parameters of one network per task.",
+            milliseconds=shared["milliseconds"] / max(together["milliseconds"], 1e-9),
+            parameters=shared["parameters"] / max(together["parameters"], 1),
+        )
     )
     st.caption(
-        f"Measured here, on {words.plain(found['device_name'])}: a forward pass of {images}, the median of {found['rounds']} alternating rounds, "
-        "without reading and decoding. It varies while the machine does other work, such as training. Multiply-adds are for one image, in "
-        "convolutions and matrix products. Memory: parameters in float32 and the tensors that live at the same moment; for all networks, their "
-        "parameters and the largest pass. A network per task is what this network computes for that task alone; a smaller one may be enough for its "
-        "task."
+        tr(
+            "Measured here, on {device_name}: a forward pass of {images}, the median of {rounds} alternating rounds, without "
+            "reading and decoding. It varies while the machine does other work, such as training. Multiply-adds are for one image, "
+            "in convolutions and matrix products. Memory: parameters in float32 and the tensors that live at the same moment; for "
+            "all networks, their parameters and the largest pass. A network per task is what this network computes for that task "
+            "alone; a smaller one may be enough for its task.",
+            device_name=words.plain(found["device_name"]),
+            images=images,
+            rounds=found["rounds"],
+        )
     )
 
 
 def table_of(found: dict[str, Any]) -> pd.DataFrame:
     """The measurement as a table, a row for the shared network, for each task alone, and for all of these together."""
-    costs = {"the shared network, every task": found["shared"], **{f"{task} alone": cost for task, cost in found["alone"].items()}}
-    costs[TOGETHER] = found["together"]
+    costs = {tr("the shared network, every task"): found["shared"], **{tr("{task} alone", task=task): cost for task, cost in found["alone"].items()}}
+    costs[tr(TOGETHER)] = found["together"]
     return pd.DataFrame(
         [
             {
-                "network": name,
-                "parameters": words.count(cost["parameters"]),
-                "multiply-adds": words.count(cost["multiply_adds"]),
-                "milliseconds": f"{cost['milliseconds']:.3g}",
-                "memory": words.size(cost["memory"]),
+                tr("network"): name,
+                tr("parameters"): words.count(cost["parameters"]),
+                tr("multiply-adds"): words.count(cost["multiply_adds"]),
+                tr("milliseconds"): f"{cost['milliseconds']:.3g}",
+                tr("memory"): words.size(cost["memory"]),
             }
             for name, cost in costs.items()
         ]

@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.explained_curves import Explanation, explain_cosines, explain_loss_weights, explain_metric, explain_shares
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.scalar_words import metric_words
 from ui.shell import words
@@ -21,16 +22,16 @@ def explain_popover(key: str, *explain: Callable[[], Explanation]) -> None:
     Args:
         explain: each makes the sentences on one chart.
     """
-    popover = st.popover("Explain this", icon=":material/lightbulb:", type="tertiary", key=f"explain.{key}", on_change="rerun")
+    popover = st.popover(tr("Explain this"), icon=":material/lightbulb:", type="tertiary", key=f"explain.{key}", on_change="rerun")
     if not popover.open:
         return
     with popover:
         made = [each() for each in explain]
         for explanation in made:
-            st.markdown(" ".join(words.plain(sentence) for sentence in explanation.sentences))
+            st.markdown(" ".join(words.plain(tr(sentence)) for sentence in explanation.sentences))
         for lesson in dict.fromkeys(explanation.lesson for explanation in made):
-            title = LESSONS.load(lesson)().text().title
-            st.page_link("pages/learn.py", label=f"Lesson: {title}", icon=":material/school:", query_params={"lesson": lesson})
+            title = tr(LESSONS.load(lesson)().text().title)
+            st.page_link("pages/learn.py", label=tr("Lesson: {title}", title=title), icon=":material/school:", query_params={"lesson": lesson})
 
 
 def explain_task(frame: pd.DataFrame, name: str, info: dict[str, Any]) -> list[Callable[[], Explanation]]:
@@ -39,13 +40,13 @@ def explain_task(frame: pd.DataFrame, name: str, info: dict[str, Any]) -> list[C
     metric = info["metrics"][main]
     return [
         lambda: explain_metric(
-            f"{metric_words(main, info['metrics'])} of {name}",
+            tr("{metric} of {task}", metric=metric_words(main, info["metrics"]), task=name),
             values_of(frame, f"train/{name}/{main}"),
             values_of(frame, f"val/{name}/{main}"),
             metric["higher_is_better"],
             unit_of(metric),
         ),
-        lambda: explain_metric(f"Loss of {name}", values_of(frame, f"train/{name}/loss"), values_of(frame, f"val/{name}/loss"), False),
+        lambda: explain_metric(tr("Loss of {task}", task=name), values_of(frame, f"train/{name}/loss"), values_of(frame, f"val/{name}/loss"), False),
     ]
 
 
@@ -68,7 +69,7 @@ def explain_cosines_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Ex
 def unit_of(metric: dict[str, Any]) -> str:
     """The unit that follows a metric's value in a sentence; empty for a share."""
     unit = metric.get("unit", "")
-    return "" if unit == SHARE else unit
+    return "" if unit == SHARE else tr(unit)
 
 
 def values_of(frame: pd.DataFrame, key: str) -> list[float]:

@@ -12,6 +12,7 @@ from mtl_core.exports import EXPORTS
 from mtl_core.exports.export_jobs import ready, start, under_way
 from mtl_core.exports.script import script
 from mtl_core.exports.writing import format_of
+from mtl_core.language import mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
 from ui.run.failure_card import full_log_button
@@ -22,7 +23,8 @@ from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
 
 POLL_SECONDS = 1.0
 NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zip")  # formats that depend on the checkpoint
-EVERYTHING = ("Everything, one zip", "All exports in this list that this run has data for.")
+COPIES = ("YAML", mark("Command"), mark("Python script"))
+EVERYTHING = (mark("Everything, one zip"), mark("All exports in this list that this run has data for."))
 
 
 def export_panel(run_id: str) -> None:
@@ -41,15 +43,15 @@ def _panel(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader("Export", anchor=False, width="content")
-        st.button("Close", icon=":material/close:", type="tertiary", key="export.close", on_click=_close)
+        st.subheader(tr("Export"), anchor=False, width="content")
+        st.button(tr("Close"), icon=":material/close:", type="tertiary", key="export.close", on_click=_close)
     with st.container(horizontal=True):
         kept: dict[str, Any] = {"icon": ":material/download:", "on_click": "ignore"}
-        st.download_button("Scalars as CSV", lambda: _csv(store, run.id), file_name=f"{run.id}-scalars.csv", mime="text/csv", key="csv", **kept)
-        st.download_button("Settings as YAML", run.config.to_yaml(), file_name=f"{run.id}.yaml", mime="text/yaml", key="yaml", **kept)
+        st.download_button(tr("Scalars as CSV"), lambda: _csv(store, run.id), file_name=f"{run.id}-scalars.csv", mime="text/csv", key="csv", **kept)
+        st.download_button(tr("Settings as YAML"), run.config.to_yaml(), file_name=f"{run.id}.yaml", mime="text/yaml", key="yaml", **kept)
         full_log_button(store, run, key="log.file")
     _take_away(run.id)
-    st.caption(f"Predictions and checkpoints are in `{store.folder(run.id)}`.")
+    st.caption(tr("Predictions and checkpoints are in `{folder}`.", folder=store.folder(run.id)))
 
 
 def _csv(store: RunStore, run_id: str) -> str:
@@ -65,7 +67,7 @@ def _take_away(run_id: str) -> None:
 def copy_as(store: RunStore, run: Any) -> None:
     """Draw the run's settings as text to copy."""
     form = st.segmented_control(
-        "Copy as", ["YAML", "Command", "Python script"], default="YAML", required=True, key=f"copy_as.{run.id}", label_visibility="collapsed"
+        tr("Copy as"), COPIES, default="YAML", required=True, format_func=tr, key=f"copy_as.{run.id}", label_visibility="collapsed"
     )
     if form == "Command":
         st.code(_command(store, run), language="bash", height=360)
@@ -77,14 +79,14 @@ def copy_as(store: RunStore, run: Any) -> None:
 
 def _command(store: RunStore, run: Any) -> str:
     """The command that trains the same run."""
-    alone = as_command(run.config, nearest_preset(run.config), "the text under “YAML”")
+    alone = as_command(run.config, nearest_preset(run.config), tr("the text under “YAML”"))
     if run.parent:
         try:
             parent = store.get(run.parent)
         except Exception as error:
             if not is_ours(error):
                 raise
-            return "# The run that this fork started from was deleted. This command trains from the beginning:\n" + alone
+            return f"# {tr('The run that this fork started from was deleted. This command trains from the beginning:')}\n{alone}"
         return as_fork_command(run.config, resume_and_fork.config_after(parent, run.parent_epoch), parent.id, run.parent_epoch)
     return alone
 
@@ -100,21 +102,22 @@ def _exports(run_id: str, was_busy: bool) -> None:
     for name, job in jobs.items():
         title = _about(name)[0]
         if job["state"] == "working":
-            st.progress(job["share"], text=f"{title}: {words.plain(job['what'])}")
+            st.progress(job["share"], text=tr("{title}: {now}", title=title, now=words.plain(tr(job["what"]))))
         else:
-            st.warning(f"{title}: {words.plain(job['problem'])}", icon=":material/block:")
+            st.warning(tr("{title}: {problem}", title=title, problem=words.plain(tr(job["problem"]))), icon=":material/block:")
     for made in ready(store, run_id):
         _download(made)
 
 
 def _choice(run_id: str, jobs: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Export", [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
+        name = st.selectbox(tr("Export"), [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
         checkpoint = "best"
         if name in NETWORKS:
-            checkpoint = st.segmented_control("Network", ["best", "last"], default="best", required=True, key=f"export.checkpoint.{run_id}")
+            looks = {"default": "best", "required": True, "format_func": tr}
+            checkpoint = st.segmented_control(tr("Network"), ["best", "last"], key=f"export.checkpoint.{run_id}", **looks)
         working = jobs.get(name, {}).get("state") == "working"
-        label = "Creating…" if working else "Create file"
+        label = tr("Creating…") if working else tr("Create file")
         st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
     st.caption(_about(name)[1])
 
@@ -125,13 +128,12 @@ def _start(run_id: str, name: str, checkpoint: str) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.toast(words.plain(str(error)), icon=":material/block:")
+        st.toast(words.plain(tr(str(error))), icon=":material/block:")
 
 
 def _download(made: Any) -> None:
     title = _about(made.name)[0]
     size = made.file.stat().st_size
-    which = f", {made.checkpoint} network" if made.name in NETWORKS else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             title,
@@ -142,12 +144,16 @@ def _download(made: Any) -> None:
             on_click="ignore",
             key=f"export.download.{made.name}.{made.made_at}",
         )
-        st.caption(f"{size / 1e6:.1f} MB · created {words.moment(made.made_at)} after step {made.step:,}{which}")
+        about = {"size": size / 1e6, "moment": words.moment(made.made_at), "step": made.step}
+        st.caption(
+            tr("{size:.1f} MB · created {moment} after step {step:,}, {checkpoint} network", **about, checkpoint=tr(made.checkpoint))
+            if made.name in NETWORKS
+            else tr("{size:.1f} MB · created {moment} after step {step:,}", **about)
+        )
 
 
 def _about(name: str) -> tuple[str, str]:
-    """Title and summary."""
-    if name == "zip":
-        return EVERYTHING
-    module = format_of(name)
-    return module.TITLE, module.SUMMARY
+    """Title and summary, in the reader's language."""
+    module = None if name == "zip" else format_of(name)
+    title, summary = EVERYTHING if module is None else (module.TITLE, module.SUMMARY)
+    return tr(title), tr(summary)

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
@@ -13,15 +14,15 @@ from ui.run.run_actions import clone_of, fork_of, give_up_button
 from ui.shell import words
 
 TITLES = {
-    "config": "The settings are invalid",
-    "data": "The data could not be read",
-    "out_of_memory": "Out of memory",
-    "non_finite": "The loss became NaN or infinite",
-    "disk_full": "The disk is full",
-    "store": "The run store could not be written",
-    "file": "A file could not be used",
-    "training": "Training could not continue",
-    "bug": "An error in the program",
+    "config": mark("The settings are invalid"),
+    "data": mark("The data could not be read"),
+    "out_of_memory": mark("Out of memory"),
+    "non_finite": mark("The loss became NaN or infinite"),
+    "disk_full": mark("The disk is full"),
+    "store": mark("The run store could not be written"),
+    "file": mark("A file could not be used"),
+    "training": mark("Training could not continue"),
+    "bug": mark("An error in the program"),
 }
 TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
 
@@ -32,7 +33,14 @@ def ending_card(store: RunStore, run: Any) -> None:
     if status == "failed":
         _failed(store, run)
     elif status == "interrupted":
-        st.warning(f"**Interrupted {words.how_far(run.epoch)}**: its process has ended. {what_is_kept(store, run)}", icon=":material/power_off:")
+        st.warning(
+            tr(
+                "**Interrupted {how_far}**: its process has ended. {what_is_kept}",
+                how_far=words.how_far(run.epoch),
+                what_is_kept=what_is_kept(store, run),
+            ),
+            icon=":material/power_off:",
+        )
     elif status == "stopped":
         st.info(_stopped(store, run), icon=":material/stop:")
     elif run.is_hung:
@@ -41,28 +49,36 @@ def ending_card(store: RunStore, run: Any) -> None:
 
 def _stopped(store: RunStore, run: Any) -> str:
     if not run.step:
-        return "Stopped before the first step. Resume puts the run back into the queue."
-    return f"Stopped {words.how_far(run.epoch)} of {run.epochs}. {what_is_kept(store, run)}"
+        return tr("Stopped before the first step. Resume puts the run back into the queue.")
+    return tr(
+        "Stopped {how_far} of {epochs}. {what_is_kept}", how_far=words.how_far(run.epoch), epochs=run.epochs, what_is_kept=what_is_kept(store, run)
+    )
 
 
 def what_is_kept(store: RunStore, run: Any) -> str:
     """The checkpoint that Resume continues from, in words."""
     last = next((checkpoint for checkpoint in reversed(kept_checkpoints(store.folder(run.id)))), None)
     if last is None:
-        return "No checkpoint was saved: Resume starts from the beginning."
-    where = f"after epoch {last.epoch}" if last.whole_epoch else f"in epoch {last.epoch + 1}"
-    return f"Resume continues from the checkpoint {where} (step {last.step:,})."
+        return tr("No checkpoint was saved: Resume starts from the beginning.")
+    if last.whole_epoch:
+        return tr("Resume continues from the checkpoint after epoch {epoch} (step {step:,}).", epoch=last.epoch, step=last.step)
+    return tr("Resume continues from the checkpoint in epoch {epoch} (step {step:,}).", epoch=last.epoch + 1, step=last.step)
 
 
 def _hung(run: Any) -> None:
     with st.container(border=True, key="failure"):
         st.warning(
-            f"**No heartbeat for {words.duration(run.silent_seconds)}.** The process of this run exists, but its training does not report.",
+            tr(
+                "**No heartbeat for {duration}.** The process of this run exists, but its training does not report.",
+                duration=words.duration(run.silent_seconds),
+            ),
             icon=":material/heart_broken:",
         )
         st.markdown(
-            "The training may be waiting for a slow disk or a busy machine. If no heartbeat comes, mark the run interrupted: the hanging "
-            "training can then write nothing more, and Resume continues from the last checkpoint."
+            tr(
+                "The training may be waiting for a slow disk or a busy machine. If no heartbeat comes, mark the run interrupted: the hanging "
+                "training can then write nothing more, and Resume continues from the last checkpoint."
+            )
         )
         give_up_button(run)
 
@@ -70,11 +86,11 @@ def _hung(run: Any) -> None:
 def _failed(store: RunStore, run: Any) -> None:
     failure = run.failure or {}
     with st.container(border=True, key="failure"):
-        title = TITLES.get(failure.get("kind", ""), "The run failed")
-        where = f" {words.how_far(run.epoch) if run.step else words.how_far(0)}"
+        title = tr(TITLES.get(failure.get("kind", ""), mark("The run failed")))
+        where = words.how_far(run.epoch if run.step else 0)
         message = words.plain(what_happened(failure))
-        st.error(f"**{title}**{where}.  \n{message}", icon=":material/error:")
-        advice = [f":material/healing: {words.plain(failure['cure'])}"] if failure.get("cure") else []
+        st.error(tr("**{title}** {where}.", title=title, where=where) + f"  \n{message}", icon=":material/error:")
+        advice = [f":material/healing: {words.plain(tr(failure['cure']))}"] if failure.get("cure") else []
         advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
         st.markdown("  \n".join(advice))
         _cures(store, run, failure.get("kind", ""))
@@ -82,11 +98,12 @@ def _failed(store: RunStore, run: Any) -> None:
 
 
 def what_happened(failure: dict[str, Any]) -> str:
-    """The recorded message as a sentence, without its advice where the card gives its own."""
-    message = failure.get("message") or "No reason was recorded."
+    """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
+    message = failure.get("message") or mark("No reason was recorded.")
     if failure.get("kind") == "non_finite":
         message = message.partition(". ")[0].rstrip(".") + "."
-    return message[:1].upper() + message[1:]
+    said = tr(message)
+    return said[:1].upper() + said[1:]
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
@@ -108,14 +125,20 @@ def _cures(store: RunStore, run: Any, kind: str) -> None:
 def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:
     """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
     if kind == "out_of_memory" and config.batch_size > 1:
-        return [(f"Clone with batch size {config.batch_size // 2}", None, f"batch_size={config.batch_size // 2}")]
+        return [(tr("Clone with batch size {batch_size}", batch_size=config.batch_size // 2), None, f"batch_size={config.batch_size // 2}")]
     if kind == "non_finite":
         epoch = kept[-1] if kept else None
-        begin = "Clone" if epoch is None else f"Fork from epoch {epoch}"
         slower = f"{config.optimizer.lr / 10:.3g}"
-        found = [(f"{begin} with learning rate {slower}", epoch, f"optimizer.lr={slower}")]
+        if epoch is None:
+            labels = tr("Clone with learning rate {slower}", slower=slower), tr("Clone and skip such steps")
+        else:
+            labels = (
+                tr("Fork from epoch {epoch} with learning rate {slower}", epoch=epoch, slower=slower),
+                tr("Fork from epoch {epoch} and skip such steps", epoch=epoch),
+            )
+        found = [(labels[0], epoch, f"optimizer.lr={slower}")]
         if config.on_non_finite == "stop":
-            found.append((f"{begin} and skip such steps", epoch, "on_non_finite=skip"))
+            found.append((labels[1], epoch, "on_non_finite=skip"))
         return found
     return []
 
@@ -123,7 +146,7 @@ def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None
 def _trace(store: RunStore, run: Any, trace: str) -> None:
     if not trace:
         return
-    with st.expander("Details for a bug report", icon=":material/bug_report:"):
+    with st.expander(tr("Details for a bug report"), icon=":material/bug_report:"):
         st.code(short_trace(trace), language=None)
         full_log_button(store, run, key="failure.log")
 
@@ -132,7 +155,7 @@ def short_trace(trace: str) -> str:
     """The innermost lines of a traceback."""
     lines = trace.rstrip().splitlines()
     left_out = len(lines) - TRACE_LINES
-    return "\n".join(([f"(the full log has {left_out} lines before these)"] if left_out > 0 else []) + lines[-TRACE_LINES:])
+    return "\n".join(([tr("(the full log has {left_out} lines before these)", left_out=left_out)] if left_out > 0 else []) + lines[-TRACE_LINES:])
 
 
 def full_log_button(store: RunStore, run: Any, key: str) -> None:
@@ -143,4 +166,4 @@ def full_log_button(store: RunStore, run: Any, key: str) -> None:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     name = f"{run.id}-log.txt"
-    st.download_button("Full log", read, file_name=name, mime="text/plain", icon=":material/download:", on_click="ignore", key=key)
+    st.download_button(tr("Full log"), read, file_name=name, mime="text/plain", icon=":material/download:", on_click="ignore", key=key)

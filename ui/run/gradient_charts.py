@@ -24,6 +24,7 @@ from mtl_core.analysis.conflict_summary import (
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure, place_figure
+from mtl_core.language import mark, tr
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
@@ -32,7 +33,8 @@ from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.timeline import follow
 
-MAP = "map"  # the choice that shows all layers at once
+ALL_PARTS = ""  # the choice of all parts of a region
+MAP = mark("map")  # the choice that shows all layers at once
 MOST_NAMED = 10  # pairs in the legend; with more, the names are shown on hover
 SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
@@ -50,12 +52,15 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
     if not gradients_are_shown(run, frame):
         return
     with st.container(border=True, key="ownership"):
-        network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
-        st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
+        st.markdown(
+            tr("**Who owns the shared network** :gray[each task's share of the gradient on the shared parameters]")
+            if _shares_parameters(run)
+            else tr("**Who owns the backbone** :gray[each task's share of the gradient that reaches the shared features]")
+        )
         if _has_norms(frame):
             _ownership(run, feed, view)
         else:
-            st.caption(why_no_norms(run.config, run.info, frame))
+            st.caption(tr(why_no_norms(run.config, run.info, frame)))
 
 
 def gradients_are_shown(run: Any, frame: pd.DataFrame) -> bool:
@@ -71,24 +76,24 @@ def _has_norms(frame: pd.DataFrame) -> bool:
 
 def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     frame, tasks = feed["frame"], list(run.info["tasks"])
-    st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
+    st.markdown(tr("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]"))
     measured_on = blocks(frame)
     if not measured_on:
-        st.caption(why_none(run.config, run.info, frame))
+        st.caption(tr(why_none(run.config, run.info, frame)))
         return
     _cosines_over_time(run, feed, view)
     explain_popover("conflict", explain_cosines_of(frame, tasks))
     if sentence := meaning(frame, tasks):
-        st.markdown(f":small[{words.plain(sentence)}]")
+        st.markdown(f":small[{words.plain(tr(sentence))}]")
     shown = _layers(run, measured_on)
     if not shown:
         _map(run, frame, tasks, measured_on)
         return
     step = _step_slider(run, measured_steps(frame, shown[0]))
     figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
-    plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
+    plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
     _describe_pairs(run, reading(frame, tasks))
-    st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+    st.caption(tr("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps."))
 
 
 def _layers(run: Any, measured_on: list[str]) -> list[str]:
@@ -101,29 +106,33 @@ def _layers(run: Any, measured_on: list[str]) -> list[str]:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         key = f"conflict.block.{run.id}"
         offered = [*found, MAP]
-        region = st.segmented_control("Layers of the network", offered, default=offered[0], key=key, **kept) or offered[0]
+        region = st.segmented_control(tr("Layers of the network"), offered, default=offered[0], key=key, format_func=tr, **kept) or offered[0]
         if region == MAP:
             return []
         blocks = found[region]
         if len(blocks) == 1:
             return blocks
-        with st.popover("Parts", icon=":material/account_tree:"):
-            everything = f"mean of {len(blocks)} parts"
+        with st.popover(tr("Parts"), icon=":material/account_tree:"):
+            titles[ALL_PARTS] = tr("mean of {count} parts", count=len(blocks))
             key = f"conflict.part.{run.id}.{region}"
-            part = st.radio("Part", [everything, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed")
-    return blocks if part == everything else [part]
+            part = st.radio(
+                tr("Part"), [ALL_PARTS, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed"
+            )
+    return blocks if part == ALL_PARTS else [part]
 
 
 def _map(run: Any, frame: pd.DataFrame, tasks: list[str], measured_on: list[str]) -> None:
     """Draw each pair's mean cosine in each region over the run so far; its parts on demand."""
     found, titles = regions(measured_on), block_titles(measured_on)
-    if st.toggle("Every part", key=f"conflict.map.parts.{run.id}", help="A column for each part of the network in place of early, middle and late."):
+    if st.toggle(
+        tr("Every part"), key=f"conflict.map.parts.{run.id}", help=tr("A column for each part of the network in place of early, middle and late.")
+    ):
         found = {titles.get(block, block): [block] for region in found.values() for block in region}
     table = conflict_map(frame, tasks, found)
-    plot(prepared(place_figure(table), "Mean cosine of each pair of tasks in each place of the network"), key="chart.conflict_map")
+    plot(prepared(place_figure(table), tr("Mean cosine of each pair of tasks in each place of the network")), key="chart.conflict_map")
     if sentence := most_in_conflict(table):
-        st.markdown(f":small[{words.plain(sentence)}]")
-    st.caption("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover.")
+        st.markdown(f":small[{words.plain(tr(sentence))}]")
+    st.caption(tr("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover."))
 
 
 def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -132,38 +141,44 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     styles = run_styles([f"{one}/{other}" for one, other in together])
 
     def cosines(frame: pd.DataFrame) -> Any:
-        curves = [
-            one_curve(frame, f"conflict/{pair}", pair.replace("/", " and "), colour, view.axis, dash) for pair, (colour, dash) in styles.items()
-        ]
+        curves = [one_curve(frame, f"conflict/{pair}", _pair(pair), colour, view.axis, dash) for pair, (colour, dash) in styles.items()]
         figure = curve_figure(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks_of(run, frame, view.axis))
         figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
         return figure
 
-    draw_chart(feed, "conflict_lines", view, cosines, "Cosines between the tasks' gradients over time; below 0 two tasks are in conflict")
+    draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
 
 def _describe_pairs(run: Any, sentences: list[str]) -> None:
     """A sentence per pair. Beyond ``SHOWN_SENTENCES`` they are folded, so that no pair is left out."""
     for sentence in sentences[:SHOWN_SENTENCES]:
-        st.markdown(f":small[{words.plain(sentence)}]")
+        st.markdown(f":small[{words.plain(tr(sentence))}]")
     folded = sentences[SHOWN_SENTENCES:]
     if folded:
-        with st.expander(f"{len(folded)} more, from conflicting to aligned pairs" if len(folded) > 1 else "1 more", key=f"conflict.more.{run.id}"):
+        with st.expander(
+            tr("{count} more, from conflicting to aligned pairs", count=len(folded)) if len(folded) > 1 else tr("1 more"),
+            key=f"conflict.more.{run.id}",
+        ):
             for sentence in folded:
-                st.markdown(f":small[{words.plain(sentence)}]")
+                st.markdown(f":small[{words.plain(tr(sentence))}]")
 
 
 def _step_slider(run: Any, steps: list[int]) -> int:
     """Draw the step slider. It follows the newest step until the viewer chooses another one."""
     if len(steps) == 1:
-        st.caption(f"At step {steps[0]:,}")
+        st.caption(tr("At step {step:,}", step=steps[0]))
         return steps[0]
-    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+    return follow(f"conflict.step.{run.id}", steps, tr("Step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed")
 
 
-def _measured_at(run: Any) -> str:
-    """Runs of earlier versions do not say it: their tasks shared features."""
-    return "on the shared parameters" if run.info.get("tasks_share") == "parameters" else "that reaches the shared features"
+def _shares_parameters(run: Any) -> bool:
+    """Whether the gradients are those on the shared parameters. Runs of earlier versions do not say it: their tasks shared features."""
+    return run.info.get("tasks_share") == "parameters"
+
+
+def _pair(tasks: str) -> str:
+    one, _, other = tasks.partition("/")
+    return tr("{one} and {other}", one=one, other=other)
 
 
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -177,8 +192,14 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
         curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
         return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
 
-    where = _measured_at(run)
-    draw_chart(feed, "gradient_share", view, shares, f"Share of the gradient {where}, by task")
-    st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
-    draw_chart(feed, "gradient_norm", view, norms, f"Norm of each task's gradient {where}")
+    if _shares_parameters(run):
+        alts = tr("Share of the gradient on the shared parameters, by task"), tr("Norm of each task's gradient on the shared parameters")
+    else:
+        alts = (
+            tr("Share of the gradient that reaches the shared features, by task"),
+            tr("Norm of each task's gradient that reaches the shared features"),
+        )
+    draw_chart(feed, "gradient_share", view, shares, alts[0])
+    st.markdown(tr(":small[:gray[Norm of the gradient, logarithmic]]"))
+    draw_chart(feed, "gradient_norm", view, norms, alts[1])
     explain_popover("ownership", explain_shares_of(feed["frame"], list(run.info["tasks"])))

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.data import open_source
+from mtl_core.language import tr
 from mtl_core.part_titles import part_title
 from mtl_core.runs import jobs, resume_and_fork
 from mtl_core.studies.kinds import STUDY_KINDS
@@ -25,19 +26,21 @@ def next_steps(run: Any) -> None:
     tasks = list(run.config.tasks)
     if len(tasks) > 1:
         _row(
-            "Is a task better off alone?",
-            "The same settings with one task.",
-            [(f"Train {task} alone", *_alone(run, task)) for task in tasks[:MOST_TASKS]],
+            tr("Is a task better off alone?"),
+            tr("The same settings with one task."),
+            [(tr("Train {task} alone", task=task), *_alone(run, task)) for task in tasks[:MOST_TASKS]],
         )
         others = [name for name in RACED_AT_FIRST if name != run.config.balancing.name]
-        offers = [(f"Try {part_title('balancing', name, BALANCERS)}", clone_of, (run.id, f"balancing.name={name}")) for name in others]
-        _row("Does another method change it?", "The same settings with another balancing method.", offers)
-        about = f"A study repeats the run with {SEEDS} seeds and gives intervals. One seed proves nothing."
-        _row(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title, about, [(f"Study with {SEEDS} seeds", _study, (run.id,))])
+        offers = [
+            (tr("Try {method}", method=tr(part_title("balancing", name, BALANCERS))), clone_of, (run.id, f"balancing.name={name}")) for name in others
+        ]
+        _row(tr("Does another method change it?"), tr("The same settings with another balancing method."), offers)
+        about = tr("A study repeats the run with {seeds} seeds and gives intervals. One seed proves nothing.", seeds=SEEDS)
+        _row(tr(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title), about, [(tr("Study with {seeds} seeds", seeds=SEEDS), _study, (run.id,))])
     added = addable(run)
-    about = "Its head is trained. What the network has is frozen, so the other tasks' outputs stay the same."
-    _row("Add a task to this network?", about, [(f"Add {task}", fork_of, (run.id, *changes)) for task, changes in added.items()])
-    _row("Where is it wrong?", "The images with the largest errors.", [("Look at the worst images", _worst, (run.id,))])
+    about = tr("Its head is trained. What the network has is frozen, so the other tasks' outputs stay the same.")
+    _row(tr("Add a task to this network?"), about, [(tr("Add {task}", task=task), fork_of, (run.id, *changes)) for task, changes in added.items()])
+    _row(tr("Where is it wrong?"), tr("The images with the largest errors."), [(tr("Look at the worst images"), _worst, (run.id,))])
 
 
 def addable(run: Any) -> dict[str, tuple[Any, ...]]:

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import pandas as pd
 
+from mtl_core.language import tr
+
 RECENT = 10.0  # seconds of training steps that count as the last ones
 STRETCH = 2.0  # seconds of training steps per measured speed; shorter stretches are noise
 STRETCHES = 3  # stretches needed for a usual speed
@@ -41,7 +43,11 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     best, now = (sums["steps"] / sums["seconds"]).max(), steps[recent].sum() / seconds[recent].sum()
     if now >= SLOW * best:
         return ""
-    return f"Slower than usual: {now:.3g} steps/s in the last seconds, {best:.3g} at best. The machine may be busy; results do not change."
+    return tr(
+        "Slower than usual: {now:.3g} steps/s in the last seconds, {best:.3g} at best. The machine may be busy; results do not change.",
+        now=now,
+        best=best,
+    )
 
 
 def _measured(rows: pd.DataFrame, run: Any) -> pd.DataFrame:

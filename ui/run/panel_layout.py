@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
@@ -17,8 +18,8 @@ from ui.shell.state import hold, hold_first, run_store
 SETTING = "run_page.panels"  # key in the store's settings
 HELD = "panels.layout"  # session key of the arrangement; the store is read once for a session
 CHOSEN = "panels.chosen"  # session key of the panel whose arrangement is being changed
-WIDTHS = {"auto": "auto", "half": "half", "whole": "whole"}
-HEIGHTS = {"1": "normal", "1.5": "high", "2": "highest"}
+WIDTHS = {"auto": mark("auto"), "half": mark("half"), "whole": mark("whole")}
+HEIGHTS = {"1": mark("normal"), "1.5": mark("high"), "2": mark("highest")}
 WIDTH, HEIGHT = "auto", "1"  # of a panel that nobody has changed
 LONGEST = 20_000  # characters of the setting
 
@@ -109,25 +110,25 @@ def layout_controls(titles: dict[str, str], groups: Sequence[Sequence[str]], lay
         titles: name -> title, for people.
         groups: names that are ordered among each other: the tasks, and the panels below them.
     """
-    with st.popover("Panels", icon=":material/dashboard_customize:"):
+    with st.popover(tr("Panels"), icon=":material/dashboard_customize:"):
         shown = [name for group in groups for name in layout.arranged(group)]
         held = hold_first(CHOSEN, shown[0], shown)
 
         def title(name: str) -> str:
             return words.plain(titles[name]) + (" :material/keep:" if name in layout.pinned else "")
 
-        chosen = st.radio("Panel", shown, shown.index(held), format_func=title, key=CHOSEN)
+        chosen = st.radio(tr("Panel"), shown, shown.index(held), format_func=title, key=CHOSEN)
         group = next(list(group) for group in groups if chosen in group)
         with st.container(horizontal=True):
-            _move_button("Earlier", ":material/arrow_upward:", layout, group, chosen, -1)
-            _move_button("Later", ":material/arrow_downward:", layout, group, chosen, 1)
+            _move_button(tr("Earlier"), ":material/arrow_upward:", layout, group, chosen, -1)
+            _move_button(tr("Later"), ":material/arrow_downward:", layout, group, chosen, 1)
         _choices(chosen, layout)
         if layout != Layout():
-            st.button("Reset all panels", key="panels.reset", type="tertiary", icon=":material/restart_alt:", on_click=_keep, args=(Layout(),))
+            st.button(tr("Reset all panels"), key="panels.reset", type="tertiary", icon=":material/restart_alt:", on_click=_keep, args=(Layout(),))
         if refused := st.session_state.get("panels.refused"):
-            st.caption(f"Kept until this page is closed: {words.plain(refused)}")
+            st.caption(tr("Kept until this page is closed: {refused}", refused=words.plain(tr(refused))))
         else:
-            st.caption("Holds for every run of this store. Keys: Tab to a control, arrow keys to choose, Enter to press.")
+            st.caption(tr("Holds for every run of this store. Keys: Tab to a control, arrow keys to choose, Enter to press."))
 
 
 def _move_button(label: str, icon: str, layout: Layout, group: list[str], chosen: str, by: int) -> None:
@@ -150,13 +151,13 @@ def _choices(chosen: str, layout: Layout) -> None:
         heights[chosen] = st.session_state[height] or HEIGHT
         _keep(replace(layout, widths=_changed(widths, WIDTH), heights=_changed(heights, HEIGHT)))
 
-    st.toggle("Pinned: stands first", hold(pin, chosen in layout.pinned), key=pin, on_change=pinned)
+    st.toggle(tr("Pinned: stands first"), hold(pin, chosen in layout.pinned), key=pin, on_change=pinned)
     if not chosen.startswith(task_key("")):
-        about = "auto: half of a wide screen, all of a narrow one."
-        looks = {"format_func": words.text_of(WIDTHS), "help": about, "on_change": sized, **kept}
-        st.segmented_control("Width", list(WIDTHS), default=hold(width, layout.width(chosen)), key=width, **looks)
+        about = tr("auto: half of a wide screen, all of a narrow one.")
+        looks = {"format_func": words.translated(WIDTHS), "help": about, "on_change": sized, **kept}
+        st.segmented_control(tr("Width"), list(WIDTHS), default=hold(width, layout.width(chosen)), key=width, **looks)
     now = hold(height, layout.heights.get(chosen, HEIGHT))
-    st.segmented_control("Height", list(HEIGHTS), default=now, format_func=words.text_of(HEIGHTS), key=height, on_change=sized, **kept)
+    st.segmented_control(tr("Height"), list(HEIGHTS), default=now, format_func=words.translated(HEIGHTS), key=height, on_change=sized, **kept)
 
 
 def _changed(values: dict[str, str], default: str) -> dict[str, str]:

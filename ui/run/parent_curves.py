@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.config import task_of
+from mtl_core.language import tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
 
@@ -37,10 +38,10 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
     marks = []
     if run.parent_step:
         place = {"step": run.parent_step, "epoch": run.parent_epoch, "minutes": 0.0}[axis]
-        marks.append((float(place), "forked here"))
+        marks.append((float(place), tr("forked here")))
     if run.resumed_step and run.resumed_step != run.parent_step:
         place = _place_of(frame, run.resumed_step, axis)
-        marks += [(place, "resumed")] if place is not None else []
+        marks += [(place, tr("resumed"))] if place is not None else []
     return marks + _changes(run, frame, axis)
 
 

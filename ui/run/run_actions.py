@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs import actions, claims, jobs, resume_and_fork
 from mtl_core.runs.store import RunStore
 from ui.compare.race_link import race_links
@@ -14,14 +15,14 @@ from ui.shell.state import EXPORT, go_to, last_refusal, open_dialog, run_action
 
 FAILS_AGAIN = ("config", "non_finite", "out_of_memory")  # kinds of failure that the same settings probably repeat
 MENU = {
-    "describe": ":material/edit: Name, note, tags",
-    "pin": ":material/keep: Pin to the top",
-    "unpin": ":material/keep_off: Unpin",
-    "archive": ":material/archive: Archive",
-    "unarchive": ":material/unarchive: Bring back from the archive",
-    "fork": ":material/fork_right: Fork",
-    "clone": ":material/content_copy: Clone",
-    "delete": ":material/delete: Delete",
+    "describe": mark(":material/edit: Name, note, tags"),
+    "pin": mark(":material/keep: Pin to the top"),
+    "unpin": mark(":material/keep_off: Unpin"),
+    "archive": mark(":material/archive: Archive"),
+    "unarchive": mark(":material/unarchive: Bring back from the archive"),
+    "fork": mark(":material/fork_right: Fork"),
+    "clone": mark(":material/content_copy: Clone"),
+    "delete": mark(":material/delete: Delete"),
 }
 
 
@@ -37,9 +38,9 @@ def action_bar(store: RunStore, run: Any) -> None:
         else:
             _resume_fork_and_clone(store, run, status)
         if run.info:
-            about = "Files of this run: network, metrics, predictions, report."
+            about = tr("Files of this run: network, metrics, predictions, report.")
             click = {"on_click": open_dialog, "args": (EXPORT, [run.id])}
-            st.button("Export", icon=":material/download:", key=f"export.{run.id}", help=about, **click)
+            st.button(tr("Export"), icon=":material/download:", key=f"export.{run.id}", help=about, **click)
         _menu(store, run)
         race_links([run])
 
@@ -60,31 +61,34 @@ def pause_button(run: Any, key: str, primary: bool = False) -> None:
     status = str(run.status)
     if status == "paused":
         kind = "primary" if primary else "secondary"
-        st.button("Resume", type=kind, icon=":material/play_arrow:", key=key, on_click=run_action, args=(run.id, actions.proceed))
+        st.button(tr("Resume"), type=kind, icon=":material/play_arrow:", key=key, on_click=run_action, args=(run.id, actions.proceed))
     elif status != "stopping":
         pausing = status == "pausing"
-        label = "Pausing…" if pausing else "Pause"
+        label = tr("Pausing…") if pausing else tr("Pause")
         st.button(label, icon=":material/pause:", key=key, disabled=pausing, on_click=run_action, args=(run.id, actions.pause))
 
 
 def stop_button(run: Any, key: str) -> None:
     """Draw Stop; "Stopping..." from the click until the run has saved its state."""
     stopping = str(run.status) == "stopping"
-    label = "Stopping…" if stopping else ("Remove from queue" if str(run.status) == "queued" else "Stop")
+    label = tr("Stopping…") if stopping else (tr("Remove from queue") if str(run.status) == "queued" else tr("Stop"))
     st.button(label, icon=":material/stop_circle:", key=key, disabled=stopping, on_click=run_action, args=(run.id, actions.stop))
 
 
 def give_up_button(run: Any) -> None:
     """Draw the button that marks a hanging run interrupted."""
-    label = "Mark interrupted"
+    label = tr("Mark interrupted")
     st.button(label, icon=":material/power_off:", key=f"give_up.{run.id}", on_click=run_action, args=(run.id, claims.give_up))
 
 
 def place_buttons(run: Any, waiting: int, key: str) -> None:
     """Draw the buttons that move a queued run: first, earlier, later."""
     place = run.queue_position or 1
-    moves = (("first", "vertical_align_top", "Move to the front of the queue", 1), ("earlier", "arrow_upward", "Move one place forward", place - 1))
-    for name, icon, about, to in (*moves, ("later", "arrow_downward", "Move one place back", place + 1)):
+    moves = (
+        ("first", "vertical_align_top", tr("Move to the front of the queue"), 1),
+        ("earlier", "arrow_upward", tr("Move one place forward"), place - 1),
+    )
+    for name, icon, about, to in (*moves, ("later", "arrow_downward", tr("Move one place back"), place + 1)):
         off = not 1 <= to <= waiting or to == place
         st.button("", icon=f":material/{icon}:", key=f"{key}.{name}", help=about, disabled=off, on_click=run_action, args=(run.id, actions.move, to))
 
@@ -95,12 +99,14 @@ def _resume_fork_and_clone(store: RunStore, run: Any, status: str) -> None:
     else:
         same_again = (run.failure or {}).get("kind") in FAILS_AGAIN
         kind = "secondary" if same_again else "primary"
-        st.button("Resume", type=kind, icon=":material/play_arrow:", key=f"resume.{run.id}", on_click=run_action, args=(run.id, _resume))
+        st.button(tr("Resume"), type=kind, icon=":material/play_arrow:", key=f"resume.{run.id}", on_click=run_action, args=(run.id, _resume))
     kept = resume_and_fork.forkable(store, run.id)
-    about = "Start a new run from one of its epochs, with other settings." if kept else "The run has no checkpoint of a whole epoch to fork from."
-    st.button("Fork", icon=":material/fork_right:", key=f"fork.{run.id}", help=about, disabled=not kept, on_click=fork_of, args=(run.id,))
-    about = "Open the Train form with this run's settings."
-    st.button("Clone", icon=":material/content_copy:", key=f"clone.{run.id}", help=about, on_click=clone_of, args=(run.id,))
+    about = (
+        tr("Start a new run from one of its epochs, with other settings.") if kept else tr("The run has no checkpoint of a whole epoch to fork from.")
+    )
+    st.button(tr("Fork"), icon=":material/fork_right:", key=f"fork.{run.id}", help=about, disabled=not kept, on_click=fork_of, args=(run.id,))
+    about = tr("Open the Train form with this run's settings.")
+    st.button(tr("Clone"), icon=":material/content_copy:", key=f"clone.{run.id}", help=about, on_click=clone_of, args=(run.id,))
 
 
 def _resume(store: RunStore, run_id: str) -> None:
@@ -111,12 +117,14 @@ def _resume(store: RunStore, run_id: str) -> None:
 
 def _train_on(run: Any) -> None:
     key = f"train_on.{run.id}"
-    with st.popover("Continue training", icon=":material/play_arrow:", type="primary", key=f"{key}.popover"):
-        st.markdown(f"The run was trained for **{run.epochs}** epochs. Enter the total number of epochs.")
+    with st.popover(tr("Continue training"), icon=":material/play_arrow:", type="primary", key=f"{key}.popover"):
+        st.markdown(tr("The run was trained for **{epochs}** epochs. Enter the total number of epochs.", epochs=run.epochs))
         # Without bounds: the browser does not send a number outside them, and the run would train to the old number.
-        st.number_input("Epochs in all", value=min(2 * run.epochs, 10_000), step=1, key=key, label_visibility="collapsed")
-        st.caption("The same run continues from its last epoch. The learning rate follows its schedule over the new length, so it may rise at first.")
-        st.button("Continue", type="primary", key=f"{key}.go", width="stretch", on_click=run_action, args=(run.id, _take_epochs))
+        st.number_input(tr("Epochs in all"), value=min(2 * run.epochs, 10_000), step=1, key=key, label_visibility="collapsed")
+        st.caption(
+            tr("The same run continues from its last epoch. The learning rate follows its schedule over the new length, so it may rise at first.")
+        )
+        st.button(tr("Continue"), type="primary", key=f"{key}.go", width="stretch", on_click=run_action, args=(run.id, _take_epochs))
 
 
 def _take_epochs(store: RunStore, run_id: str) -> None:
@@ -142,8 +150,8 @@ def _menu(store: RunStore, run: Any) -> None:
         entries.append("unarchive" if run.archived else "archive")
     else:  # ended runs have buttons for these
         entries += [*(["fork"] if resume_and_fork.forkable(store, run.id) else []), "clone"]
-    key, label = f"more.{run.id}", MENU.__getitem__
-    st.menu_button("More", [*entries, "delete"], key=key, icon=":material/more_horiz:", format_func=label, on_click=_choose, args=(run.id,))
+    key, label = f"more.{run.id}", words.translated(MENU)
+    st.menu_button(tr("More"), [*entries, "delete"], key=key, icon=":material/more_horiz:", format_func=label, on_click=_choose, args=(run.id,))
 
 
 def _choose(run_id: str) -> None:

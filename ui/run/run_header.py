@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.run.alerts_panel import alerts_popover
@@ -27,11 +28,11 @@ def header(store: RunStore, run: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.title(words.plain(run.name), anchor=False, width="content")
-            st.badge(str(run.status), icon=icon, color=colour)
+            st.badge(tr(str(run.status)), icon=icon, color=colour)
             if run.pinned:
-                st.badge("pinned", icon=":material/keep:", color="gray")
+                st.badge(tr("pinned"), icon=":material/keep:", color="gray")
             if run.archived:
-                st.badge("archived", icon=":material/archive:", color="gray")
+                st.badge(tr("archived"), icon=":material/archive:", color="gray")
             for tag in run.tags:
                 st.badge(words.plain(tag), color="violet")
             if run.subtitle:  # on the title's line, because a line of its own pushes the predictions off the screen
@@ -46,7 +47,7 @@ def header(store: RunStore, run: Any) -> None:
         if not run.status.is_ended() or store.alerts(run_id=run.id):
             alerts_popover(store, run)
         if run.info:
-            with st.popover("Details", icon=":material/info:"):
+            with st.popover(tr("Details"), icon=":material/info:"):
                 _facts(run)
                 if run.status.is_active():
                     gauge_history(store, run.id)
@@ -61,18 +62,18 @@ def _lineage(run: Any, known: Sequence[ListedFacts]) -> None:
     with st.container(key="lineage", horizontal=True, vertical_alignment="center", gap="xsmall"):
         if run.parent:
             parent = next((other for other in known if other.id == run.parent), None)
-            st.markdown(":gray[:material/fork_right: forked from]", width="content")
+            st.markdown(tr(":gray[:material/fork_right: forked from]"), width="content")
             if parent:
                 _link(parent)
             else:
-                st.markdown(":gray[a run that was deleted]", width="content")
-            st.markdown(f":gray[after epoch {run.parent_epoch}]", width="content")
+                st.markdown(tr(":gray[a run that was deleted]"), width="content")
+            st.markdown(tr(":gray[after epoch {parent_epoch}]", parent_epoch=run.parent_epoch), width="content")
         if children:
-            st.markdown(f":gray[:material/alt_route: {'fork' if len(children) == 1 else 'forks'}:]", width="content")
+            st.markdown(tr(":gray[:material/alt_route: fork:]") if len(children) == 1 else tr(":gray[:material/alt_route: forks:]"), width="content")
             for child in children[:SHOWN_CHILDREN]:
                 _link(child)
             if len(children) > SHOWN_CHILDREN:
-                st.markdown(f":gray[and {len(children) - SHOWN_CHILDREN} more]", width="content")
+                st.markdown(tr(":gray[and {count} more]", count=len(children) - SHOWN_CHILDREN), width="content")
 
 
 def _link(other: ListedFacts) -> None:
@@ -82,18 +83,24 @@ def _link(other: ListedFacts) -> None:
 def _progress(run: Any) -> None:
     if run.status.is_active():
         epoch = min(run.epochs, int(run.epoch) + 1)
-        text = f"epoch {epoch} of {run.epochs} · step {run.step:,} of {run.steps_total or 0:,} · {words.time_left(run)}"
+        text = tr(
+            "epoch {epoch} of {epochs} · step {step:,} of {steps:,} · {time_left}",
+            epoch=epoch,
+            epochs=run.epochs,
+            step=run.step,
+            steps=run.steps_total or 0,
+            time_left=words.time_left(run),
+        )
         st.progress(run.progress, text=text if run.info else words.time_left(run))
     elif str(run.status) == "queued":
         st.caption(words.in_line(run))
     elif str(run.status) == "finished":
-        epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
-        own = f"; trained here from epoch {run.parent_epoch} on," if run.parent else ""
-        st.caption(f"{epochs}, {run.step:,} steps{own} in {words.duration(run.seconds)}")
-
-
-def _and_frozen(counts: dict) -> str:
-    return f" · {words.count(counts['frozen'])} frozen" if counts.get("frozen") else ""
+        epochs = tr("1 epoch") if run.epochs == 1 else tr("{epochs} epochs", epochs=run.epochs)
+        done = {"epochs": epochs, "step": run.step, "duration": words.duration(run.seconds)}
+        if run.parent:
+            st.caption(tr("{epochs}, {step:,} steps; trained here from epoch {begin} on, in {duration}", **done, begin=run.parent_epoch))
+        else:
+            st.caption(tr("{epochs}, {step:,} steps in {duration}", **done))
 
 
 def _facts(run) -> None:
@@ -101,15 +108,16 @@ def _facts(run) -> None:
     counts = info["parameters"]
     total = counts["shared"] + sum(counts["tasks"].values())
     images = info["images"]
+    frozen = tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
     facts = {
-        "Device": info.get("device_name") or info["device"],
-        "Precision": info["precision"],
-        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared){_and_frozen(counts)}",
-        "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
-        "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
-        "Time": words.duration(run.seconds),
+        tr("Device"): info.get("device_name") or info["device"],
+        tr("Precision"): info["precision"],
+        tr("Parameters"): tr("{count} ({shared:.0%} shared)", count=words.count(total), shared=counts["shared"] / max(1, total)) + frozen,
+        tr("Images"): tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
+        tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else tr("measuring"),
+        tr("Time"): words.duration(run.seconds),
     }
     if begun := info.get("weights"):
-        facts["Starts from"] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
+        facts[tr("Starts from")] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
     cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
     st.html(f'<div class="facts">{cells}</div>')

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -125,19 +126,20 @@ def _training(store: RunStore, run) -> None:
         st.caption(f":material/speed: {words.plain(slow)}")
     if str(run.status) == "finished":
         _test_results(run, summary)
-    last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
+    note = (
+        tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
+    )  # only one of the two, so that the controls stay on one line
     steering(store, run, feed["frame"])
     layout, panels = panel_layout(store), _panels(store, run, feed)
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
-    note = f"solid: train · dashed: val · {last}"
     explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]
 
     def arranging() -> None:
         explain_popover("tasks", *explained)
         layout_controls(titles, [tasks, list(panels)], layout)
 
-    view = view_controls("Curves", note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
+    view = view_controls(tr("Curves"), note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
     feed = with_baseline(store, feed, view.baseline)
     shown = layout.arranged(list(panels))
     pinned = [name for name in shown if name in layout.pinned]
@@ -154,13 +156,13 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
     """The panels that this run has beside its tasks', in their default order."""
     frame, has_gradients = feed["frame"], gradients_are_shown(run, feed["frame"])
     every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
-        (has_gradients, "conflict", "Gradient conflict", lambda feed, view: gradient_panels(run, feed, view)),
-        (True, "predictions", "Predictions", lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
-        (has_task_vectors(run), "vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
-        (has_learnt(frame), "sharing", "What the sharing scheme learns", lambda feed, view: sharing_panel(run, feed)),
-        (has_gradients, "ownership", "Who owns the network", lambda feed, view: ownership_panel(run, feed, view)),
-        (has_affinities(run), "affinity", "Which tasks go together", lambda feed, view: affinity_panel(run, feed)),
-        (True, "training", "Loss weights and learning rate", lambda feed, view: training_charts(run, feed, view)),
+        (has_gradients, "conflict", tr("Gradient conflict"), lambda feed, view: gradient_panels(run, feed, view)),
+        (True, "predictions", tr("Predictions"), lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
+        (has_task_vectors(run), "vectors", tr("Task vectors"), lambda feed, view: task_vector_panels(run, feed, view)),
+        (has_learnt(frame), "sharing", tr("What the sharing scheme learns"), lambda feed, view: sharing_panel(run, feed)),
+        (has_gradients, "ownership", tr("Who owns the network"), lambda feed, view: ownership_panel(run, feed, view)),
+        (has_affinities(run), "affinity", tr("Which tasks go together"), lambda feed, view: affinity_panel(run, feed)),
+        (True, "training", tr("Loss weights and learning rate"), lambda feed, view: training_charts(run, feed, view)),
     ]
     return {name: (title, draw) for is_there, name, title, draw in every if is_there}
 
@@ -180,12 +182,12 @@ def _draw_panels(panels: Panels, names: list[str], layout: Layout, view: View, f
 
 def _getting_ready(store: RunStore, run) -> None:
     if str(run.status) == "queued":
-        st.caption("Curves and predictions appear here when the run trains.")
+        st.caption(tr("Curves and predictions appear here when the run trains."))
         return
     torch_is_ready()
     lines = store.log(run.id)
-    now = words.plain(lines[-1].text) if lines else "the data are loaded and the first steps are timed"
-    st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]")
+    now = words.plain(tr(lines[-1].text)) if lines else tr("the data are loaded and the first steps are timed")
+    st.markdown(tr(":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]", now=now))
     sample_at_hand(store, run.config)
 
 
@@ -195,8 +197,8 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     measured = [task for task in tasks if any(key.startswith(f"test/{task}/") for key in summary)]
     if not measured:
         return
-    st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the best checkpoint on val.")
-    st.caption(words.ONE_SEED)
+    st.subheader(tr("On the test images"), anchor=False, help=tr("Measured once, at the end, with the best checkpoint on val."))
+    st.caption(tr(words.ONE_SEED))
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
@@ -207,9 +209,11 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
     better = words.better(metric["higher_is_better"])
-    title = f"{better} {words.plain(task)}: {words.plain(metric['title'])}".strip()  # the end of a long title is cut off
+    title = tr(
+        "{better} {task}: {metric}", better=better, task=words.plain(task), metric=words.plain(tr(metric["title"]))
+    ).strip()  # the end of a long title is cut off
     if not has_labels:
-        st.metric(title, "no labels", help="No test image is labelled for this task.")
+        st.metric(title, tr("no labels"), help=tr("No test image is labelled for this task."))
         return
     entry = summary.get(f"test/{task}/{info['main_metric']}")
     st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
@@ -218,10 +222,12 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
 def _predictions(store: RunStore, run, rows: int) -> None:
     epochs = probe_epochs(store.folder(run.id))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader("Predictions", anchor=False, width="content")
-        st.page_link("pages/predictions.py", label="Open all probe images, enlarged", icon=":material/open_in_full:", query_params={"run": run.id})
+        st.subheader(tr("Predictions"), anchor=False, width="content")
+        st.page_link(
+            "pages/predictions.py", label=tr("Open all probe images, enlarged"), icon=":material/open_in_full:", query_params={"run": run.id}
+        )
     if not epochs:
-        st.caption("The first predictions, those of the untrained network, appear when the run starts.")
+        st.caption(tr("The first predictions, those of the untrained network, appear when the run starts."))
         return
     if not torch_is_ready():
         return
@@ -231,9 +237,9 @@ def _predictions(store: RunStore, run, rows: int) -> None:
     for start in range(0, len(tasks), 2):
         for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
             with place.container(border=True, key=element_key("probe", name), gap="small"):
-                st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
+                st.markdown(tr("**{name}** :gray[after epoch {epoch}]", name=words.plain(name), epoch=epoch))
                 sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=rows, width=640, text_height=17)
-                st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
+                st.image(sheet, width="stretch", alt=tr("Targets and predictions of {name} after epoch {epoch}", name=name, epoch=epoch))
                 legend(task_of(name, tasks[name]))
 
 
@@ -244,8 +250,8 @@ def _details(run_id: str) -> None:
     run = store.get(run_id)
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
-    kept: dict[str, Any] = {"default": "What next?" if ended else "Log", "key": f"below.{run_id}.{ended}"}
-    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Network", "Cost", "Log"], **kept)
+    kept: dict[str, Any] = {"default": tr("What next?") if ended else tr("Log"), "key": f"below.{run_id}.{ended}"}
+    tabs = st.tabs([*([tr("What next?")] if ended else []), tr("Settings"), tr("Network"), tr("Cost"), tr("Log")], **kept)
     if ended:
         with tabs[0]:
             next_steps(run)
@@ -257,4 +263,4 @@ def _details(run_id: str) -> None:
         cost_tab(store, run)
     lines = store.log(run.id)
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
-    tabs[-1].code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")
+    tabs[-1].code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")

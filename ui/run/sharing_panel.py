@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.part_words import part_words
 from mtl_core.errors import MTLError
 from mtl_core.figures.learnt import learnt_figure
+from mtl_core.language import tr
 from mtl_core.runs.chosen_sharing import chosen_sharing
 from ui.drawing.plotly_chart import plot, prepared
 from ui.run.attention_maps import attention_maps
@@ -34,13 +36,19 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
     if found.empty:
         return
     with st.container(border=True, key="sharing_learnt"):
-        st.markdown("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]")
+        st.markdown(tr("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]"))
         epochs = sorted({round(epoch) for epoch in found["epoch"]})
         if len(epochs) == 1:
-            st.caption(f"After epoch {epochs[0]}")
+            st.caption(tr("After epoch {epoch}", epoch=epochs[0]))
             epoch = epochs[0]
         else:
-            epoch = follow(f"sharing.epoch.{run.id}", epochs, "Epoch", format_func=lambda epoch: f"epoch {epoch}", label_visibility="collapsed")
+            epoch = follow(
+                f"sharing.epoch.{run.id}",
+                epochs,
+                tr("Epoch"),
+                format_func=lambda epoch: tr("epoch {epoch}", epoch=epoch),
+                label_visibility="collapsed",
+            )
         shown = found[found["epoch"].round() == epoch]
         parts = shown["key"].str.removeprefix(PREFIX).str.split("/", n=2, expand=True)
         cells = pd.DataFrame({"name": parts[0], "row": parts[1], "column": parts[2], "value": shown["value"].to_numpy()})
@@ -49,11 +57,12 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         places = st.columns(min(3, len(names)))
         for number, name in enumerate(names):
             with places[number % len(places)]:
-                st.caption(words.plain(name[:1].upper() + name[1:]))
+                title = part_words(name)
+                st.caption(words.plain(title[:1].upper() + title[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
                 span = float(spans.loc[name, "min"]), float(spans.loc[name, "max"])  # type: ignore[arg-type]  # a label of a frame is no plain type
-                figure = prepared(learnt_figure(values, rows, columns, span), f"{name} after epoch {epoch}")
-                plot(figure, key=f"chart.sharing.{number}")
+                figure = learnt_figure(values, list(map(part_words, rows)), list(map(part_words, columns)), span)
+                plot(prepared(figure, tr("{name} after epoch {epoch}", name=title, epoch=epoch)), key=f"chart.sharing.{number}")
         attention_maps(run, run_store().folder(run.id), epoch)
         _found(run)
 
@@ -66,12 +75,14 @@ def _found(run: Any) -> None:
         return
     if not found:
         return
-    options = ", ".join(str(value) or "all together" for key, value in found.items() if key != "name")
+    options = tr(", ").join(str(value) or tr("all together") for key, value in found.items() if key != "name")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Most probable at the last checkpoint: **{words.plain(options)}**", width="stretch")
-        about = "Open the Train form with this run's settings and this fixed network, which begins anew."
+        st.markdown(tr("Most probable at the last checkpoint: **{options}**", options=words.plain(options)), width="stretch")
+        about = tr("Open the Train form with this run's settings and this fixed network, which begins anew.")
         change = f"sharing={json.dumps(found)}"
-        st.button("Train what was found", icon=":material/account_tree:", key="sharing.found", help=about, on_click=clone_of, args=(run.id, change))
+        st.button(
+            tr("Train what was found"), icon=":material/account_tree:", key="sharing.found", help=about, on_click=clone_of, args=(run.id, change)
+        )
 
 
 def matrix_of(cells: pd.DataFrame) -> tuple[np.ndarray, list[str], list[str]]:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from mtl_core.errors import ConfigError
 from mtl_core.figures.sparkline import share_sparkline
+from mtl_core.language import tr
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import colours_of, one_curve
@@ -52,22 +53,30 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
 
 def _title(run: Any, now: Any) -> None:
     with st.container(key="steering_title", horizontal=True, vertical_alignment="center", gap="small"):
-        when = "take effect when the run resumes" if str(run.status) in ("paused", "pausing") else "take effect at the next step"
-        about_it = f"loss weights, 0 and 0.01 to 100, {when}; below: share of the gradient, dashed: equal"
-        if str(run.status) == "paused":
-            about_it = f"{when}. A paused run keeps its device and memory; Stop frees them."
-        st.markdown(f"**Live changes** :gray[{about_it}]", width="stretch")
-        about = "Sets all loss weights to those that the run began with."
+        title = {
+            "paused": tr("**Live changes** :gray[take effect when the run resumes. A paused run keeps its device and memory; Stop frees them.]"),
+            "pausing": tr(
+                "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect when the run resumes; below: share of the gradient, dashed: "
+                "equal]"
+            ),
+        }.get(str(run.status))
+        now_on = tr(
+            "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect at the next step; below: share of the gradient, dashed: equal]"
+        )
+        st.markdown(title or now_on, width="stretch")
+        about = tr("Sets all loss weights to those that the run began with.")
         begun = {name: task.loss_weight for name, task in run.config.tasks.items()}
         moved = {name: begun[name] for name, task in now.tasks.items() if task.loss_weight != begun[name]}
-        st.button("Reset all", key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=not moved, on_click=_reset, args=(run.id, moved))
+        st.button(
+            tr("Reset all"), key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=not moved, on_click=_reset, args=(run.id, moved)
+        )
 
 
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
     setting = f"tasks.{task}.loss_weight"
     key = _key(run.id, task, value)
     shown = hold(key, float(value))
-    label = f"Loss weight of {words.plain(task)}"
+    label = tr("Loss weight of {task}", task=words.plain(task))
     st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
     stops = sorted({*LOSS_WEIGHTS, shown})  # another viewer, a command or the form may have set a weight between two stops
     asked = {"on_change": _take, "args": (run.id, task, setting, key, shown)}
@@ -81,7 +90,7 @@ def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: i
     shares = one_curve(frame, f"gradient_share/{task}", task, colour, "step").y
     if not len(shares):
         return
-    text = f"{task}: {shares[-1]:.0%} of the gradient"
+    text = tr("{task}: {share:.0%} of the gradient", task=task, share=shares[-1])
     image = share_sparkline(shares, colour, 1 / tasks)
     st.html(f'<div class="share"><img src="{image}" alt="{html.escape(text, quote=True)}"><span>{shares[-1]:.0%}</span></div>')
 
@@ -94,10 +103,10 @@ def _reset(run_id: str, weights: dict[str, float]) -> None:
 def _learning_rate(run: Any, value: float) -> None:
     key = _key(run.id, "", value)
     shown = hold(key, value)
-    about = "The value at the highest point of the schedule, which scales with it."
+    about = tr("The value at the highest point of the schedule, which scales with it.")
     step = value / 10
     st.number_input(
-        "Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_take, args=(run.id, "", "optimizer.lr", key, shown)
+        tr("Learning rate"), 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_take, args=(run.id, "", "optimizer.lr", key, shown)
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.figures.curves import curve_figure, positions
+from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
 from ui.run.parent_curves import marks_of
 from ui.shell import words
@@ -55,6 +56,12 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
 
         return build
 
-    draw_chart(feed, f"{name}.{main}.row", view, chart(main, share=is_share(metric), height=METRIC_HEIGHT), f"{metric['title']} of {name}")
-    losses = chart("loss", smoothing=view.smoothing, log_y=view.log_y, height=LOSS_HEIGHT, y_title="loss")
-    draw_chart(feed, f"{name}.loss.row", view, losses, f"Loss of {name}")
+    draw_chart(
+        feed,
+        f"{name}.{main}.row",
+        view,
+        chart(main, share=is_share(metric), height=METRIC_HEIGHT),
+        tr("{metric} of {task}", metric=tr(metric["title"]), task=name),
+    )
+    losses = chart("loss", smoothing=view.smoothing, log_y=view.log_y, height=LOSS_HEIGHT, y_title=tr("loss"))
+    draw_chart(feed, f"{name}.loss.row", view, losses, tr("Loss of {task}", task=name))

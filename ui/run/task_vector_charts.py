@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
+from mtl_core.language import tr
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
 from ui.run.parent_curves import marks_of
@@ -31,18 +32,25 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
 
     def cosines(frame: pd.DataFrame) -> Any:
         curves = [
-            one_curve(frame, f"task_vector_cosine/{pair}", pair.replace("/", " and "), colour, view.axis, dash)
+            one_curve(
+                frame,
+                f"task_vector_cosine/{pair}",
+                tr("{one} and {other}", one=pair.partition("/")[0], other=pair.partition("/")[2]),
+                colour,
+                view.axis,
+                dash,
+            )
             for pair, (colour, dash) in run_styles(pairs).items()
         ]
         return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True, key="task_vector_norms"):
-        st.markdown("**Task vectors** :gray[how far each task's copy of the shared network moved in a round]")
-        draw_chart(feed, "task_vector_norm", view, norms, "Length of each task's vector")
+        st.markdown(tr("**Task vectors** :gray[how far each task's copy of the shared network moved in a round]"))
+        draw_chart(feed, "task_vector_norm", view, norms, tr("Length of each task's vector"))
     with right.container(border=True, key="task_vector_cosines"):
-        st.markdown("**Cosines between them** :gray[above 0 two tasks move the shared network in similar directions, below 0 in opposite ones]")
+        st.markdown(tr("**Cosines between them** :gray[above 0 two tasks move the shared network in similar directions, below 0 in opposite ones]"))
         if pairs:
-            draw_chart(feed, "task_vector_cosine", view, cosines, "Cosines between the task vectors")
+            draw_chart(feed, "task_vector_cosine", view, cosines, tr("Cosines between the task vectors"))
         else:
-            st.caption("Cosines need two tasks; this run has one.")
+            st.caption(tr("Cosines need two tasks; this run has one."))

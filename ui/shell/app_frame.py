@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
+from ui.shell.language_choice import begin_language, tell_browser
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.status_bar import polling_strip, show_toasts
@@ -13,8 +15,9 @@ from ui.shell.styles import apply_styles, page_icon
 
 def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
-    st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
+    st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()
+    begin_language()
     page = st.navigation(page_list(), position="top")
     open_asked_page(page.url_path or "train")
     begin_page(page.url_path or "train")
@@ -27,5 +30,6 @@ def draw_app() -> None:
             polling_strip()
         page.run()
         draw_dialog()
+    tell_browser()
     show_toasts()
     end_page()

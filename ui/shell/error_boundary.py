@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from ui.shell.styles import page_icon
 from ui.shell.words import plain
 
@@ -28,11 +29,16 @@ def errors_as_text() -> Iterator[None]:
         yield
     except Exception as error:  # Streamlit's own signals are BaseException and pass through
         if is_ours(error):
-            st.error(plain(str(error)), icon=":material/error:")
+            st.error(plain(tr(str(error))), icon=":material/error:")
         else:
             _log.exception("unexpected error while drawing a page")
-            what = f"This part of the page could not be drawn ({type(error).__name__}: {plain(str(error))})."
-            st.error(f"{what} The server's log has the details. Reload the page to try again.")
+            st.error(
+                tr(
+                    "This part of the page could not be drawn ({name}: {error}). The server's log has the details. Reload the page to try again.",
+                    name=type(error).__name__,
+                    error=plain(str(error)),
+                )
+            )
 
 
 def worded(draw: Callable[..., None]) -> Callable[..., None]:
@@ -49,14 +55,14 @@ def worded(draw: Callable[..., None]) -> Callable[..., None]:
 def page_list() -> list[Any]:
     """The pages in the order of the menu. The first one is the start page."""
     return [
-        st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True),
-        st.Page("pages/run.py", title="Run", icon=":material/monitoring:"),
-        st.Page("pages/predictions.py", title="Predictions", icon=":material/imagesmode:"),
-        st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-        st.Page("pages/race.py", title="Race", icon=":material/flag:"),
-        st.Page("pages/studies.py", title="Studies", icon=":material/science:"),
-        st.Page("pages/data.py", title="Data", icon=":material/photo_library:"),
-        st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
+        st.Page("pages/train.py", title=tr("Train"), icon=":material/play_circle:", default=True),
+        st.Page("pages/run.py", title=tr("Run"), icon=":material/monitoring:"),
+        st.Page("pages/predictions.py", title=tr("Predictions"), icon=":material/imagesmode:"),
+        st.Page("pages/compare.py", title=tr("Compare"), icon=":material/compare_arrows:"),
+        st.Page("pages/race.py", title=tr("Race"), icon=":material/flag:"),
+        st.Page("pages/studies.py", title=tr("Studies"), icon=":material/science:"),
+        st.Page("pages/data.py", title=tr("Data"), icon=":material/photo_library:"),
+        st.Page("pages/learn.py", title=tr("Learn"), icon=":material/school:"),
     ]
 
 

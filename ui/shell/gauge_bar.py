@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from mtl_core.figures.sparkline import share_sparkline
+from mtl_core.language import tr
 from mtl_core.machine_gauges import Gauges, MachineGauges
 from mtl_core.runs.alerts.run_alerts import LOW_DISK
 from mtl_core.runs.store import RunStore
@@ -34,29 +35,29 @@ def sample(store: RunStore, run_id: str) -> Gauges:
 def draw_gauges(store: RunStore, run_id: str) -> None:
     """Draw the gauges as one line of small words, each with a bar."""
     cells = "".join(_cell(*row) for row in rows(sample(store, run_id)))
-    st.html(f'<div class="gauges" role="group" aria-label="Gauges of this machine">{cells}</div>')
+    st.html(f'<div class="gauges" role="group" aria-label="{html.escape(tr("Gauges of this machine"), quote=True)}">{cells}</div>')
 
 
 def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
     """Name, value, filled share of the bar (None without a bar), whether it is marked, and explanation of each gauge that is known."""
     found: list[tuple[str, str, float | None, bool, str]] = []
     if gauges.cpu is not None:
-        found.append(("CPU", f"{gauges.cpu:.0%}", gauges.cpu, False, "Busy share of all processor cores of this machine in the last seconds."))
+        found.append(("CPU", f"{gauges.cpu:.0%}", gauges.cpu, False, tr("Busy share of all processor cores of this machine in the last seconds.")))
     share = gauges.memory_used / max(1, gauges.memory_total)
-    used = f"{words.size(gauges.memory_used)} of {words.size(gauges.memory_total)}"
-    found.append(("Memory", used, share, share > HIGH_MEMORY, "Memory in use on this machine, or in its container, by all programs."))
+    used = tr("{used} of {total}", used=words.size(gauges.memory_used), total=words.size(gauges.memory_total))
+    found.append((tr("Memory"), used, share, share > HIGH_MEMORY, tr("Memory in use on this machine, or in its container, by all programs.")))
     if gauges.process_memory is not None:
-        about = "Memory of the process that trains the run. With training in the server it includes the pages and PyTorch."
-        found.append(("Run", words.size(gauges.process_memory), None, False, about))
+        about = tr("Memory of the process that trains the run. With training in the server it includes the pages and PyTorch.")
+        found.append((tr("Run"), words.size(gauges.process_memory), None, False, about))
     for number, gpu in enumerate(gauges.gpus):
-        name = "GPU" if len(gauges.gpus) == 1 else f"GPU {number}"
+        name = "GPU" if len(gauges.gpus) == 1 else tr("GPU {number}", number=number)
         busy = f"{gpu.used:.0%} · " if gpu.used is not None else ""
-        text = f"{busy}{words.size(gpu.memory_used)} of {words.size(gpu.memory_total)}"
+        text = busy + tr("{used} of {total}", used=words.size(gpu.memory_used), total=words.size(gpu.memory_total))
         filled = gpu.memory_used / max(1, gpu.memory_total)
-        found.append((name, text, filled, False, f"{gpu.name}: busy share, and memory in use by all programs (the bar)."))
+        found.append((name, text, filled, False, tr("{name}: busy share, and memory in use by all programs (the bar).", name=gpu.name)))
     if gauges.disk_free is not None:
         low = gauges.disk_free < LOW_DISK
-        found.append(("Disk", f"{words.size(gauges.disk_free)} free", None, low, "Free space on the disk of the run store."))
+        found.append((tr("Disk"), tr("{size} free", size=words.size(gauges.disk_free)), None, low, tr("Free space on the disk of the run store.")))
     return found
 
 
@@ -75,15 +76,16 @@ def gauge_history(store: RunStore, run_id: str) -> None:
     minutes = (kept[-1].time - kept[0].time) / 60
     lines = {
         "CPU": [np.nan if one.cpu is None else one.cpu for one in kept],
-        "Memory": [one.memory_used / max(1, one.memory_total) for one in kept],
-        **({"GPU memory": [_gpu_memory(one) for one in kept]} if kept[-1].gpus else {}),
+        tr("Memory"): [one.memory_used / max(1, one.memory_total) for one in kept],
+        **({tr("GPU memory"): [_gpu_memory(one) for one in kept]} if kept[-1].gpus else {}),
     }
     cells = "".join(
         f'<div class="share"><span style="width:5.5rem">{name}</span><img src="{share_sparkline(np.asarray(values, float), LINE, 0.5)}" '
-        f'alt="{name} in the last {minutes:.1f} minutes"><span>{values[-1]:.0%}</span></div>'
+        f'alt="{tr("{name} in the last {minutes:.1f} minutes", name=name, minutes=minutes)}"><span>{values[-1]:.0%}</span></div>'
         for name, values in lines.items()
     )
-    st.html(f'<div class="fact-name">This machine in the last {minutes:.0f} min, 0 to 100 %</div>{cells}')
+    title = tr("This machine in the last {minutes:.0f} min, 0 to 100 %", minutes=minutes)
+    st.html(f'<div class="fact-name">{title}</div>{cells}')
 
 
 def _gpu_memory(gauges: Gauges) -> float:

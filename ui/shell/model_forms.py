@@ -17,19 +17,20 @@ from pydantic import BaseModel
 
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
+from mtl_core.language import mark, tr
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, write
 from ui.shell.words import plain
 
 LABELS = {
-    "on_non_finite": "If a loss becomes NaN",
-    "lr": "Learning rate",
-    "name": "Method",
-    "seed": "Seed",
-    "root": "Folder",
-    "probe_samples": "Probe images",
+    "on_non_finite": mark("If a loss becomes NaN"),
+    "lr": mark("Learning rate"),
+    "name": mark("Method"),
+    "seed": mark("Seed"),
+    "root": mark("Folder"),
+    "probe_samples": mark("Probe images"),
 }
-LABELS_AT = {("seed",): "Seed", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
+LABELS_AT = {("seed",): mark("Seed"), ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
 COLUMNS = 2
 PROBLEMS = "problems_at"  # session key: dotted key of a setting -> what is wrong with it, shown below its widget
 
@@ -51,14 +52,14 @@ class Field:
     words: dict[str, str] | None = None
 
     def choice_text(self, choice: Any) -> str:
-        """Text of a choice: the field's own words for it, else its name with spaces."""
-        return (self.words or {}).get(choice) or str(choice).replace("_", " ")
+        """Text of a choice in the reader's language: the field's own words for it, else its name with spaces."""
+        return tr((self.words or {}).get(choice) or str(choice).replace("_", " "))
 
     @property
     def label(self) -> str:
-        """Label on screen, with the unit."""
-        text = LABELS.get(self.name, self.name.replace("_", " ").capitalize())
-        return f"{text} ({self.unit})" if self.unit else text
+        """Label on screen, with the unit, in the reader's language."""
+        text = tr(LABELS.get(self.name, self.name.replace("_", " ").capitalize()))
+        return f"{text} ({tr(self.unit)})" if self.unit else text
 
 
 @cache
@@ -130,13 +131,13 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     hold(key, value)
     shared: dict[str, Any] = {
         "key": key,
-        "help": field.help or None,
+        "help": tr(field.help) or None,
         "on_change": _write_back,
         "args": (field, path, key),
         "disabled": disabled,
         "label_visibility": "collapsed" if hide_label else "visible",
     }
-    label = label or LABELS_AT.get(path) or field.label
+    label = label or tr(LABELS_AT.get(path, "")) or field.label
     if field.kind == "boolean":
         st.toggle(label, value, **shared)
     elif field.kind == "choice":
@@ -145,15 +146,15 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     elif field.kind in ("integer", "number"):
         _number(field, label, shared)
     else:
-        st.text_input(label, value, placeholder="none" if field.nullable else None, **shared)
+        st.text_input(label, value, placeholder=tr("none") if field.nullable else None, **shared)
     if problem := st.session_state.get(PROBLEMS, {}).get(".".join(path)):
-        st.caption(f":red[:material/error: {plain(problem)}]")
+        st.caption(f":red[:material/error: {plain(tr(problem))}]")
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
     # Without bounds: the browser does not send a number outside them, and the run would start with the old value. The form's problems name it.
     value = st.session_state[shared["key"]]
-    extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
+    extra: dict[str, Any] = {"placeholder": tr("no limit")} if field.nullable else {}
     step = 1 if field.kind == "integer" else number_step(field)
     st.number_input(label, value=value, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
 

@@ -1,20 +1,20 @@
 // The button that turns the browser's notifications on and off. A browser asks its user only after a click, and only on localhost or https.
 const CHOSEN = "run_notifications";
 
-function state() {
+function state(words) {
   if (!window.isSecureContext || typeof Notification === "undefined")
-    return { label: "Notify me in this browser", off: true, why: "This browser gives notifications only on localhost or https." };
+    return { label: words.start, off: true, why: words.insecure };
   if (Notification.permission === "denied")
-    return { label: "Notify me in this browser", off: true, why: "Notifications are blocked in this browser. Allow them in its settings for this page." };
+    return { label: words.start, off: true, why: words.denied };
   if (Notification.permission === "granted" && localStorage.getItem(CHOSEN) === "on")
-    return { label: "Stop notifications", off: false, why: "On: alerts and ends of runs are also shown by the browser, while a page is open." };
-  return { label: "Notify me in this browser", off: false, why: "Off. The browser asks for permission." };
+    return { label: words.stop, off: false, why: words.on };
+  return { label: words.start, off: false, why: words.off };
 }
 
-export default function ({ parentElement }) {
+export default function ({ parentElement, data }) {
   const button = parentElement.querySelector(".notify"), why = parentElement.querySelector(".notify-why");
   const draw = () => {
-    const now = state();
+    const now = state(data.words);
     button.textContent = now.label;
     button.disabled = now.off;
     why.textContent = now.why;

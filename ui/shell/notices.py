@@ -9,12 +9,22 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import told
 from ui.shell import words
 
 KEPT = 8  # notices that are sent to the browser, which shows each of them once
 SEEN = "alerts_seen"  # session key: number of the newest line of any log that this session has looked at
 NOTICES, ALERT_TOASTS = "notices", "alert_toasts"  # session keys
+SWITCH_WORDS = {  # of the button, as its script calls them
+    "start": mark("Notify me in this browser"),
+    "stop": mark("Stop notifications"),
+    "insecure": mark("This browser gives notifications only on localhost or https."),
+    "denied": mark("Notifications are blocked in this browser. Allow them in its settings for this page."),
+    "on": mark("On: alerts and ends of runs are also shown by the browser, while a page is open."),
+    "off": mark("Off. The browser asks for permission."),
+}
 _SCRIPT = Path(__file__).with_name("notices.js")
 _BUTTON = Path(__file__).with_name("notice_permission.js")
 
@@ -32,9 +42,10 @@ def notice_alerts(store: RunStore) -> bool:
         st.session_state[SEEN] = alert.number
         run = store.find(alert.run_id)
         name = run.name if run is not None else alert.run_id
-        said = f"**{words.plain(words.shortened(name, 60))}**: {words.plain(alert.text)}"
+        text = told(alert.text, (run.info or {}).get("tasks", {}) if run is not None else {})
+        said = tr("**{run}**: {alert}", run=words.plain(words.shortened(name, 60)), alert=words.plain(text))
         st.session_state.setdefault(ALERT_TOASTS, []).append(said)
-        add_notice(f"alert-{alert.number}", name, alert.text)
+        add_notice(f"alert-{alert.number}", name, text)
     return bool(found)
 
 
@@ -51,7 +62,7 @@ def browser_notices() -> None:
 
 def notification_switch() -> None:
     """Draw the button that turns the browser's notifications on and off. The browser remembers it, for all pages of this server."""
-    _switch()(key="notification_switch")
+    _switch()(key="notification_switch", data={"words": {name: tr(text) for name, text in SWITCH_WORDS.items()}})
 
 
 @st.cache_resource(show_spinner=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.runs import actions
 from ui.run.run_actions import place_buttons
@@ -17,12 +18,12 @@ SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
 def queue_popover(queued: list[Any]) -> None:
     """Draw a button with the number of queued runs that opens their list."""
-    with st.popover(f"{len(queued)} queued", icon=":material/queue:", key="queue", type="tertiary"):
-        st.caption("Each device trains one run at a time. The first run in the queue starts next.")
+    with st.popover(tr("{count} queued", count=len(queued)), icon=":material/queue:", key="queue", type="tertiary"):
+        st.caption(tr("Each device trains one run at a time. The first run in the queue starts next."))
         for run in queued[:SHOWN]:
             _row(run, len(queued))
         if len(queued) > SHOWN:
-            st.caption(f"and {len(queued) - SHOWN} more after them.")
+            st.caption(tr("and {count} more after them.", count=len(queued) - SHOWN))
 
 
 def _row(run: Any, waiting: int) -> None:
@@ -31,7 +32,7 @@ def _row(run: Any, waiting: int) -> None:
         name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), 44))} :gray[{run.id[-4:]}]"
         st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
         place_buttons(run, waiting, f"queue.{run.id}")
-        about = "Remove this run from the queue"
+        about = tr("Remove this run from the queue")
         st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=run_action, args=(run.id, actions.stop))
     if last_refusal(run.id):
         st.caption(f":red[{words.plain(last_refusal(run.id))}]")

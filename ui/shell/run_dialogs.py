@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.data.data_delete import delete_data
@@ -24,13 +25,13 @@ def draw_dialog() -> None:
     if asked["kind"] == EXPORT:
         return
     if asked["kind"] == "delete_data":
-        st.dialog("Delete this data set?", on_dismiss=close)(delete_data)(asked["runs"][0])
+        st.dialog(tr("Delete this data set?"), on_dismiss=close)(delete_data)(asked["runs"][0])
         return
     runs = _there(run_store(), asked["runs"])
     if not runs:
         close()
         return
-    title, draw = {"describe": ("Name, note and tags", _describe), "delete": (_delete_title(runs), _delete)}[asked["kind"]]
+    title, draw = {"describe": (tr("Name, note and tags"), _describe), "delete": (_delete_title(runs), _delete)}[asked["kind"]]
     st.dialog(title, on_dismiss=close)(draw)([run.id for run in runs])
 
 
@@ -57,17 +58,24 @@ def _describe(run_ids: list[str]) -> None:
     run = run_store().get(run_ids[0])
     with st.form("describe", border=False):
         st.text_input(
-            "Name",
+            tr("Name"),
             run.name,
             max_chars=actions.LONGEST_TITLE,
             key=f"describe.name.{run.id}",
-            help="An empty field takes a name made from the run's settings.",
+            help=tr("An empty field takes a name made from the run's settings."),
         )
         st.multiselect(
-            "Tags", known_tags(), list(run.tags), key=f"describe.tags.{run.id}", accept_new_options=True, placeholder="Choose, or type a new one"
+            tr("Tags"),
+            known_tags(),
+            list(run.tags),
+            key=f"describe.tags.{run.id}",
+            accept_new_options=True,
+            placeholder=tr("Choose, or type a new one"),
         )
-        st.text_area("Note", run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder="What is this run for?")
-        st.form_submit_button("Save", type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
+        st.text_area(
+            tr("Note"), run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder=tr("What is this run for?")
+        )
+        st.form_submit_button(tr("Save"), type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
     if last_refusal(run.id):
         st.error(words.plain(last_refusal(run.id)))
 
@@ -91,7 +99,7 @@ def _take_description(store: RunStore, run_id: str) -> None:
 
 
 def _delete_title(runs: list[Any]) -> str:
-    return "Delete this run?" if len(runs) == 1 else f"Delete {len(runs)} runs?"
+    return tr("Delete this run?") if len(runs) == 1 else tr("Delete {count} runs?", count=len(runs))
 
 
 def _delete(run_ids: list[str]) -> None:
@@ -101,31 +109,33 @@ def _delete(run_ids: list[str]) -> None:
     held = [run for run in runs if run.status.is_active()]
     free = [run for run in runs if not run.status.is_active()]
     if held:
-        names = ", ".join(f"**{words.plain(run.name)}** ({run.status})" for run in held)
-        st.warning(
-            f"{names} cannot be deleted: {'it is' if len(held) == 1 else 'they are'} being trained. Stop {'it' if len(held) == 1 else 'them'} first.",
-            icon=":material/block:",
+        names = ", ".join(f"**{words.plain(run.name)}** ({tr(str(run.status))})" for run in held)
+        said = (
+            tr("{names} cannot be deleted: it is being trained. Stop it first.", names=names)
+            if len(held) == 1
+            else tr("{names} cannot be deleted: they are being trained. Stop them first.", names=names)
         )
+        st.warning(said, icon=":material/block:")
     if free:
-        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{run.status}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
-        more = f"\n- and {len(free) - SHOWN_NAMES} more" if len(free) > SHOWN_NAMES else ""
+        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{tr(str(run.status))}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
+        more = tr("\n- and {count} more", count=len(free) - SHOWN_NAMES) if len(free) > SHOWN_NAMES else ""
         st.markdown(f"{names}{more}")
-        st.caption("Curves, predictions and checkpoints are deleted, too, for good. Forks of a deleted run keep all that they need.")
+        st.caption(tr("Curves, predictions and checkpoints are deleted, too, for good. Forks of a deleted run keep all that they need."))
     for run in runs:
         if last_refusal(run.id):
             st.error(words.plain(last_refusal(run.id)))
     with st.container(horizontal=True):
         if free:
-            label = "Delete" if len(free) == 1 else f"Delete {len(free)} runs"
+            label = tr("Delete") if len(free) == 1 else tr("Delete {count} runs", count=len(free))
             st.button(label, type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=([run.id for run in free],))
-        st.button("Cancel" if free else "Close", key="delete.keep", on_click=close)
+        st.button(tr("Cancel") if free else tr("Close"), key="delete.keep", on_click=close)
 
 
 def _really(run_ids: list[str]) -> None:
     names = {run.id: run.name for run in _there(run_store(), run_ids)}
     gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
-        said = f"Deleted: {words.plain(gone[0])}" if len(gone) == 1 else f"Deleted {len(gone)} runs"
+        said = tr("Deleted: {name}", name=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {count} runs", count=len(gone))
         st.session_state.setdefault("toasts", []).append(said)
     if len(gone) == len(names):
         close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
@@ -19,14 +20,14 @@ OFFERED = 100  # runs in the box; Compare lists all of them
 def no_runs(what_appears: str) -> None:
     """Draw the empty state: what will appear here, and a link to the Train page."""
     if not say_unread():
-        st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
-    st.page_link("pages/train.py", label="Train the first run", icon=":material/play_arrow:")
+        st.info(tr("There are no runs yet. {what_appears}", what_appears=tr(what_appears)), icon=":material/info:")
+    st.page_link("pages/train.py", label=tr("Train the first run"), icon=":material/play_arrow:")
 
 
 def say_unread() -> bool:
     """Say which runs this version of the program cannot read; whether there are any."""
     if said := unread_words(run_store().unread()):
-        st.warning(words.plain(said), icon=":material/history:")
+        st.warning(words.plain(tr(said)), icon=":material/history:")
     return bool(said)
 
 
@@ -41,10 +42,13 @@ def asked_run(store: RunStore) -> str | None:
         return None
     if known is None:
         st.error(
-            f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
+            tr(
+                "There is no run '{run}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
+                run=words.plain(asked or ""),
+            ),
             icon=":material/search_off:",
         )
-        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest or ""})
+        st.page_link("pages/run.py", label=tr("Open the newest run"), icon=":material/arrow_forward:", query_params={"run": newest or ""})
         return None
     st.query_params["run"] = known
     return known
@@ -71,7 +75,7 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     hold(key, current)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}
     st.selectbox(
-        "Run", list(names), list(names).index(current), key=key, format_func=words.text_of(names), on_change=_go_to_picked, args=(key,), **kept
+        tr("Run"), list(names), list(names).index(current), key=key, format_func=words.text_of(names), on_change=_go_to_picked, args=(key,), **kept
     )
     if st.session_state.pop("go_to_run", False):
         st.rerun()  # works also inside a fragment

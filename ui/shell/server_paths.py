@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mtl_core.data import DATA_SOURCES
+from mtl_core.language import tr
 from mtl_core.settings import data_folders
 
 VARIABLE = "MTL_DATA_FOLDERS"
@@ -60,7 +61,11 @@ def weights_path_problems(backbone: dict[str, Any]) -> list[str]:
 
 def _sentence(path: str) -> str:
     there = ", ".join(f"'{folder}'" for folder in allowed_folders())
-    return (
-        f"'{path}' is outside the folders that the dashboard may read: {there}. Choose a folder in one of them, or add yours to "
-        f"{VARIABLE} (several are separated by '{os.pathsep}') and restart the dashboard."
+    return tr(
+        "'{path}' is outside the folders that the dashboard may read: {there}. Choose a folder in one of them, or add yours to "
+        "{variable} (several are separated by '{pathsep}') and restart the dashboard.",
+        path=path,
+        there=there,
+        variable=VARIABLE,
+        pathsep=os.pathsep,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import BackboneConfig
+from mtl_core.language import mark, tr
 from mtl_core.presets import Preset, load_presets
 from mtl_core.runs import jobs
 from mtl_core.runs.sql.run_listing import ListedFacts
@@ -54,7 +55,7 @@ def run_store() -> RunStore:
     return _open(home_folder().as_posix())
 
 
-@st.cache_resource(show_spinner="Opening the run store. A store of an earlier version is converted first, which can take minutes.")
+@st.cache_resource(show_spinner=mark("Opening the run store. A store of an earlier version is converted first, which can take minutes."))
 def _open(home: str) -> RunStore:
     return open_store()
 
@@ -187,7 +188,7 @@ def torch_is_ready(place: Any = st) -> bool:
     if jobs.warmed():
         return True
     wait_for("torch")
-    place.caption(":material/hourglass_top: Loading PyTorch. This part of the page appears in a few seconds.")
+    place.caption(tr(":material/hourglass_top: Loading PyTorch. This part of the page appears in a few seconds."))
     return False
 
 
@@ -210,9 +211,9 @@ def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> Any:
 
 
 def last_refusal(run_id: str) -> str:
-    """Why the last action on this run was refused; empty if it was not."""
+    """Why the last action on this run was refused, in the reader's language; empty if it was not."""
     refused = st.session_state.get("refused") or {}
-    return refused.get("text", "") if refused.get("run") == run_id else ""
+    return tr(refused.get("text", "")) if refused.get("run") == run_id else ""
 
 
 def go_to(page: str, **query: Any) -> None:

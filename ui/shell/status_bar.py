@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
@@ -11,6 +12,7 @@ from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.gauge_bar import draw_gauges
+from ui.shell.language_choice import language_switch
 from ui.shell.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
 from ui.shell.queue_list import queue_popover
 from ui.shell.state import return_to_page, run_store, whole_page_if_asked
@@ -68,16 +70,18 @@ def _strip(own_run: str) -> None:
         if not active:
             _idle(store, own_run)
         elif not others:
-            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is pausing."}
-            st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
+            own = {"paused": tr(":material/pause: This run is paused."), "pausing": tr(":material/pause: This run is pausing.")}
+            st.markdown(f":gray[{own.get(str(active[0].status)) or tr(':material/bolt: This run is training.')}]", width="content")
         if queued:
             queue_popover(queued)
         _preparing()
         if active:
             draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
         browser_notices()
+        st.space("stretch")
+        language_switch()
     if problem := jobs.queue_problem(store):
-        st.warning(f"Queued runs do not start: {words.plain(problem)}", icon=":material/hourglass_disabled:")
+        st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(tr(problem))), icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:
@@ -90,16 +94,17 @@ def notice_endings(store: RunStore) -> bool:
     said = [_ended_how(store, run) for run in ended if run is not None]
     for run in ended:
         if run is not None and run.started_at is not None:
-            why = f": {run.failure['message']}" if run.failure else ""
-            add_notice(f"end-{run.id}-{run.finished_at}", run.name, f"{run.status}{why}")
+            how = tr(str(run.status))
+            how = tr("{status}: {why}", status=how, why=tr(run.failure["message"])) if run.failure else how
+            add_notice(f"end-{run.id}-{run.finished_at}", run.name, how)
     st.session_state["seen_active"] = going
     st.session_state.setdefault("toasts", []).extend(said)
     return bool(said) or news
 
 
 def _ended_how(store: RunStore, run) -> str:
-    how = "removed from the queue" if run.started_at is None else str(run.status)
-    return f"{words.plain(name_with_learner(store, run))}: {how}"
+    how = tr("removed from the queue") if run.started_at is None else tr(str(run.status))
+    return tr("{run}: {how}", run=words.plain(name_with_learner(store, run)), how=how)
 
 
 def show_toasts() -> None:
@@ -112,7 +117,7 @@ def show_toasts() -> None:
 
 def _active_run(store: RunStore, run) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
-    st.badge(str(run.status), icon=icon, color=colour)
+    st.badge(tr(str(run.status)), icon=icon, color=colour)
     st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", query_params={"run": run.id})
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
@@ -123,21 +128,21 @@ def _active_run(store: RunStore, run) -> None:
 
 def _idle(store: RunStore, own_run: str) -> None:
     last = store.last_ended()
-    st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
+    st.markdown(tr(":gray[:material/bedtime: Nothing is training.]"), width="content")
     if last is not None and last.id != own_run:
-        st.markdown(":gray[Last:]", width="content")
+        st.markdown(tr(":gray[Last:]"), width="content")
         name = words.plain(words.shortened(name_with_learner(store, last), 60))
-        st.page_link("pages/run.py", label=f"{name} ({last.status})", query_params={"run": last.id})
+        st.page_link("pages/run.py", label=f"{name} ({tr(str(last.status))})", query_params={"run": last.id})
 
 
 def _preparing() -> None:
     waiting = st.session_state.get("waiting", [])
     if "torch" in waiting and not jobs.warmed():
-        st.markdown(":gray[:material/hourglass_top: Loading PyTorch]", width="content")
+        st.markdown(tr(":gray[:material/hourglass_top: Loading PyTorch]"), width="content")
     progress = data_progress() if "data" in waiting else None
     if progress:
         st.progress(min(1.0, progress[0]), width=140)
-        st.markdown(f":gray[Preparing data: {progress[1] or 'starting'}]", width="content")
+        st.markdown(tr(":gray[Preparing data: {now}]", now=tr(progress[1]) or tr("starting")), width="content")
 
 
 def _waited_for_is_ready() -> bool:

@@ -8,20 +8,21 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from mtl_core.data.dataset import SHARE, in_unit
+from mtl_core.data.dataset import SHARE
+from mtl_core.language import mark, tr
 
-ONE_SEED = "These values are from one seed. Another seed gives other values, so a small difference proves nothing."
+ONE_SEED = mark("These values are from one seed. Another seed gives other values, so a small difference proves nothing.")
 BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "grey", "primary"]
 STATUS_LOOK: dict[str, tuple[BadgeColour, str]] = {  # status -> (colour of the badge, icon)
-    "queued": ("gray", ":material/hourglass_empty:"),
-    "running": ("blue", ":material/play_arrow:"),
-    "pausing": ("orange", ":material/pause:"),
-    "paused": ("orange", ":material/pause:"),
-    "stopping": ("orange", ":material/stop:"),
-    "stopped": ("gray", ":material/stop:"),
-    "finished": ("green", ":material/check:"),
-    "failed": ("red", ":material/error:"),
-    "interrupted": ("orange", ":material/power_off:"),
+    mark("queued"): ("gray", ":material/hourglass_empty:"),
+    mark("running"): ("blue", ":material/play_arrow:"),
+    mark("pausing"): ("orange", ":material/pause:"),
+    mark("paused"): ("orange", ":material/pause:"),
+    mark("stopping"): ("orange", ":material/stop:"),
+    mark("stopped"): ("gray", ":material/stop:"),
+    mark("finished"): ("green", ":material/check:"),
+    mark("failed"): ("red", ":material/error:"),
+    mark("interrupted"): ("orange", ":material/power_off:"),
 }
 
 
@@ -30,38 +31,48 @@ def text_of(texts: Mapping[Any, str]) -> Callable[[Any], str]:
     return cast("Callable[[Any], str]", texts.get)  # Streamlit also asks for choices that are gone, which have none
 
 
+def translated(texts: Mapping[Any, str]) -> Callable[[Any], str]:
+    """For ``format_func``: the text of a choice in the reader's language."""
+
+    def told(choice: Any) -> str | None:
+        text = texts.get(choice)
+        return None if text is None else tr(text)
+
+    return cast("Callable[[Any], str]", told)
+
+
 def duration(seconds: float | None) -> str:
     """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash for an unknown time."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     seconds = max(0, round(seconds))
     if seconds < 60:
-        return f"{seconds} s"
+        return tr("{seconds} s", seconds=seconds)
     minutes, rest = divmod(seconds, 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+        return tr("{minutes} min {rest} s", minutes=minutes, rest=rest) if rest else tr("{minutes} min", minutes=minutes)
+    return tr("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
 
 
 def about(seconds: float) -> str:
     """An estimated time, rounded: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
     if seconds < 55:
-        return "under a minute"
+        return tr("under a minute")
     minutes = seconds / 60
     if minutes < 9.5:
-        return f"about {max(1, round(minutes))} min"
+        return tr("about {minutes} min", minutes=max(1, round(minutes)))
     if minutes < 57.5:
-        return f"about {5 * max(2, round(minutes / 5))} min"
+        return tr("about {minutes} min", minutes=5 * max(2, round(minutes / 5)))
     hours = minutes / 60
     if hours < 9.75:
         halves = max(2, round(2 * hours))
-        return f"about {halves // 2} h{' 30 min' if halves % 2 else ''}"
-    return f"about {round(hours)} h" if hours < 47.5 else f"about {round(hours / 24)} days"
+        return tr("about {hours} h 30 min", hours=halves // 2) if halves % 2 else tr("about {hours} h", hours=halves // 2)
+    return tr("about {hours} h", hours=round(hours)) if hours < 47.5 else tr("about {days} days", days=round(hours / 24))
 
 
-def moment(seconds: float, pattern: str = "%d %b %H:%M") -> str:
-    """A time (seconds since 1970) on this machine's clock."""
-    return datetime.fromtimestamp(seconds).strftime(pattern)
+def moment(seconds: float, pattern: str = mark("%d %b %H:%M")) -> str:
+    """A time (seconds since 1970) on this machine's clock. ``pattern``: English, as for ``strftime``."""
+    return datetime.fromtimestamp(seconds).strftime(tr(pattern))
 
 
 def count(number: float) -> str:
@@ -85,19 +96,26 @@ def measured(value: float | None, unit: str = "") -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
-    return f"{text} {unit}" if unit and unit != SHARE else text
+    return f"{text} {tr(unit)}" if unit and unit != SHARE else text
 
 
 def with_unit(title: str, unit: str) -> str:
-    """A title that names its unit, such as ``Mean absolute error, in degrees``."""
-    return title + in_unit(unit)
+    """A title that names its unit, such as ``Mean absolute error, in degrees``, in the reader's language."""
+    return tr(title) + unit_words(unit)
+
+
+def unit_words(unit: str) -> str:
+    """The end of a title that names its unit (see ``in_unit``), in the reader's language."""
+    if not unit:
+        return ""
+    return tr(", as a share (0 to 1)") if unit == SHARE else tr(", in {unit}", unit=tr(unit))
 
 
 def how_far(epoch: float) -> str:
     """Progress of a run in words: ``before the first step``, ``in epoch 5``, ``after epoch 5``."""
     if epoch <= 0:
-        return "before the first step"
-    return f"after epoch {epoch:.0f}" if abs(epoch - round(epoch)) < 1e-6 else f"in epoch {int(epoch) + 1}"
+        return tr("before the first step")
+    return tr("after epoch {epoch:.0f}", epoch=epoch) if abs(epoch - round(epoch)) < 1e-6 else tr("in epoch {epoch}", epoch=int(epoch) + 1)
 
 
 def better(higher_is_better: bool | None) -> str:
@@ -108,25 +126,28 @@ def better(higher_is_better: bool | None) -> str:
 
 def in_line(run) -> str:
     """A queued run's place in the queue, as a sentence."""
-    begun = f" It continues {how_far(run.epoch)}." if run.step else ""
-    place = run.queue_position
+    place, begun = run.queue_position, how_far(run.epoch)
     if place is None or place == 1:
-        return f"Next in the queue: the run starts as soon as its device is free.{begun}"
-    return f"Number {place} in the queue.{begun}"
+        if run.step:
+            return tr("Next in the queue: the run starts as soon as its device is free. It continues {how_far}.", how_far=begun)
+        return tr("Next in the queue: the run starts as soon as its device is free.")
+    if run.step:
+        return tr("Number {place} in the queue. It continues {how_far}.", place=place, how_far=begun)
+    return tr("Number {place} in the queue.", place=place)
 
 
 def time_left(run) -> str:
     """The estimated time left of an active run, or its current activity where that is not training."""
     status = str(run.status)
     if status in ("stopping", "pausing"):
-        return "saving the state" if run.info else status
+        return tr("saving the state") if run.info else tr(status)
     if status == "paused":
-        return "paused"
+        return tr("paused")
     if not run.info:
-        return "preparing"
+        return tr("preparing")
     if run.steps_total and run.step >= run.steps_total:
-        return "measuring on the test images"
-    return f"{about(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
+        return tr("measuring on the test images")
+    return tr("{about} left (estimate)", about=about(run.eta_seconds)) if run.eta_seconds is not None else tr("time left: measuring")
 
 
 def plain(text: str) -> str:

@@ -6,6 +6,7 @@ import math
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.task_affinity import GroupRow, beside_measured, rank_agreement, study_affinity
 from ui.run.affinity_panel import affinity_advice, affinity_matrix
@@ -17,9 +18,10 @@ def study_affinities(answer: Answer) -> None:
     found = study_affinity(run_store(), answer)
     if found is None:
         return
-    st.subheader("Affinity", anchor=False)
+    st.subheader(tr("Affinity"), anchor=False)
     affinity_matrix(found)
-    affinity_advice(found, of="the network with all tasks" + (f", mean over {found.runs} runs" if found.runs > 1 else ", one run"))
+    several, one = mark("the network with all tasks, mean over {runs} runs"), mark("the network with all tasks, one run")
+    affinity_advice(found, of=tr(several, runs=found.runs) if found.runs > 1 else tr(one))
     rows = beside_measured(answer, found)
     if any(row.seeds for row in rows):
         _table(rows)
@@ -28,28 +30,27 @@ def study_affinities(answer: Answer) -> None:
 def _table(rows: list[GroupRow]) -> None:
     shown = [
         {
-            "group": row.group,
-            "task": row.task,
-            "measured gain over alone (%)": row.gain if math.isfinite(row.gain) else None,
-            "seeds": row.seeds,
-            "affinity (%)": 100 * row.affinity,
-            "mean cosine": row.cosine if math.isfinite(row.cosine) else None,
+            tr("group"): row.group,
+            tr("task"): row.task,
+            tr("measured gain over alone (%)"): row.gain if math.isfinite(row.gain) else None,
+            tr("seeds"): row.seeds,
+            tr("affinity (%)"): 100 * row.affinity,
+            tr("mean cosine"): row.cosine if math.isfinite(row.cosine) else None,
         }
         for row in rows
     ]
-    columns = {"measured gain over alone (%)": st.column_config.NumberColumn(format="%+.2f")}
-    columns |= {"affinity (%)": st.column_config.NumberColumn(format="%+.2g"), "mean cosine": st.column_config.NumberColumn(format="%+.3f")}
+    columns = {tr("measured gain over alone (%)"): st.column_config.NumberColumn(format="%+.2f")}
+    columns |= {tr("affinity (%)"): st.column_config.NumberColumn(format="%+.2g"), tr("mean cosine"): st.column_config.NumberColumn(format="%+.3f")}
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
     said = [
-        f"{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)"
+        tr("{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)", name=name, value=value, count=count)
         for name, (value, count) in (
-            ("Affinities", rank_agreement((row.affinity, row.gain) for row in rows)),
-            ("Cosines", rank_agreement((row.cosine, row.gain) for row in rows)),
+            (tr("Affinities"), rank_agreement((row.affinity, row.gain) for row in rows)),
+            (tr("Cosines"), rank_agreement((row.cosine, row.gain) for row in rows)),
         )
         if math.isfinite(value)
     ]
     st.caption(
-        ("; ".join(said) + ". " if said else "")
-        + "1 would be a perfect order. The rows share tasks and runs, so this is a description of this study "
-        "and not a test."
+        (tr("{said}. ", said=tr("; ").join(said)) if said else "")
+        + tr("1 would be a perfect order. The rows share tasks and runs, so this is a description of this study and not a test.")
     )

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs.background.command_process import run_command
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies.answer import Answer
+from mtl_core.studies.paper_table import english_cells
 from mtl_core.studies.study_report import signed
 from ui.shell import page_jobs, words
 from ui.shell.state import run_store
@@ -21,69 +23,93 @@ def cost(answer: Answer) -> None:
     cells = study.compared_networks
     if not cells:
         return
-    st.subheader("Cost", anchor=False)
+    st.subheader(tr("Cost"), anchor=False)
     if not any(all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells) for seed in study.seeds):
-        st.caption("The networks can be measured when one seed has finished in all of them.")
+        st.caption(tr("The networks can be measured when one seed has finished in all of them."))
         return
     key = f"receipt.{study.id}"
     job = page_jobs.state_of(key)
     if job is not None and not job["done"]:
-        page_jobs.show_progress(key, "Measuring the networks")
+        page_jobs.show_progress(key, tr("Measuring the networks"))
         return
     if job is not None and job["error"]:
-        st.warning(f"The measurement failed: {words.plain(job['error'])}", icon=":material/error:")
+        st.warning(tr("The measurement failed: {error}", error=words.plain(tr(job["error"]))), icon=":material/error:")
     elif job is not None and job["result"]:
         _receipt(answer, job["result"])
-    label = "Measure the networks" if job is None else "Measure again"
-    about = "Takes about a minute in a process of its own. Times vary while the machine does other work, such as training."
+    label = tr("Measure the networks") if job is None else tr("Measure again")
+    about = tr("Takes about a minute in a process of its own. Times vary while the machine does other work, such as training.")
     st.button(label, icon=":material/speed:", key=f"measure.{study.id}", help=about, on_click=_begin, args=(key, study.id))
 
 
 def _begin(key: str, study_id: str) -> None:
     store = run_store()
     command = ["study", "cost", study_id, "--json"]
-    text = "about a minute, in a process of its own"
+    text = tr("about a minute, in a process of its own")
     page_jobs.begin(key, lambda progress, cancelled: run_command(store, command, "measured the networks", cancelled), text)
 
 
 def _receipt(answer: Answer, found: dict[str, Any]) -> None:
     shared, apart = found["shared"], found["all_apart"]
+    labels = own_labels(answer, found)
     batch = next(iter(shared["torch_ms"]))
     st.markdown(
-        f"One network needs **{shared['torch_ms'][batch] / max(apart['torch_ms'][batch], 1e-9):.0%}** of the time and "
-        f"**{shared['parameters'] / max(apart['parameters'], 1):.0%}** of the parameters of {words.plain(apart['label'])}. {_quality(answer)}"
+        tr(
+            "One network needs **{torch_ms:.0%}** of the time and **{parameters:.0%}** of the parameters of {label}. {quality}",
+            torch_ms=shared["torch_ms"][batch] / max(apart["torch_ms"][batch], 1e-9),
+            parameters=shared["parameters"] / max(apart["parameters"], 1),
+            label=words.plain(labels[apart["label"]]),
+            quality=_quality(answer),
+        )
     )
-    table = table_of(found)
+    table = table_of(found, labels)
     st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
-    missing = f" No times of ONNX Runtime: {words.plain(found['without_onnx'])}." if found["without_onnx"] else ""
+    missing = tr(" No times of ONNX Runtime: {without_onnx}.", without_onnx=words.plain(tr(found["without_onnx"]))) if found["without_onnx"] else ""
     st.caption(
-        f"Seed {found['seed']}, measured here on {words.plain(found['device'])}: the median of a forward pass, the "
-        f"networks in turn, without reading and suppression of boxes.{missing} Multiply-adds are for one image. Memory: parameters in float32 and "
-        "the tensors that live at the same moment; for all networks, their parameters and the largest pass."
+        tr(
+            "Seed {seed}, measured here on {device}: the median of a forward pass, the networks in turn, without reading and "
+            "suppression of boxes.{missing} Multiply-adds are for one image. Memory: parameters in float32 and the tensors that "
+            "live at the same moment; for all networks, their parameters and the largest pass.",
+            seed=found["seed"],
+            device=words.plain(found["device"]),
+            missing=missing,
+        )
     )
 
 
-def table_of(found: dict[str, Any]) -> pd.DataFrame:
+def table_of(found: dict[str, Any], labels: dict[str, str]) -> pd.DataFrame:
     """A row for the shared network, for each of the others, and for all of these together."""
     rows = []
     for network in (found["shared"], *found["apart"], found["all_apart"]):
         times = {
-            f"{title}, {images} image{'' if images == '1' else 's'} (ms)": f"{value:.3g}"
+            _of_images(title, images): f"{value:.3g}"
             for title, kind in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
             for images, value in network[kind].items()
         }
-        sizes = {"memory": words.size(network["memory"]), "file": words.size(network["file"])}
-        counts = {"parameters": words.count(network["parameters"]), "multiply-adds": words.count(network["multiply_adds"])}
-        rows.append({"network": network["label"], **counts, **sizes, **times})
+        sizes = {tr("memory"): words.size(network["memory"]), tr("file"): words.size(network["file"])}
+        counts = {tr("parameters"): words.count(network["parameters"]), tr("multiply-adds"): words.count(network["multiply_adds"])}
+        rows.append({tr("network"): labels[network["label"]], **counts, **sizes, **times})
     return pd.DataFrame(rows).fillna("–")
+
+
+def own_labels(answer: Answer, found: dict[str, Any]) -> dict[str, str]:
+    """The labels of the networks, which were measured by a process that speaks English -> those in the reader's language."""
+    english = {cell.key: cell.label for cell in english_cells(answer)}
+    own = {english[cell.key]: cell.label for cell in answer.study.cells}
+    networks = (found["shared"], *found["apart"])
+    together = tr("{count} networks", count=len(found["apart"]))
+    return {network["label"]: own.get(network["label"]) or network["label"] for network in networks} | {found["all_apart"]["label"]: together}
+
+
+def _of_images(title: str, images: str) -> str:
+    return tr("{title}, 1 image (ms)", title=title) if images == "1" else tr("{title}, {images} images (ms)", title=title, images=images)
 
 
 def _quality(answer: Answer) -> str:
     """The verdicts of the first comparison's tasks in a sentence."""
     label = answer.study.comparisons[0].label
     said = [
-        f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({line.verdict.word})"
+        f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({tr(str(line.verdict.word))})"
         for line in answer.lines
         if line.label == label and line.task and line.verdict
     ]
-    return f"In quality: {', '.join(said)}." if said else ""
+    return tr("In quality: {said}.", said=tr(", ").join(said)) if said else ""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -24,33 +25,36 @@ from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
 
+LIST_COLUMNS = (mark("title"), mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"))
+NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
-LOOK: dict[str, tuple[words.BadgeColour, str]] = {"new": ("gray", ":material/draft:"), "running": ("blue", ":material/play_arrow:")}
-LOOK |= {"stopped": ("gray", ":material/stop:"), "finished": ("green", ":material/check:")}
+LOOK: dict[str, tuple[words.BadgeColour, str]] = {mark("new"): ("gray", ":material/draft:"), mark("running"): ("blue", ":material/play_arrow:")}
+LOOK |= {mark("stopped"): ("gray", ":material/stop:"), mark("finished"): ("green", ":material/check:")}
 
 
 def list_page() -> None:
     """Draw the list of studies and the form of a new one."""
     polling_strip()
-    st.title("Studies", anchor=False)
-    st.markdown("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow.")
+    st.title(tr("Studies"), anchor=False)
+    st.markdown(tr("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow."))
     store = run_store()
     found = studies.studies(store)
-    with st.expander("New study", icon=":material/add:", expanded=not found, key="study.form"):
+    with st.expander(tr("New study"), icon=":material/add:", expanded=not found, key="study.form"):
         study_form()
     if not found:
-        st.info("There is no study yet. Choose a question above.", icon=":material/info:")
+        st.info(tr("There is no study yet. Choose a question above."), icon=":material/info:")
         return
     rows = []
     for study in found:
         stage, finished = studies.stage(store, study)
         total = study.planned_runs
-        about = {"study": f"studies?study={study.id}", "title": study.title, "question": study.part.title, "state": stage}
+        about = {"study": f"studies?study={study.id}", "title": study.title, "question": tr(study.part.title), "state": tr(stage)}
         rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
     columns = {
-        "study": st.column_config.LinkColumn("study", display_text=r"study=(.+)$"),
-        "finished": st.column_config.ProgressColumn("finished", format="percent", min_value=0, max_value=1),
+        "study": st.column_config.LinkColumn(tr("study"), display_text=r"study=(.+)$"),
+        "finished": st.column_config.ProgressColumn(tr("finished"), format="percent", min_value=0, max_value=1),
+        **{name: st.column_config.Column(tr(name)) for name in LIST_COLUMNS},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
 
@@ -63,9 +67,9 @@ def show_study(study_id: str) -> None:
         if not is_ours(error):
             raise
         polling_strip()
-        st.title("Study", anchor=False)
-        st.error(words.plain(str(error)), icon=":material/search_off:")
-        st.page_link("pages/studies.py", label="All studies", icon=":material/science:")
+        st.title(tr("Study"), anchor=False)
+        st.error(words.plain(tr(str(error))), icon=":material/search_off:")
+        st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/science:")
         return
     if studies.is_going(run_store(), study):
         st.fragment(_live, run_every=EVERY)(study.id)
@@ -101,7 +105,7 @@ def _draw(study: studies.Study) -> None:
     _heading(study, stage)
     _progress(study, answer, stage, finished)
     for note in answer.notes:
-        st.warning(words.plain(note), icon=":material/warning:")
+        st.warning(words.plain(tr(note)), icon=":material/warning:")
     if finished < answer.total:
         watch(answer)
     verdicts(answer)
@@ -110,7 +114,7 @@ def _draw(study: studies.Study) -> None:
     _cells(answer)
     repetition(answer)
     if refused := st.session_state.pop(f"study.{study.id}.refused", ""):
-        st.error(words.plain(refused), icon=":material/block:")
+        st.error(words.plain(tr(refused)), icon=":material/block:")
 
 
 def _heading(study: studies.Study, stage: str) -> None:
@@ -118,47 +122,58 @@ def _heading(study: studies.Study, stage: str) -> None:
         st.title(words.plain(study.title), anchor=False, width="content")
         st.badge(study.id, color="violet")
         colour, icon = LOOK.get(stage, ("gray", ":material/info:"))
-        st.badge(stage, icon=icon, color=colour)
+        st.badge(tr(stage), icon=icon, color=colour)
         st.space("stretch")
-        st.page_link("pages/studies.py", label="All studies", icon=":material/list:")
+        st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/list:")
     computed = (
-        f"{study.precision}, {study.layout.replace('_', ' ')}" if study.precision and study.layout else "the first run settles precision and layout"
+        tr("{precision}, {layout}", precision=study.precision, layout=tr(study.layout.replace("_", " ")))
+        if study.precision and study.layout
+        else tr("the first run settles precision and layout")
     )
-    st.markdown(f"{study.part.title} :gray[{words.plain(f'· {study.base.subject()} · {len(study.seeds)} seeds · all runs alike: {computed}')}]")
+    said = tr("· {subject} · {seeds} seeds · all runs alike: {computed}", subject=study.base.subject(), seeds=len(study.seeds), computed=computed)
+    st.markdown(f"{tr(study.part.title)} :gray[{words.plain(said)}]")
 
 
 def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
     if study.cells_to_come and (missing := study.part.missing(study.options)):
-        st.warning(words.plain(f"No further point is proposed: {missing}."), icon=":material/warning:")
+        st.warning(words.plain(tr("No further point is proposed: {missing}.", missing=tr(missing))), icon=":material/warning:")
     failed = answer.count(RunStatus.FAILED.value)
-    said = f"{finished} of {answer.total} runs have finished" + (f", {failed} failed" if failed else "")
+    said = tr("{finished} of {total} runs have finished", finished=finished, total=answer.total) + (
+        tr(", {failed} failed", failed=failed) if failed else ""
+    )
     st.progress(finished / answer.total, words.plain(said))
     if finished < answer.total:
         st.caption(words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer))
     going = any(status not in ("finished", "failed", "stopped", "interrupted") for status in answer.statuses.values())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if going:
-            st.button("Stop all", icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
+            st.button(tr("Stop all"), icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
         elif stage != "finished":
-            label = "Start" if stage == "new" else "Go on"
+            label = tr("Start") if stage == "new" else tr("Go on")
             click = {"on_click": _act, "args": (study.id, _start_all)}
             st.button(label, icon=":material/play_arrow:", type="primary", key=f"go_on.{study.id}", **click)
         more = {"on_click": _act, "args": (study.id, partial(_add_seeds, had=len(study.seeds)))}
-        st.button(f"{MORE} more seeds", icon=":material/add:", key=f"more.{study.id}", help="Queues the same cells with new seeds.", **more)
-        with st.popover("Equivalence", icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
+        st.button(
+            tr("{more} more seeds", more=MORE),
+            icon=":material/add:",
+            key=f"more.{study.id}",
+            help=tr("Queues the same cells with new seeds."),
+            **more,
+        )
+        with st.popover(tr("Equivalence"), icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
             key = f"band.{study.id}"
             band = {"key": key, "on_change": _act, "args": (study.id, _set_band)}
-            st.number_input("Difference that does not matter (%)", 0.0, 100.0, 100 * study.settings.band, step=0.5, **band)
-            st.caption("No run is trained again for it. Set it before you look at the results, not after.")
+            st.number_input(tr("Difference that does not matter (%)"), 0.0, 100.0, 100 * study.settings.band, step=0.5, **band)
+            st.caption(tr("No run is trained again for it. Set it before you look at the results, not after."))
 
 
 def _waiting(answer: Answer) -> str:
     waiting = answer.count(RunStatus.QUEUED.value)
-    return f"{waiting} of its runs wait in the queue." if waiting else "None of its runs waits in the queue."
+    return tr("{waiting} of its runs wait in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
 
 
 def _cells(answer: Answer) -> None:
-    st.subheader("Runs", anchor=False)
+    st.subheader(tr("Runs"), anchor=False)
     study = answer.study
     rows: list[dict[str, Any]] = []
     for cell in study.cells:
@@ -167,10 +182,11 @@ def _cells(answer: Answer) -> None:
             spreads = answer.spreads.get(cell.key, {})
             values = {head_of(task, metric): spreads[task].values.get(seed) for task, metric in answer.metrics.items() if task in spreads}
             link = f"run?run={run_id}" if run_id else None
-            rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
+            rows.append({"cell": cell.label, "seed": seed, "run": link, "status": tr(answer.statuses.get((cell.key, seed), NOT_QUEUED)), **values})
     columns: dict[str, Any] = {
-        "run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$"),
-        "cell": st.column_config.TextColumn(width="large"),
+        "run": st.column_config.LinkColumn(tr("run"), display_text=r"run=(.+)$"),
+        "cell": st.column_config.TextColumn(tr("cell"), width="large"),
+        **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
 

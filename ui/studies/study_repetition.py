@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -18,15 +19,15 @@ from ui.shell.state import end_request, go_to, listing, request_id, run_store
 def repetition(answer: Answer) -> None:
     """Draw the button, and for a study that repeats another one the table."""
     study = answer.study
-    st.subheader("Run it again", anchor=False)
+    st.subheader(tr("Run it again"), anchor=False)
     if study.settings.repeats:
         _differences(answer)
     if answer.count(RunStatus.FINISHED.value):
-        about = "Trains all cells and seeds anew, as a study of its own, and compares it with this one value by value. No existing run is taken."
+        about = tr("Trains all cells and seeds anew, as a study of its own, and compares it with this one value by value. No existing run is taken.")
         click = {"on_click": _again, "args": (study.id, request_id())}
-        st.button(f"Train its {answer.total} runs again", icon=":material/replay:", key=f"again.{study.id}", help=about, **click)
+        st.button(tr("Train its {total} runs again", total=answer.total), icon=":material/replay:", key=f"again.{study.id}", help=about, **click)
     elif not study.settings.repeats:
-        st.caption("The study can be run again when one of its runs has finished.")
+        st.caption(tr("The study can be run again when one of its runs has finished."))
 
 
 def _again(study_id: str, request: str) -> None:
@@ -52,22 +53,27 @@ def _differences(answer: Answer) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.warning(words.plain(str(error)), icon=":material/warning:")
+        st.warning(words.plain(tr(str(error))), icon=":material/warning:")
         return
     if found is None:
         return
-    st.page_link("pages/studies.py", label=f"It repeats {found.original}", icon=":material/history:", query_params={"study": found.original})
+    st.page_link(
+        "pages/studies.py",
+        label=tr("It repeats {original}", original=found.original),
+        icon=":material/history:",
+        query_params={"study": found.original},
+    )
     st.markdown(words.plain(found.in_words()))
     if found.missing:
-        st.caption(words.plain(f"{found.missing} of the runs of {found.original} have not finished again."))
+        st.caption(words.plain(tr("{missing} of the runs of {original} have not finished again.", missing=found.missing, original=found.original)))
     rows = [
         {
-            "cell": one.cell,
-            "seed": one.seed,
-            "task and metric": f"{one.task}: {one.metric}",
-            "before": one.before,
-            "again": one.again,
-            "difference": one.difference_text,
+            tr("cell"): one.cell,
+            tr("seed"): one.seed,
+            tr("task and metric"): f"{one.task}: {tr(one.metric)}",
+            tr("before"): one.before,
+            tr("again"): one.again,
+            tr("difference"): one.difference_text,
         }
         for one in found.values
     ]

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtl_core.figures.explained_results import explain_front
+from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.answer import Answer
@@ -27,18 +28,21 @@ DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
 def results(answer: Answer) -> None:
     """Draw everything below the verdict."""
-    st.subheader("Table", anchor=False)
+    st.subheader(tr("Table"), anchor=False)
     if not answer.metrics:
-        st.caption("The table appears when the first run has finished.")
+        st.caption(tr("The table appears when the first run has finished."))
         return
     table = table_of(answer)
-    columns = {"cell": st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
+    columns = {tr("cell"): st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
     st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
     st.caption(
-        f"Mean over the seeds ± half of Student's 95 % interval of the mean, on {answer.split}. Cells share their seeds, so read "
-        "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a "
-        "task's metrics (LibMTL; higher is better). Δm, metrics: mean relative drop over all metrics (Nash-MTL; lower is better). IQM: interquartile "
-        "mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks."
+        tr(
+            "Mean over the seeds ± half of Student's 95 % interval of the mean, on {split}. Cells share their seeds, so read "
+            "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a task's "
+            "metrics (LibMTL; higher is better). Δm, metrics: mean relative drop over all metrics (Nash-MTL; lower is better). "
+            "IQM: interquartile mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks.",
+            split=answer.split,
+        )
     )
     _downloads(answer)
     if answer.front:
@@ -50,23 +54,28 @@ def results(answer: Answer) -> None:
 
 def head_of(task: str, metric: Any) -> str:
     """The head of a metric's column, such as ``F1 of present ↑``."""
-    return f"{metric_words(metric.name, {metric.name: {'title': metric.title}})} of {task} {words.better(metric.higher_is_better)}"
+    return tr(
+        "{metric_words} of {task} {better}",
+        metric_words=tr(metric_words(metric.name, {metric.name: {"title": metric.title}})),
+        task=task,
+        better=words.better(metric.higher_is_better),
+    )
 
 
 def table_of(answer: Answer) -> pd.DataFrame:
     """A row for each cell, a column for each task."""
     rows = []
     for cell in answer.study.cells:
-        row = {"cell": cell.label}
+        row = {tr("cell"): cell.label}
         row |= {head_of(task, metric): number(answer.spreads.get(cell.key, {}).get(task)) for task, metric in answer.metrics.items()}
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
-            "Δm, tasks (%) ↑": f"{gains:+.2f}" if math.isfinite(gains) else "–",
-            "Δm, metrics (%) ↓": f"{drops:+.2f}" if math.isfinite(drops) else "–",
+            tr("Δm, tasks (%) ↑"): f"{gains:+.2f}" if math.isfinite(gains) else "–",
+            tr("Δm, metrics (%) ↓"): f"{drops:+.2f}" if math.isfinite(drops) else "–",
         }
         robust = answer.robust.get(cell.key)
-        row["IQM ↑"] = f"{robust[0]:.3f} ({robust[1]:.3f} to {robust[2]:.3f})" if robust else "–"
-        row["P(improvement) ↑"] = f"{robust[3]:.2f}" if robust else "–"
+        row["IQM ↑"] = tr("{mean:.3f} ({low:.3f} to {high:.3f})", mean=robust[0], low=robust[1], high=robust[2]) if robust else "–"
+        row[tr("P(improvement) ↑")] = f"{robust[3]:.2f}" if robust else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -74,8 +83,8 @@ def table_of(answer: Answer) -> pd.DataFrame:
 def _downloads(answer: Answer) -> None:
     name = answer.study.id
     with st.container(horizontal=True, gap="small"):
-        report = partial(study_report, run_store(), answer)  # written when it is asked for
-        st.download_button("Report", report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
+        report = partial(study_report, run_store(), answer, language())  # written when it is asked for
+        st.download_button(tr("Report"), report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
         st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
         st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
         st.download_button("YAML", answer.study.to_yaml(), f"{name}.yaml", "application/yaml", key=f"yaml.{name}", **DOWNLOAD)
@@ -84,11 +93,11 @@ def _downloads(answer: Answer) -> None:
 def _front(answer: Answer) -> None:
     front = answer.front
     assert front is not None  # ``results`` asks
-    st.subheader("Front", anchor=False)
+    st.subheader(tr("Front"), anchor=False)
     labels = {cell.key: cell.label for cell in answer.study.cells}
     if len(front.tasks) > 1:
         first, second = front.tasks[:2]
-        chart = prepared(_front_figure(answer, labels), f"Values of {first} and {second} for each cell")
+        chart = prepared(_front_figure(answer, labels), tr("Values of {first} and {second} for each cell", first=first, second=second))
         names = [labels[key] for key in front.on_front]
         explain_popover(f"front.{answer.study.id}", partial(explain_front, names, len(front.points), first, second))
         clicked = plot(chart, key=f"front.{answer.study.id}", clicks=True)
@@ -96,16 +105,28 @@ def _front(answer: Answer) -> None:
             open_predictions(answer, clicked["customdata"])
         _choose_point(answer, labels)
         if len(front.tasks) > 2:
-            st.caption(f"The chart shows {words.plain(first)} and {words.plain(second)}; the front below counts all tasks.")
-    st.markdown("No other cell is better in every task than: " + "; ".join(words.plain(labels[key]) for key in front.on_front) + ".")
+            st.caption(
+                tr("The chart shows {first} and {second}; the front below counts all tasks.", first=words.plain(first), second=words.plain(second))
+            )
+    best = tr("; ").join(words.plain(labels[key]) for key in front.on_front)
+    st.markdown(tr("No other cell is better in every task than: {best}.", best=best))
     if math.isfinite(front.volume):
-        st.caption(f"The fixed weights dominate {front.volume:.1%} of the box between the worst and the best value of each task (hypervolume).")
+        st.caption(
+            tr(
+                "The fixed weights dominate {volume:.1%} of the box between the worst and the best value of each task (hypervolume).",
+                volume=front.volume,
+            )
+        )
     for key, (beyond, free, of) in front.beyond.items():
-        said = "No fixed weights are" if beyond else "Some fixed weights are"
-        st.markdown(f"{said} better than {words.plain(labels[key])} in every task, in the means over the seeds; in {free} of {of} seeds none are.")
+        none = mark("No fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
+        some = mark("Some fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
+        st.markdown(tr(none if beyond else some, method=words.plain(labels[key]), free=free, seeds=of))
     if front.beyond:
         st.caption(
-            "With several tasks few cells are better in every one, so this is no lead yet. The comparison with the best of the sweep has the verdict."
+            tr(
+                "With several tasks few cells are better in every one, so this is no lead yet. "
+                "The comparison with the best of the sweep has the verdict."
+            )
         )
 
 
@@ -115,10 +136,10 @@ def _choose_point(answer: Answer, labels: dict[str, str]) -> None:
     assert front is not None  # ``results`` asks
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         key = f"point.{answer.study.id}"
-        cell = st.selectbox("Point of the front", list(front.points), format_func=words.text_of(labels), key=key, width=360)
-        about = "A click on a point does the same. The page shows the run of the first seed beside the one that it is compared with."
+        cell = st.selectbox(tr("Point of the front"), list(front.points), format_func=words.text_of(labels), key=key, width=360)
+        about = tr("A click on a point does the same. The page shows the run of the first seed beside the one that it is compared with.")
         click = {"on_click": open_predictions, "args": (answer, cell)}
-        st.button("Open its predictions", icon=":material/image:", key=f"open_point.{answer.study.id}", help=about, **click)
+        st.button(tr("Open its predictions"), icon=":material/image:", key=f"open_point.{answer.study.id}", help=about, **click)
 
 
 def open_predictions(answer: Answer, cell: str) -> None:
@@ -139,8 +160,8 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     figure = go.Figure()
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
     groups = (
-        ("fixed weights", [key for key in front.points if key not in methods], "circle", "#0072B2"),
-        ("methods", [*methods], "diamond", "#D55E00"),
+        (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", "#0072B2"),
+        (tr("methods"), [*methods], "diamond", "#D55E00"),
     )
     for name, keys, symbol, colour in groups:
         for on_front in (True, False):
@@ -148,7 +169,7 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
             if shown:
                 x, y = ([-front.points[key][axis] if lower[axis] else front.points[key][axis] for key in shown] for axis in (0, 1))
                 marker = {"symbol": symbol if on_front else f"{symbol}-open", "size": 11, "color": colour}
-                label = f"{name}, {'on the front' if on_front else 'not on it'}"
+                label = tr("{name}, on the front", name=name) if on_front else tr("{name}, not on it", name=name)
                 texts = [labels[key] for key in shown]
                 figure.add_scatter(x=x, y=y, mode="markers", name=label, text=texts, customdata=shown, marker=marker)
     for axis, metric in zip(("xaxis", "yaxis"), metrics, strict=True):
@@ -158,21 +179,24 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
 
 
 def _groupings(answer: Answer) -> None:
-    st.subheader("Which tasks share a network", anchor=False)
+    st.subheader(tr("Which tasks share a network"), anchor=False)
     rows = []
     for budget, grouping in answer.groupings.items():
-        networks = "; ".join(answer.group_names[place] for place in grouping.networks)
-        served = ", ".join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
+        networks = tr("; ").join(answer.group_names[place] for place in grouping.networks)
+        served = tr(", ").join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
         rows.append(
             {
-                "networks": budget,
-                "best division": networks,
-                "mean gain over single networks (%)": -grouping.total / len(grouping.serves),
-                "served by": served,
+                tr("networks"): budget,
+                tr("best division"): networks,
+                tr("mean gain over single networks (%)"): -grouping.total / len(grouping.serves),
+                tr("served by"): served,
             }
         )
-    st.dataframe(rows, hide_index=True, column_config={"mean gain over single networks (%)": st.column_config.NumberColumn(format="%+.2f")})
+    st.dataframe(rows, hide_index=True, column_config={tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")})
     st.caption(
-        "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. 2020). The best of many is chosen on the "
-        "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
+        tr(
+            "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "
+            "2020). The best of many is chosen on the "
+            "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
+        )
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -36,42 +37,64 @@ def stopping_reason(answer: Answer) -> str:
     found = [line.verdict for line in answer.lines if line.verdict]
     undecided = [each for each in found if each.word == Word.UNKNOWN]
     if not undecided:
-        return "Every comparison is decided by the runs that have finished."
+        return tr("Every comparison is decided by the runs that have finished.")
     if len(undecided) == len(found) and all(each.more_seeds is None for each in undecided):
-        return f"With the present mean and spread, more than {MOST_SEEDS} seeds would be needed to decide any comparison (estimate)."
+        return tr(
+            "With the present mean and spread, more than {most_seeds} seeds would be needed to decide any comparison (estimate).",
+            most_seeds=MOST_SEEDS,
+        )
     return ""
 
 
 def _alarm(alarm: TransferAlarm) -> None:
     task, run = words.plain(alarm.task), f"run?run={alarm.run_id}"
-    side = "below" if alarm.metric.higher_is_better else "above"
+    below = mark(
+        ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
+        "{value:.3g}, below the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+    )
+    above = mark(
+        ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
+        "{value:.3g}, above the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+    )
     with st.container(border=True, gap="small"):
         st.markdown(
-            f":material/warning: **{task} does worse than alone.** After epoch {alarm.epoch} of [seed {alarm.seed}]({run}) its "
-            f"{words.plain(alarm.metric.title)} is {alarm.value:.3g}, {side} the band {alarm.low:.3g} to {alarm.high:.3g} of "
-            f"{alarm.baselines} networks that have the task alone."
+            tr(
+                below if alarm.metric.higher_is_better else above,
+                task=task,
+                epoch=alarm.epoch,
+                seed=alarm.seed,
+                run=run,
+                title=words.plain(tr(alarm.metric.title)),
+                value=alarm.value,
+                low=alarm.low,
+                high=alarm.high,
+                baselines=alarm.baselines,
+            )
         )
-        st.caption("The band is where one further network for this task alone is expected (95 %). It is a sign, not a verdict.")
-        about = (
+        st.caption(tr("The band is where one further network for this task alone is expected (95 %). It is a sign, not a verdict."))
+        about = tr(
             "Two forks from the newest checkpoint: one in which the loss of this task counts for nothing, and one unchanged. Their difference is "
             "the effect of the task."
         )
         act = partial(drop_task, run_id=alarm.run_id, task=alarm.task)
         key = f"drop.{alarm.run_id}.{alarm.task}"
-        st.button(f"Drop {task} from here (2 runs)", icon=":material/alt_route:", key=key, help=about, on_click=_act, args=(act,))
+        st.button(tr("Drop {task} from here (2 runs)", task=task), icon=":material/alt_route:", key=key, help=about, on_click=_act, args=(act,))
 
 
 def _offer_to_stop(study_id: str, said: str) -> None:
     with st.container(border=True, gap="small"):
         st.markdown(f":material/flag: {words.plain(said)}")
         st.caption(
-            "Stopping at the first verdict makes false verdicts more frequent than 5 %: 16 % of simulated studies of 3 tasks without a difference "
-            "gave one when they were looked at after each of 3 to 10 seeds. For a paper, let the planned seeds finish."
+            tr(
+                "Stopping at the first verdict makes false verdicts more frequent than 5 %: 16 % of simulated "
+                "studies of 3 tasks without a difference "
+                "gave one when they were looked at after each of 3 to 10 seeds. For a paper, let the planned seeds finish."
+            )
         )
         key = f"stop_early.{study_id}"
-        with st.popover("Stop the runs that are left", icon=":material/stop_circle:", key=f"{key}.popover"):
-            st.markdown("Runs that have finished stay, and *Go on* trains the others later.")
-            st.button("Stop them", type="primary", key=key, on_click=_act, args=(partial(studies.stop, study_id=study_id),))
+        with st.popover(tr("Stop the runs that are left"), icon=":material/stop_circle:", key=f"{key}.popover"):
+            st.markdown(tr("Runs that have finished stay, and *Go on* trains the others later."))
+            st.button(tr("Stop them"), type="primary", key=key, on_click=_act, args=(partial(studies.stop, study_id=study_id),))
 
 
 def _act(action: Any) -> None:
@@ -83,6 +106,6 @@ def _act(action: Any) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.session_state[f"study.{study_id}.refused"] = str(error)
+        st.session_state[f"study.{study_id}.refused"] = tr(str(error))
     listing.clear()
     go_to("studies", study=study_id)

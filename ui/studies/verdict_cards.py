@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import mark, tr
 from mtl_core.studies.answer import Answer, Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.study_report import explained, interval_of, signed
@@ -28,15 +29,15 @@ LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the ba
 
 def verdicts(answer: Answer) -> None:
     """Draw the cards of one comparison, with a choice of the comparison where there are several."""
-    st.subheader("Verdict", anchor=False)
+    st.subheader(tr("Verdict"), anchor=False)
     labels = list(dict.fromkeys(line.label for line in answer.lines))
     if not labels:
         return
     shown = labels[0]
     if len(labels) > 1:
-        shown = st.selectbox("Comparison", labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
+        shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
     else:
-        st.markdown(f"{words.plain(shown[:1].upper() + shown[1:])}.")
+        st.markdown(tr("{sentence}.", sentence=words.plain(shown[:1].upper() + shown[1:])))
     _explain(answer, shown)
     lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
     for start in range(0, len(lines), CARDS):
@@ -45,7 +46,7 @@ def verdicts(answer: Answer) -> None:
             with place.container(border=True, gap="small", height="stretch"):
                 _card(answer, line)
     if len(labels) > 1:
-        with st.expander("All comparisons"):
+        with st.expander(tr("All comparisons")):
             st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
     st.caption(explained(answer))
 
@@ -58,59 +59,63 @@ def _explain(answer: Answer, shown: str) -> None:
 
 
 def _card(answer: Answer, line: Line) -> None:
-    st.markdown(f"**{words.plain(line.task) if line.task else 'Overall'}** :gray[{_metric(line)}]")
+    st.markdown(f"**{words.plain(line.task) if line.task else tr('Overall')}** :gray[{_metric(line)}]")
     if line.verdict is None:
-        st.badge("no pair of runs yet", icon=":material/hourglass_empty:", color="gray")
-        st.caption("A verdict needs runs of both sides with the same seed.")
+        st.badge(tr("no pair of runs yet"), icon=":material/hourglass_empty:", color="gray")
+        st.caption(tr("A verdict needs runs of both sides with the same seed."))
         return
     said = line.verdict
     colour, icon = LOOK[said.word]
-    advice = said.text.partition(", ")[2]
-    st.badge(str(said.word), icon=icon, color=colour)
+    advice = said.advice
+    st.badge(tr(str(said.word)), icon=icon, color=colour)
     difference = said.difference
     if said.word == Word.NONE:
         st.markdown(f"**{signed(difference.mean, line)}**")
-        missing = f"{said.more_seeds} more seed{' is' if said.more_seeds == 1 else 's are'} needed for one."
-        st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict; {missing}")
+        missing = tr("1 more seed is needed for one.") if said.more_seeds == 1 else tr("{more} more seeds are needed for one.", more=said.more_seeds)
+        one, several = mark("1 seed: a difference, no verdict; {missing}"), mark("{n} seeds: a difference, no verdict; {missing}")
+        st.caption(tr(one, missing=missing) if difference.n == 1 else tr(several, n=difference.n, missing=missing))
         return
     if advice:
         may = said.more_seeds or difference.is_spread_unknown
-        st.caption(words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if may else f"{advice[:1].upper()}{advice[1:]}."))
-    interval = f"from {interval_of(line)}" if math.isfinite(difference.low) else "interval not known"
+        sentence = mark("{advice} may decide (estimate).") if may else mark("{advice}.")
+        st.caption(words.plain(tr(sentence, advice=f"{advice[:1].upper()}{advice[1:]}")))
+    interval = tr("from {interval}", interval=interval_of(line)) if math.isfinite(difference.low) else tr("interval not known")
     st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain(interval)}]")
     if not difference.is_spread_unknown:
         st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
-    p = f"p {said.p_corrected:.2g} ({'sign test, ' if difference.is_spread_unknown else ''}Holm)"
+    test = mark("p {p:.2g} (sign test, Holm)") if difference.is_spread_unknown else mark("p {p:.2g} (Holm)")
+    p = tr(test, p=said.p_corrected)
     means = "" if line.metric is None else f"{line.baseline:.4g} → {line.value:.4g} · "
-    st.caption(words.plain(f"{means}{difference.n} seeds · {p}"))
+    st.caption(words.plain(tr("{means}{n} seeds · {p}", means=means, n=difference.n, p=p)))
 
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return "mean relative gain over the tasks, higher is better"
-    return words.plain(f"{words.with_unit(line.metric.title, line.metric.unit)}, {'higher' if line.metric.higher_is_better else 'lower'} is better")
+        return tr("mean relative gain over the tasks, higher is better")
+    better = mark("{metric}, higher is better") if line.metric.higher_is_better else mark("{metric}, lower is better")
+    return words.plain(tr(better, metric=words.with_unit(tr(line.metric.title), line.metric.unit)))
 
 
 def _bar(worse: float, equal: float, better: float) -> str:
     """The three probabilities as a striped bar with their numbers below."""
-    parts = ((worse, "#D55E00", "worse"), (equal, "#999999", "equal"), (better, "#009E73", "better"))
+    parts = ((worse, "#D55E00", tr("worse")), (equal, "#999999", tr("equal")), (better, "#009E73", tr("better")))
     pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
-    said = " · ".join(f"{html.escape(name)} {100 * share:.0f} %" for share, _, name in parts)
+    said = " · ".join(f"{name} {100 * share:.0f} %" for share, _, name in parts)
     bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
-    return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">Probability: {said}</div>'
+    return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
 
 
 def _row(line: Line) -> dict[str, Any]:
     said = line.verdict
     known = said is not None and said.word != Word.NONE
     return {
-        "comparison": line.label,
-        "task": line.task or "overall",
-        "metric": line.metric.title if line.metric else "mean gain in %",
-        "better by": said.difference.mean if said else math.nan,
-        "low": said.difference.low if said and known else math.nan,
-        "high": said.difference.high if said and known else math.nan,
+        tr("comparison"): line.label,
+        tr("task"): line.task or tr("overall"),
+        tr("metric"): tr(line.metric.title) if line.metric else tr("mean gain in %"),
+        tr("better by"): said.difference.mean if said else math.nan,
+        tr("low"): said.difference.low if said and known else math.nan,
+        tr("high"): said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
-        "p (Holm)": said.p_corrected if said and known else math.nan,
-        "verdict": said.text if said else "no pair of runs yet",
+        tr("p (Holm)"): said.p_corrected if said and known else math.nan,
+        tr("verdict"): said.text if said else tr("no pair of runs yet"),
     }

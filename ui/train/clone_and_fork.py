@@ -12,6 +12,7 @@ import streamlit as st
 
 from mtl_core import run_names
 from mtl_core.config import RunConfig
+from mtl_core.language import tr
 from mtl_core.runs import resume_and_fork
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
@@ -39,7 +40,7 @@ def take_origin() -> None:
     """
     query = st.query_params
     if is_fork() and _is_gone(origin()["run"]):
-        st.session_state["origin_problem"] = f"The run to fork ({origin()['name']}) was deleted."
+        st.session_state["origin_problem"] = tr("The run to fork ({name}) was deleted.", name=origin()["name"])
         restore_settings()
     kind = next((kind for kind in ("clone", "fork") if kind in query), "")
     by_click = st.session_state.pop("arrived", False)
@@ -127,7 +128,7 @@ def restore_settings() -> None:
 def banner() -> None:
     """Draw where the settings come from, with a button that restores the settings before."""
     if "origin_problem" in st.session_state:
-        st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
+        st.warning(words.plain(tr(st.session_state.pop("origin_problem"))), icon=":material/search_off:")
     if origin():
         with st.container(key="origin", border=True):
             draw = _fork_banner if is_fork() else _clone_banner
@@ -139,28 +140,29 @@ def banner() -> None:
 def _clone_banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":material/content_copy: These are the settings of **{words.plain(origin()['name'])}**. You can change all of them.", width="content"
+            tr(":material/content_copy: These are the settings of **{name}**. You can change all of them.", name=words.plain(origin()["name"])),
+            width="content",
         )
-        st.button("Restore my previous settings", key="leave", type="tertiary", on_click=restore_settings)
+        st.button(tr("Restore my previous settings"), key="leave", type="tertiary", on_click=restore_settings)
 
 
 def _changes_made_again() -> None:
     """Draw the live changes in the settings, which the run repeats at the same steps, with a button that drops them."""
     with st.container(key="made_again", border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/tune: {words.plain(changes_in_words(settings()))}", width="content")
-        st.button("Leave them out", key="leave_changes", type="tertiary", on_click=write, args=(("changes",), []))
+        st.button(tr("Leave them out"), key="leave_changes", type="tertiary", on_click=write, args=(("changes",), []))
 
 
 def _fork_banner() -> None:
     kept = resume_and_fork.forkable(run_store(), origin()["run"])
     labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
-    labels.setdefault(origin()["epoch"], f"epoch {origin()['epoch']}")
+    labels.setdefault(origin()["epoch"], tr("epoch {epoch}", epoch=origin()["epoch"]))
     key = form_key("fork.epoch")
     hold(key, origin()["epoch"])
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/fork_right: Fork of **{words.plain(origin()['name'])}** after", width="content")
+        st.markdown(tr(":material/fork_right: Fork of **{name}** after", name=words.plain(origin()["name"])), width="content")
         st.selectbox(
-            "Epoch",
+            tr("Epoch"),
             list(labels),
             list(labels).index(origin()["epoch"]),
             key=key,
@@ -171,15 +173,15 @@ def _fork_banner() -> None:
             width=190,
         )
         st.space("stretch")
-        st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=restore_settings)
-    st.caption("A fork is a new run. It starts from this run's checkpoint and trains on with the settings below. The other run does not change.")
+        st.button(tr("Cancel"), key="leave", icon=":material/close:", type="tertiary", on_click=restore_settings)
+    st.caption(tr("A fork is a new run. It starts from this run's checkpoint and trains on with the settings below. The other run does not change."))
     if run_store().get(origin()["run"]).config.changes:
-        st.caption("The other run was changed while it trained. The loss weights and the learning rate below are those after this epoch.")
+        st.caption(tr("The other run was changed while it trained. The loss weights and the learning rate below are those after this epoch."))
 
 
 def _epoch_label(checkpoint: Any) -> str:
-    marks = [mark for mark, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
-    return f"epoch {checkpoint.epoch}" + (f" ({', '.join(marks)})" if marks else "")
+    marks = [text for text, holds in ((tr("best"), checkpoint.is_best), (tr("last"), checkpoint.is_last)) if holds]
+    return tr("epoch {epoch}", epoch=checkpoint.epoch) + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _take_epoch(key: str) -> None:
@@ -223,5 +225,7 @@ def fork_problems(config: RunConfig) -> list[str]:
     except Exception as error:
         if not is_ours(error):
             raise
-        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork no longer exists. Press 'Cancel' to end the fork."]
+        return [str(problem) for problem in getattr(error, "problems", ())] or [
+            tr("The run to fork no longer exists. Press 'Cancel' to end the fork.")
+        ]
     return []

@@ -9,10 +9,11 @@ import streamlit as st
 from mtl_core.config_sections import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.data_source import DataSource
-from mtl_core.data.dataset import Task, in_unit
+from mtl_core.data.dataset import Task
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
+from mtl_core.language import tr
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
@@ -20,7 +21,7 @@ from ui.shell.form_editions import form_key
 from ui.shell.model_forms import describe, draw_field, options_form, widget_key
 from ui.shell.server_paths import path_problems
 from ui.shell.state import hold, read, settings, write
-from ui.shell.words import plain
+from ui.shell.words import plain, unit_words
 from ui.train import clone_and_fork
 from ui.train.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.train.part_form import part_chooser
@@ -31,15 +32,26 @@ SEED = ("seed",)  # of data and partition: under Advanced, so that one seed stan
 def data_section() -> None:
     """Draw the data set and its options."""
     own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
-    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms, without=SEED)
+    part_chooser(tr("Data set"), DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms, without=SEED)
     source = offered_source()
     if source is not None:
-        sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
+        sizes = " · ".join(tr("{count:,} {split}", count=count, split=tr(split)) for split, count in source.split_sizes().items())
         channels, height, width = source.image_shape()
-        st.markdown(f":small[:gray[{sizes} images, {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}]]")
+        about = (
+            tr("{sizes} images, {width} x {height} pixels, grey", sizes=sizes, width=width, height=height)
+            if channels == 1
+            else tr("{sizes} images, {width} x {height} pixels, colour", sizes=sizes, width=width, height=height)
+        )
+        st.markdown(f":small[:gray[{about}]]")
         fetch = source.to_fetch()
         if fetch is not None:
-            st.caption(f":material/download: The files are not in `{fetch[0]}` yet. The run downloads them ({fetch[1]:,} MB) when it starts.")
+            st.caption(
+                tr(
+                    ":material/download: The files are not in `{folder}` yet. The run downloads them ({megabytes:,} MB) when it starts.",
+                    folder=fetch[0],
+                    megabytes=fetch[1],
+                )
+            )
     with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
         _preprocessing_form()
         _partition_form()
@@ -97,7 +109,7 @@ def tasks_section() -> None:
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
         with st.expander(
-            "Self-supervised tasks: their targets are made from the pixels, without labels",
+            tr("Self-supervised tasks: their targets are made from the pixels, without labels"),
             icon=":material/auto_fix_high:",
             expanded=chosen,
             key="made",
@@ -111,7 +123,7 @@ def _made_task(name: str) -> str:
     """What a self-supervised task does; known once PyTorch is loaded."""
     from mtl_core.runs.jobs import warmed
 
-    return plain(SELF_SUPERVISED.load(name).summary) if warmed() else "its targets are made from the pixels"
+    return plain(tr(SELF_SUPERVISED.load(name).summary)) if warmed() else tr("its targets are made from the pixels")
 
 
 def _made_options(name: str) -> None:
@@ -137,15 +149,15 @@ def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False
     if made:
         what.markdown(f":small[{_made_task(name)}]")
     elif task is None:
-        what.markdown(":orange[the data set above has no such task]")
+        what.markdown(tr(":orange[the data set above has no such task]"))
     else:
-        of = f", {len(task.classes)} classes" if task.classes else in_unit(task.unit)
-        what.markdown(f":small[{plain(task.title or name)}] :small[:gray[{task.kind.replace('_', ' ')}{plain(of)}]]")
+        of = tr(", {classes} classes", classes=len(task.classes)) if task.classes else unit_words(task.unit)
+        what.markdown(f":small[{plain(tr(task.title) or name)}] :small[:gray[{tr(task.kind.replace('_', ' '))}{plain(of)}]]")
     with number:
         if chosen:
-            draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
+            draw_field(loss_weight, ("tasks", name, "loss_weight"), tr("Loss weight of {name}", name=name), hide_label=True)
         else:
-            st.markdown(":small[:gray[not trained]]")
+            st.markdown(tr(":small[:gray[not trained]]"))
     if made and chosen:
         _made_options(name)
 
@@ -155,8 +167,8 @@ def _options_label() -> str:
     words = data_in_words(settings()["data"])
     fewer = [f"{name} {task['label_fraction']:.0%}" for name, task in settings()["tasks"].items() if task.get("label_fraction", 1) < 1]
     if fewer:
-        words.append("labels: " + ", ".join(fewer))
-    return "Preprocessing, partition, labels used" + (f" · {plain('; '.join(words))}" if words else "")
+        words.append(tr("labels: {shares}", shares=", ".join(fewer)))
+    return tr("Preprocessing, partition, labels used") + (f" · {plain(tr('; ').join(words))}" if words else "")
 
 
 def data_in_words(data: dict[str, Any]) -> list[str]:
@@ -164,33 +176,33 @@ def data_in_words(data: dict[str, Any]) -> list[str]:
     steps, partition = data.get("preprocessing", {}), data.get("partition", {})
     words = []
     if steps.get("denoise", {}).get("name", "none") != "none":
-        words.append(f"denoised ({steps['denoise']['name'].replace('_', ' ')})")
+        words.append(tr("denoised ({how})", how=tr(steps["denoise"]["name"].replace("_", " "))))
     if steps.get("colour", "as_is") != "as_is":
-        words.append("grey" if steps["colour"] == "grey" else "three channels")
+        words.append(tr("grey") if steps["colour"] == "grey" else tr("three channels"))
     if steps.get("resize", "none") != "none":
-        words.append(f"{steps['width']} x {steps['height']} ({steps['resize']})")
+        words.append(f"{steps['width']} x {steps['height']} ({tr(steps['resize'])})")
     if steps.get("standardise", "channels") != "channels":
-        words.append("not standardised" if steps["standardise"] == "none" else "standardised together")
+        words.append(tr("not standardised") if steps["standardise"] == "none" else tr("standardised together"))
     if partition.get("kind") == "disjoint":
-        words.append("separate images for each task")
+        words.append(tr("separate images for each task"))
     return words
 
 
 def _preprocessing_form() -> None:
-    st.markdown("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]")
-    part_chooser("Denoise", DENOISERS, "data.preprocessing.denoise", titled=True, default="none", about=_about_denoiser)
+    st.markdown(tr("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]"))
+    part_chooser(tr("Denoise"), DENOISERS, "data.preprocessing.denoise", titled=True, default="none", about=_about_denoiser)
     options_form(PreprocessingConfig, ("data", "preprocessing"), columns=2)
 
 
 def _about_denoiser(name: str, part: Any) -> str:
-    return f"{part.summary} Source: {part.source}." if part.source else part.summary
+    return tr("{summary} Source: {source}.", summary=tr(part.summary), source=part.source) if part.source else tr(part.summary)
 
 
 def _partition_form() -> None:
-    st.markdown("**Partition** :gray[which images have labels for which task]")
+    st.markdown(tr("**Partition** :gray[which images have labels for which task]"))
     options_form(PartitionConfig, ("data", "partition"), columns=2, without=SEED)
     _among_note()
-    st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
+    st.markdown(_label_note())
     offered = {task.name for task in offered_tasks()}
     chosen = [name for name in task_names() if name in settings()["tasks"] and (name in offered or name not in SELF_SUPERVISED)]
     places = st.columns(3)
@@ -201,8 +213,8 @@ def _partition_form() -> None:
 
 def _label_note() -> str:
     if settings()["data"].get("partition", {}).get("kind") == "disjoint":
-        return "a share of each task's own training images; val and test images keep all labels"
-    return "a share of the training images; val and test images keep all labels"
+        return tr("**Labels used for training** :gray[a share of each task's own training images; val and test images keep all labels]")
+    return tr("**Labels used for training** :gray[a share of the training images; val and test images keep all labels]")
 
 
 def _among_note() -> None:
@@ -210,8 +222,8 @@ def _among_note() -> None:
     partition = settings()["data"].get("partition", {})
     if partition.get("kind") != "disjoint" or not partition.get("among") or set(partition["among"]) == set(settings()["tasks"]):
         return
-    st.caption(f"The images are divided among {plain(', '.join(partition['among']))}, as in the run whose settings these are.")
-    st.button("Divide them among the chosen tasks", key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
+    st.caption(tr("The images are divided among {among}, as in the run whose settings these are.", among=plain(", ".join(partition["among"]))))
+    st.button(tr("Divide them among the chosen tasks"), key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
 
 
 def _fraction_slider(name: str) -> None:
@@ -235,6 +247,6 @@ def _fraction_slider(name: str) -> None:
         shown,
         key=key,
         format="%d %%",
-        help=field.help,
+        help=tr(field.help),
         on_change=take,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from mtl_core.data.imports import ImportedSet, imported
+from mtl_core.language import mark, tr
 from ui.shell import words
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, run_store, write
@@ -30,7 +31,10 @@ def origin_of(name: str) -> str:
     if one is None:
         return ""
     uploaded = Path(one.path).parent == run_store().home.absolute() / "uploads"
-    return f"Imported on {words.moment(one.created_at, '%d %b %Y')} from {'an uploaded zip' if uploaded else f'`{one.path}`'}"
+    day = words.moment(one.created_at, mark("%d %b %Y"))
+    return (
+        tr("Imported on {day} from an uploaded zip", day=day) if uploaded else tr("Imported on {day} from {folder}", day=day, folder=f"`{one.path}`")
+    )
 
 
 def findings_of(name: str) -> None:
@@ -39,7 +43,7 @@ def findings_of(name: str) -> None:
     if one is None or not one.counts:
         return
     st.download_button(
-        f"Findings of the import ({sum(one.counts.values()):,}) as CSV",
+        tr("Findings of the import ({count:,}) as CSV", count=sum(one.counts.values())),
         one.report_csv,
         f"{name}-findings.csv",
         "text/csv",
@@ -64,7 +68,7 @@ def imported_chooser(changed: Callable[[], None]) -> None:
     current = read(_PATH, "")
     if not known and not current:
         st.page_link(
-            "pages/data.py", label="Bring your own images on the Data page", icon=":material/add_photo_alternate:", query_params={"new": "1"}
+            "pages/data.py", label=tr("Bring your own images on the Data page"), icon=":material/add_photo_alternate:", query_params={"new": "1"}
         )
         return
     names = [*known, *([current] if current and current not in known else [])]
@@ -77,18 +81,23 @@ def imported_chooser(changed: Callable[[], None]) -> None:
             changed()
 
     st.selectbox(
-        "Set",
+        tr("Set"),
         names,
         names.index(current) if current else None,
         key=key,
         format_func=lambda name: _described(name, known.get(name)),
-        placeholder="Choose a set",
+        placeholder=tr("Choose a set"),
         on_change=take,
-        help="The sets that were imported on the Data page or with 'data import'.",
+        help=tr("The sets that were imported on the Data page or with 'data import'."),
     )
 
 
 def _described(name: str, one: ImportedSet | None) -> str:
     if one is None:
-        return f"{name} (no longer exists)"
-    return f"{name} · {sum(one.split_sizes.values()):,} images; {words.shortened(', '.join(task.name for task in one.tasks), 60)}"
+        return tr("{name} (no longer exists)", name=name)
+    return tr(
+        "{name} · {count:,} images; {tasks}",
+        name=name,
+        count=sum(one.split_sizes.values()),
+        tasks=words.shortened(", ".join(task.name for task in one.tasks), 60),
+    )

@@ -11,6 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.dataset import PreparedData
 from mtl_core.data.partition import labelled_by_task
 from mtl_core.figures.colours import task_colours
+from mtl_core.language import tr
 
 CELLS = 60  # images shown, evenly spaced
 
@@ -20,18 +21,18 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
     fractions = {name: task.label_fraction for name, task in config.tasks.items() if name in data.tasks}
     flags = {split: labelled_by_task(data, split, config.data.partition, fractions) for split in ("train", "val", "test")}
     if all(bool(each.all()) for tasks in flags.values() for each in tasks.values()):
-        st.caption("Every image is labelled for every task.")
+        st.caption(tr("Every image is labelled for every task."))
         return
     colours = task_colours([*data.tasks])
     rows = "".join(_row(name, {split: tasks[name] for split, tasks in flags.items()}, colours[name]) for name in fractions)
     st.html(
-        '<div style="font-size:.875rem"><b>Labelled images</b>'
+        f'<div style="font-size:.875rem"><b>{tr("Labelled images")}</b>'
         '<table style="width:100%;border-collapse:collapse;margin-top:.25rem;font-variant-numeric:tabular-nums">'
-        '<tr style="opacity:.7;text-align:right"><td></td><td></td><td>train</td><td>val</td><td>test</td></tr>'
+        f'<tr style="opacity:.7;text-align:right"><td></td><td></td><td>{tr("train")}</td><td>{tr("val")}</td><td>{tr("test")}</td></tr>'
         f"{rows}</table></div>"
     )
     count = min(CELLS, len(data.train))
-    st.caption(f"Each column is one of {count} of {len(data.train):,} training images, evenly spaced. Pale: no label.")
+    st.caption(tr("Each column is one of {count} of {train:,} training images, evenly spaced. Pale: no label.", count=count, train=len(data.train)))
 
 
 def _row(name: str, flags: dict[str, np.ndarray], colour: str) -> str:
@@ -39,7 +40,7 @@ def _row(name: str, flags: dict[str, np.ndarray], colour: str) -> str:
     shown = train[np.linspace(0, len(train) - 1, min(CELLS, len(train))).round().astype(int)]
     cells = "".join(f'<i style="flex:1;background:{colour if known else "rgba(128,128,128,.18)"}"></i>' for known in shown)
     numbers = "".join(
-        f'<td style="text-align:right;white-space:nowrap;padding-left:.6rem" title="of {len(each):,}">{int(each.sum()):,}</td>'
+        f'<td style="text-align:right;white-space:nowrap;padding-left:.6rem" title="{tr("of {count:,}", count=len(each))}">{int(each.sum()):,}</td>'
         for each in flags.values()
     )
     return (

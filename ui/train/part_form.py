@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.registry import Registry
 from ui.shell import state
 from ui.shell.form_editions import form_key
@@ -26,8 +27,8 @@ def part_chooser(
     columns: int = 2,
     changed: Any = None,
     own_forms: Mapping[str, Callable[[], None]] | None = None,
-    label_of: Callable[[Any], str] = lambda part: part.title,
-    about: Callable[[str, Any], str] = lambda _, part: part.summary,
+    label_of: Callable[[Any], str] = lambda part: tr(part.title),
+    about: Callable[[str, Any], str] = lambda _, part: tr(part.summary),
     first: Sequence[str] = (),
     without: tuple[str, ...] = (),
 ) -> None:
@@ -39,8 +40,8 @@ def part_chooser(
         default: the part where the settings name none.
         changed: called after the choice of another part.
         own_forms: part's name -> function that draws its options in place of the generated form.
-        label_of: the part's class -> its text in the list.
-        about: name and class of the chosen part -> text below it.
+        label_of: the part's class -> its text in the list, in the reader's language.
+        about: name and class of the chosen part -> text below it, likewise.
         first: parts that head the list, marked as those to start with.
         without: options that are drawn elsewhere.
     """
@@ -56,7 +57,7 @@ def part_chooser(
 
     def title(name: str) -> str:
         text = label_of(registry.load(name)) if loadable and name in registry else name
-        return f"{text} · start here" if name in first else text
+        return tr("{title} · start here", title=text) if name in first else text
 
     def take() -> None:
         if widget != form_key(base) or st.session_state[widget] == read((*path, "name"), default):
@@ -75,5 +76,5 @@ def part_chooser(
     elif len(part.Options.model_fields.keys() - set(without)) <= FEW_OPTIONS:
         options_form(part.Options, path, columns=columns, without=without)
     else:
-        with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):
+        with st.expander(tr("Options of {title}", title=tr(part.title)), icon=":material/tune:", key=f"options.{key}"):
             options_form(part.Options, path, columns=3, without=without)

@@ -13,6 +13,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import BackboneConfig, DataConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import tr
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
@@ -22,7 +23,7 @@ from ui.shell.words import plain
 
 def yaml_section() -> None:
     """Draw the field that takes settings as YAML, for example from another run."""
-    with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
+    with st.expander(tr("Use settings from YAML"), icon=":material/content_paste:"), st.form("yaml", border=False):
         st.text_area(
             "YAML",
             key="yaml_text",
@@ -30,7 +31,7 @@ def yaml_section() -> None:
             label_visibility="collapsed",
             placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
         )
-        st.form_submit_button("Use these settings", icon=":material/check:", on_click=_take_yaml)
+        st.form_submit_button(tr("Use these settings"), icon=":material/check:", on_click=_take_yaml)
         for problem in st.session_state.pop("yaml_problems", []):
             st.error(problem)
 
@@ -39,7 +40,7 @@ def _take_yaml() -> None:
     text = st.session_state["yaml_text"]
     found = _problems_of_yaml(text)
     if found:
-        st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
+        st.session_state["yaml_problems"] = [plain(tr(str(problem))) for problem in found]
     else:
         state.replace_settings(RunConfig.from_yaml(text).to_dict(), state.preset_name())
 

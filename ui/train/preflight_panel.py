@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.language import mark, tr
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.background.preflight_job import measure
 from mtl_core.training.before_training.expected_time import LONG, expected_seconds
@@ -18,7 +19,7 @@ from ui.shell.state import run_store, wait_for, write
 from ui.train import data_form
 
 _JOBS = BackgroundJobs("preflight", most_kept=8, in_turn=True)
-ABOUT = "A few real steps on a real batch, in a process of their own. No run is made. Takes about half a minute once the data are prepared."
+ABOUT = mark("A few real steps on a real batch, in a process of their own. No run is made. Takes about half a minute once the data are prepared.")
 
 
 def preflight_panel(config: RunConfig) -> None:
@@ -28,25 +29,30 @@ def preflight_panel(config: RunConfig) -> None:
     if job is None:
         if _is_long(config):
             st.info(
-                "This run may take more than a few minutes. A few steps first show how long, and whether anything is wrong. Otherwise the run tries "
-                "its first batch itself before it trains, and says in its log what it found.",
+                tr(
+                    "This run may take more than a few minutes. A few steps first show how long, and whether anything is "
+                    "wrong. Otherwise the run tries "
+                    "its first batch itself before it trains, and says in its log what it found."
+                ),
                 icon=":material/timer:",
             )
-        st.button("Try a few steps first", icon=":material/speed:", key="preflight", help=ABOUT, width="stretch", on_click=_begin, args=(config,))
+        st.button(
+            tr("Try a few steps first"), icon=":material/speed:", key="preflight", help=tr(ABOUT), width="stretch", on_click=_begin, args=(config,)
+        )
     elif not job["done"]:
         wait_for("work")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(":material/hourglass_top: Trying a few steps. :gray[Data that are not prepared yet are prepared first.]", width="stretch")
-            st.button("Cancel", key="preflight.cancel", type="tertiary", disabled=job["cancel"], on_click=_JOBS.cancel, args=(key,))
+            st.markdown(tr(":material/hourglass_top: Trying a few steps. :gray[Data that are not prepared yet are prepared first.]"), width="stretch")
+            st.button(tr("Cancel"), key="preflight.cancel", type="tertiary", disabled=job["cancel"], on_click=_JOBS.cancel, args=(key,))
     else:
         with st.container(border=True, key="preflight_report"):
             if job["error"]:
-                st.error(words.plain(job["error"]), icon=":material/block:")
+                st.error(words.plain(tr(job["error"])), icon=":material/block:")
             elif job["cancelled"] or job["result"] is None:
-                st.caption("The trial was cancelled.")
+                st.caption(tr("The trial was cancelled."))
             else:
                 _report(job["result"], config)
-            st.button("Try again", icon=":material/refresh:", key="preflight", type="tertiary", help=ABOUT, on_click=_begin, args=(config,))
+            st.button(tr("Try again"), icon=":material/refresh:", key="preflight", type="tertiary", help=tr(ABOUT), on_click=_begin, args=(config,))
 
 
 def _key(config: RunConfig) -> str:
@@ -71,22 +77,29 @@ def _is_long(config: RunConfig) -> bool:
 
 def _report(found: dict[str, Any], config: RunConfig) -> None:
     for problem in found["problems"]:
-        st.error(words.plain(problem), icon=":material/error:")
+        st.error(words.plain(tr(problem)), icon=":material/error:")
     if not found["problems"]:
-        st.markdown(":green[:material/check_circle: Losses and weights are finite, and every task has labels in the first batch.]")
+        st.markdown(tr(":green[:material/check_circle: Losses and weights are finite, and every task has labels in the first batch.]"))
     places = st.columns(3)
-    steps = f"{found['steps']:,} steps and {config.epochs:,} evaluations, as fast as this machine is now"
-    places[0].metric("Training, estimated", words.about(found["eta_seconds"]), help=steps)
-    places[1].metric("A step", f"{1000 * found['seconds_per_step']:,.0f} ms", help=f"Of {found['batch_size']} images: the fastest of three.")
-    about = f"The most that the process held, PyTorch included. Estimated for training alone: {found['estimated_bytes'] / 1e6:,.0f} MB."
-    places[2].metric("Memory", f"{found['peak_bytes'] / 1e6:,.0f} MB" if found["peak_bytes"] else "not known", help=about)
-    st.caption(f"{words.plain(found['device'])}, {found['precision']}, {found['layout'].replace('_', ' ')}")
+    steps = tr("{steps:,} steps and {epochs:,} evaluations, as fast as this machine is now", steps=found["steps"], epochs=config.epochs)
+    places[0].metric(tr("Training, estimated"), words.about(found["eta_seconds"]), help=steps)
+    places[1].metric(
+        tr("A step"),
+        tr("{milliseconds:,.0f} ms", milliseconds=1000 * found["seconds_per_step"]),
+        help=tr("Of {batch_size} images: the fastest of three.", batch_size=found["batch_size"]),
+    )
+    about = tr(
+        "The most that the process held, PyTorch included. Estimated for training alone: {megabytes:,.0f} MB.",
+        megabytes=found["estimated_bytes"] / 1e6,
+    )
+    places[2].metric(tr("Memory"), f"{found['peak_bytes'] / 1e6:,.0f} MB" if found["peak_bytes"] else tr("not known"), help=about)
+    st.caption(f"{words.plain(found['device'])}, {found['precision']}, {tr(found['layout'].replace('_', ' '))}")
     st.dataframe(findings(found), hide_index=True, width="stretch")
     weights = suggested(found)
     if weights:
-        st.caption(words.plain(found["reason"]))
+        st.caption(words.plain(tr(found["reason"])))
         taken = all(math.isclose(config.tasks[name].loss_weight, weight) for name, weight in weights.items() if name in config.tasks)
-        label = "These loss weights are taken" if taken else "Take the proposed loss weights"
+        label = tr("These loss weights are taken") if taken else tr("Take the proposed loss weights")
         st.button(label, icon=":material/balance:", key="preflight.take", disabled=taken, on_click=_take, args=(weights,))
 
 
@@ -94,11 +107,11 @@ def findings(found: dict[str, Any]) -> pd.DataFrame:
     """A row for each task."""
     rows = [
         {
-            "task": name,
-            "labels in the batch": f"{task['labelled']} of {found['batch_size']}",
-            "loss": _number(task["loss"]),
-            "gradient norm": _number(task["gradient_norm"]),
-            "proposed loss weight": _number(task["suggested_weight"]),
+            tr("task"): name,
+            tr("labels in the batch"): tr("{count} of {all}", count=task["labelled"], all=found["batch_size"]),
+            tr("loss"): _number(task["loss"]),
+            tr("gradient norm"): _number(task["gradient_norm"]),
+            tr("proposed loss weight"): _number(task["suggested_weight"]),
         }
         for name, task in found["tasks"].items()
     ]

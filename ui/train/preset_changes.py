@@ -11,6 +11,7 @@ import yaml
 from mtl_core.config import RunConfig
 from mtl_core.config_differences import differences
 from mtl_core.errors import ConfigError
+from mtl_core.language import tr
 from ui.shell import state
 
 MOST_CHANGES = 4  # live changes that are named one by one
@@ -24,13 +25,17 @@ def changes_in_words(values: dict[str, Any]) -> str:
     now |= {f"tasks.{task}.loss_weight": options.get("loss_weight", 1.0) for task, options in values["tasks"].items()}
     said = []
     for change in made:
-        what = "learning rate" if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
+        what = tr("learning rate") if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
         before = now.get(change["key"])
-        said.append(f"step {change['step']} {what} {'' if before is None else f'{before:g} → '}{change['value']:g}")
+        values_said = f"{change['value']:g}" if before is None else f"{before:g} → {change['value']:g}"
+        said.append(tr("step {step} {what} {values}", step=change["step"], what=what, values=values_said))
         now[change["key"]] = change["value"]
-    more = f", and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
-    how_many = "1 live change" if len(said) == 1 else f"{len(said)} live changes"
-    return f"This run repeats {how_many}: {', '.join(said[:MOST_CHANGES])}{more}."
+    first = tr(", ").join(said[:MOST_CHANGES])
+    if len(said) == 1:
+        return tr("This run repeats 1 live change: {changes}.", changes=first)
+    if len(said) <= MOST_CHANGES:
+        return tr("This run repeats {count} live changes: {changes}.", count=len(said), changes=first)
+    return tr("This run repeats {count} live changes: {changes}, and {more} more.", count=len(said), changes=first, more=len(said) - MOST_CHANGES)
 
 
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
@@ -50,7 +55,7 @@ def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
     except ConfigError:
         same = False
     if not same:
-        return f"# save {yaml_at} as run.yaml, then:\npython -m mtl_core train run.yaml"
+        return f"# {tr('save {yaml_at} as run.yaml, then:', yaml_at=yaml_at)}\npython -m mtl_core train run.yaml"
     return _with_sets(f"python -m mtl_core train --preset {preset}", changes)
 
 

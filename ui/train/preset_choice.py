@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import language, tr
 from mtl_core.runs.preset_times import time_in_store
 from ui.shell import state
 from ui.shell.form_editions import form_key
@@ -13,18 +14,19 @@ from ui.train import clone_and_fork, data_form
 
 
 @st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs of presets
-def _time_of(home: str, name: str) -> str:
-    """How long the preset's run takes, as a sentence."""
+def _time_of(home: str, name: str, language: str) -> str:
+    """How long the preset's run takes, as a sentence in this language, which is the session's."""
     presets = state.presets()
     found = time_in_store(run_store(), presets[name], presets)
     if found is None:
-        return f"Measured training time: {presets[name].measured}. Other machines differ."
+        return tr("Measured training time: {measured}. Other machines differ.", measured=tr(presets[name].measured))
     if found.source == "measured":
-        return f"Training time: {duration(found.high)}, as its last run in this store took."
-    between = f"{duration(found.low)} to {duration(found.high)}"
+        return tr("Training time: {duration}, as its last run in this store took.", duration=duration(found.high))
+    between = tr("{low} to {high}", low=duration(found.low), high=duration(found.high))
     if found.source == "scaled":
-        return f"Training time: {between} (estimate from the other presets' runs in this store)."
-    return f"Training time: {between} (estimate; it took {presets[name].measured}). The first run measures it here."
+        return tr("Training time: {between} (estimate from the other presets' runs in this store).", between=between)
+    measured = tr(presets[name].measured)
+    return tr("Training time: {between} (estimate; it took {measured}). The first run measures it here.", between=between, measured=measured)
 
 
 def preset_section() -> None:
@@ -35,24 +37,30 @@ def preset_section() -> None:
     key = form_key(_key_of(group))  # a key per group: what a browser reports of one group names nothing of another
     shown = hold(key, lit if preset.group == group else None)
     st.pills(
-        "Preset",
+        tr("Preset"),
         [name for name in presets if presets[name].group == group],
         default=shown,
         key=key,
-        format_func=lambda name: presets[name].title,
+        format_func=lambda name: tr(presets[name].title),
         on_change=_take_preset,
         args=(key,),
         label_visibility="collapsed",
         wrap=True,
     )
     if lit:
-        title = "" if shown else f"**{plain(preset.title)}.** "
-        st.markdown(f"{title}{preset.shows}  \n:small[:gray[:material/timer: {plain(_time_of(run_store().home.as_posix(), preset.name))}]]")
+        title = "" if shown else tr("**{title}.** ", title=plain(tr(preset.title)))
+        time = plain(_time_of(run_store().home.as_posix(), preset.name, language()))
+        st.markdown(f"{title}{tr(preset.shows)}  \n:small[:gray[:material/timer: {time}]]")
     if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
-        what = "" if lit else " The preset's description and measured time do not apply."
+        title = plain(tr(preset.title))
+        based = (
+            tr("Based on “{title}”, changed.", title=title)
+            if lit
+            else tr("Based on “{title}”, changed. The preset's description and measured time do not apply.", title=title)
+        )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
-            st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
+            st.markdown(f":small[:orange[:material/edit: {based}]]", width="content")
+            st.button(tr("Back to the preset"), key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
 def runs_unchecked() -> bool:
@@ -71,7 +79,10 @@ def _preset_group(chosen: str) -> str:
     groups = list(dict.fromkeys(preset.group for preset in state.presets().values()))
     key = form_key("preset_group")
     shown = hold_first(key, chosen, groups)
-    return st.segmented_control("Presets about", groups, default=shown, key=key, required=True, label_visibility="collapsed") or chosen
+    return (
+        st.segmented_control(tr("Presets about"), groups, default=shown, key=key, required=True, format_func=tr, label_visibility="collapsed")
+        or chosen
+    )
 
 
 def _key_of(group: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config_sections import PartConfig
+from mtl_core.language import tr
 from mtl_core.runs import jobs, method_race
 from mtl_core.runs.preset_times import published_seconds
 from ui.shell import state, words
@@ -25,29 +26,31 @@ def race_section(ready: bool) -> None:
     Args:
         ready: whether the settings were checked and are valid.
     """
-    with st.expander("Race several methods", icon=":material/flag:", key="race.form"):
+    with st.expander(tr("Race several methods"), icon=":material/flag:", key="race.form"):
         if not torch_is_ready():
             return
         st.caption(
-            "A race trains the same settings and seed once per balancing method and compares the runs on one page. "
-            "Each method has its default options; the method of the form has the options set there."
+            tr(
+                "A race trains the same settings and seed once per balancing method and compares the runs on one page. "
+                "Each method has its default options; the method of the form has the options set there."
+            )
         )
         methods = _methods()
         if len(methods) > 1:
             st.caption(_estimate(methods))
         off = not ready or len(methods) < 2
-        label = f"Race {len(methods)} methods" if len(methods) > 1 else "Choose at least two methods"
+        label = tr("Race {count} methods", count=len(methods)) if len(methods) > 1 else tr("Choose at least two methods")
         click = {"on_click": _submit, "args": (request_id(),)}
         st.button(label, icon=":material/flag:", width="stretch", disabled=off, key="race.start", **click)
         for problem in st.session_state.pop("race.refused", []):
-            st.error(problem, icon=":material/block:")
+            st.error(tr(problem), icon=":material/block:")
 
 
 def _methods() -> list[str]:
     current = settings()["balancing"]["name"]
     first = hold_first("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *RACED_AT_FIRST])))
     return st.multiselect(
-        "Methods",
+        tr("Methods"),
         [*BALANCERS],
         first,
         key="race.methods",
@@ -55,15 +58,15 @@ def _methods() -> list[str]:
         max_selections=method_race.MOST,
         filter_mode="contains",
         select_all=False,  # the entry is first in the list, so Enter after typing a name would select all methods
-        placeholder="Choose balancing methods",
-        help="The number after a method is the measured time of a step relative to fixed weights.",
+        placeholder=tr("Choose balancing methods"),
+        help=tr("The number after a method is the measured time of a step relative to fixed weights."),
         persist_state="session",
     )
 
 
 def _label(name: str) -> str:
     method, cost = BALANCERS.load(name), cost_of(name)
-    return " · ".join([method.title, method.family, *([f"{cost.parameters:.1f}x"] if cost else [])])
+    return " · ".join([tr(method.title), tr(method.family), *([f"{cost.parameters:.1f}x"] if cost else [])])
 
 
 def _balancing_of(name: str) -> PartConfig:
@@ -76,10 +79,11 @@ def _estimate(methods: list[str]) -> str:
     together = sum(method_race.relative_cost(_balancing_of(name)) for name in methods)
     plain = _plain_seconds()
     if plain is None:
-        return f"Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights."
-    return (
-        f"Estimate for the machine on which the presets were timed: {words.about(plain * together)}, one after the other; "
-        f"one run with fixed weights takes {words.about(plain)}."
+        return tr("Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights.", together=together)
+    return tr(
+        "Estimate for the machine on which the presets were timed: {together}, one after the other; one run with fixed weights takes {alone}.",
+        together=words.about(plain * together),
+        alone=words.about(plain),
     )
 
 
@@ -118,4 +122,4 @@ def _submit(request: str) -> None:
 def _problems(configs: dict[str, Any]) -> list[str]:
     """Problems of single methods. The settings themselves were checked before."""
     found = [(method, problem) for method, config in configs.items() for problem in train_form.check_settings(config.to_dict())[1]]
-    return [f"{words.plain(BALANCERS.load(method).title)}: {problem}" for method, problem in found]
+    return [tr("{method}: {problem}", method=words.plain(tr(BALANCERS.load(method).title)), problem=tr(problem)) for method, problem in found]

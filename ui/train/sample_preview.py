@@ -20,6 +20,7 @@ from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.language import tr
 from mtl_core.runs import jobs
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
@@ -49,8 +50,8 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     count = len(prepared.split(SPLIT))
     number = min(st.session_state.setdefault("sample", FIRST_SAMPLE), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(f"**Sample {number + 1}** of {count:,} training images, with every target")
-    if button.button("Another sample", icon=":material/shuffle:", width="stretch"):
+    head.markdown(tr("**Sample {number}** of {count:,} training images, with every target", number=number + 1, count=count))
+    if button.button(tr("Another sample"), icon=":material/shuffle:", width="stretch"):
         st.session_state["sample"] = number = (number + 7) % count
     if not torch_is_ready():
         return
@@ -84,12 +85,12 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
 
 def _draw_targets(what: tuple, steps: PreprocessingConfig, changes: AugmentationConfig) -> None:
     """Draw the sample with the data set's targets, a contact sheet for each stage."""
-    shown = [("", PreprocessingConfig(), AugmentationConfig(), "One sample with its targets")]
+    shown = [("", PreprocessingConfig(), AugmentationConfig(), tr("One sample with its targets"))]
     if steps.changes_images:
-        before, after = "Before preprocessing", "After preprocessing, as the network sees it"
+        before, after = tr("Before preprocessing"), tr("After preprocessing, as the network sees it")
         shown = [(before, *shown[0][1:3], before), (after, steps, AugmentationConfig(), after)]
     if changes != AugmentationConfig():
-        title = f"Augmented, {VARIANTS} times"
+        title = tr("Augmented, {variants} times", variants=VARIANTS)
         shown.append((title, steps, changes, title))
     for title, *how, alternative in shown:
         if title:
@@ -100,7 +101,7 @@ def _draw_targets(what: tuple, steps: PreprocessingConfig, changes: Augmentation
                 st.image(sheet, width="stretch", alt=alternative)
             said(in_words)
         except ConfigError:  # the problems say what is wrong with the settings
-            st.caption("No sample can be drawn with these settings.")
+            st.caption(tr("No sample can be drawn with these settings."))
 
 
 def _draw_self_supervised(what: tuple, steps: PreprocessingConfig, made: dict[str, Any]) -> None:
@@ -111,7 +112,7 @@ def _draw_self_supervised(what: tuple, steps: PreprocessingConfig, made: dict[st
     except ConfigError:  # the problems say what is wrong with the settings
         return
     if sheet is not None:
-        title = "Self-supervised tasks: the network's input and the target (random, new at each step)"
+        title = tr("Self-supervised tasks: the network's input and the target (random, new at each step)")
         st.caption(title)
         st.image(sheet, width="stretch", alt=title)
 
@@ -124,9 +125,9 @@ def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
     if not job["done"]:
         st.session_state["preparing"] = [store.cache.as_posix(), text]
         wait_for("data")
-        st.caption(":material/hourglass_top: Opening the data. The images appear when this is done.")
+        st.caption(tr(":material/hourglass_top: Opening the data. The images appear when this is done."))
     elif job["error"]:
-        st.caption(f":material/error: No images: {words.plain(job['error'])}")
+        st.caption(tr(":material/error: No images: {error}", error=words.plain(tr(job["error"]))))
     return job["result"]
 
 
@@ -148,19 +149,19 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     text = json.dumps(data, sort_keys=True)
     asked = st.session_state.setdefault("data_asked", [])
     if not _prepares_without_click(data) and text not in asked:
-        st.caption("The sample of this data set appears once its images are prepared.")
-        if not st.button("Prepare data", icon=":material/imagesmode:"):
+        st.caption(tr("The sample of this data set appears once its images are prepared."))
+        if not st.button(tr("Prepare data"), icon=":material/imagesmode:"):
             return None
         asked.append(text)
     job = _job(store.cache.as_posix(), text)
     if not job["done"]:
         st.session_state["preparing"] = [store.cache.as_posix(), text]
         wait_for("data")
-        st.caption(":material/hourglass_top: Preparing the data. The sample appears when this is done.")
+        st.caption(tr(":material/hourglass_top: Preparing the data. The sample appears when this is done."))
         return None
     if job["error"]:
-        st.caption(f":material/error: No sample: {words.plain(job['error'])}")
-        if st.button("Try again", icon=":material/refresh:"):
+        st.caption(tr(":material/error: No sample: {error}", error=words.plain(tr(job["error"]))))
+        if st.button(tr("Try again"), icon=":material/refresh:"):
             _JOBS.drop(f"{store.cache.as_posix()} {text}")
             st.rerun()
         return None
@@ -245,8 +246,8 @@ def _rgb(image: Any) -> Any:
 def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     """Draw the numbers of parameters: shared, per task, and frozen."""
     colours = task_colours(all_tasks)
-    parts = [("shared", counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
-    parts += [("frozen", counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
+    parts = [(tr("shared"), counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
+    parts += [(tr("frozen"), counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
     total = sum(number for _, number, _ in parts) or 1
     bar = "".join(f'<div style="flex:{max(number, total * 0.004)};background:{colour}"></div>' for _, number, colour in parts)
     legend = "".join(
@@ -254,7 +255,7 @@ def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
         for name, number, colour in parts
     )
     st.html(
-        f'<div style="font-size:.875rem"><b>{words.count(total)} parameters</b>'
+        f'<div style="font-size:.875rem"><b>{tr("{count} parameters", count=words.count(total))}</b>'
         f'<div style="display:flex;gap:2px;height:.5rem;border-radius:4px;overflow:hidden;margin:.35rem 0">{bar}</div>'
         f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .9rem;opacity:.85">{legend}</div></div>'
     )

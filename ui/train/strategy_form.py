@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
+from mtl_core.language import tr
 from mtl_core.training import JOINT, UPDATES
 from ui.shell.form_editions import form_key
 from ui.shell.model_forms import describe, draw_field, options_form
@@ -20,8 +21,8 @@ EPOCHS = ("start_epoch", "stop_epoch")
 def strategy_section() -> None:
     """Draw the folded section. Its label names what differs from the defaults."""
     with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
-        part_chooser("How tasks share a step", UPDATES, "update", default=JOINT, columns=3)
-        st.markdown("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]")
+        part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
+        st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
         fields = {field.name: field for field in describe(TaskConfig)}
         for name in settings()["tasks"]:
             _task(name, fields)
@@ -39,29 +40,32 @@ def _task(name: str, fields: dict[str, Any]) -> None:
             write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None)
 
     own.toggle(
-        "Own optimizer",
+        tr("Own optimizer"),
         st.session_state[key],
         key=key,
-        help=fields["optimizer"].help if "optimizer" in fields else "An optimizer with its own learning rate, for this task's own parameters.",
+        help=tr(fields["optimizer"].help)
+        if "optimizer" in fields
+        else tr("An optimizer with its own learning rate, for this task's own parameters."),
         on_change=take,
     )
     with frozen:
-        draw_field(fields["frozen"], ("tasks", name, "frozen"), "Frozen")
+        draw_field(fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
     for place, field in zip(epochs, EPOCHS, strict=True):
         with place:
-            label = {"start_epoch": "From epoch", "stop_epoch": "Through epoch"}[field]
+            label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
             draw_field(fields[field], ("tasks", name, field), label)
     if read(path) is not None:
         options_form(OptimizerConfig, path, columns=4)
 
 
 def _label() -> str:
-    said = [] if read(("update", "name"), JOINT) == JOINT else [plain(read(("update", "name")).replace("_", " "))]
+    said = [] if read(("update", "name"), JOINT) == JOINT else [plain(tr(read(("update", "name")).replace("_", " ")))]
     for name, task in settings()["tasks"].items():
-        own = [f"own {task['optimizer'].get('name', 'optimizer')}"] if task.get("optimizer") else []
+        own = [tr("own {optimizer}", optimizer=task["optimizer"].get("name", "optimizer"))] if task.get("optimizer") else []
         if task.get("start_epoch", 1) != 1 or task.get("stop_epoch") is not None:
-            own.append(f"epochs {task.get('start_epoch', 1)} to {task.get('stop_epoch') or 'the last'}")
-        own += ["frozen"] if task.get("frozen") else []
+            first, last = task.get("start_epoch", 1), task.get("stop_epoch")
+            own.append(tr("epochs {first} to {last}", first=first, last=last) if last else tr("epochs {first} to the last", first=first))
+        own += [tr("frozen")] if task.get("frozen") else []
         if own:
-            said.append(f"{plain(name)}: {', '.join(own)}")
-    return "How tasks share a step, and each task's own strategy" + (f" · {'; '.join(said)}" if said else "")
+            said.append(tr("{task}: {strategy}", task=plain(name), strategy=tr(", ").join(own)))
+    return tr("How tasks share a step, and each task's own strategy") + (f" · {tr('; ').join(said)}" if said else "")

@@ -17,6 +17,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import mark, tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell.error_boundary import is_ours
@@ -24,7 +25,7 @@ from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
-from ui.shell.words import plain
+from ui.shell.words import plain, translated
 from ui.train import clone_and_fork, data_form
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
@@ -35,12 +36,14 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 
 def fixed_section() -> None:
     """Draw what a fork shares with its parent, and why."""
-    parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
-    lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
-    lines.append(f":gray[Batch size:] {settings()['batch_size']}")
-    st.markdown("**Fixed: as in the forked run** :gray[:material/lock:]")
+    parts = ((tr("Data set"), DATA_SOURCES, "data"), (tr("Backbone"), BACKBONES, "backbone"), (tr("Sharing"), SHARING_SCHEMES, "sharing"))
+    lines = [f":gray[{tr('{label}:', label=label)}] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
+    lines.append(tr(":gray[Batch size:] {batch_size}", batch_size=settings()["batch_size"]))
+    st.markdown(tr("**Fixed: as in the forked run** :gray[:material/lock:]"))
     st.markdown("  \n".join(lines))
-    st.caption("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
+    st.caption(
+        tr("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
+    )
 
 
 def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
@@ -52,21 +55,21 @@ def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
     loaded = registry.load(part["name"])
     defaults = {field.name: field.default for field in describe(loaded.Options)}
     changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key in defaults and value != defaults[key]]
-    return plain(", ".join([loaded.title, *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
+    return plain(tr(", ").join([tr(loaded.title), *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
 
 
 def network_section() -> None:
     """Draw backbone and balancing; only balancing for a fork."""
     if clone_and_fork.is_fork():
         _balancing()
-        with st.expander("What of the backbone is trained", icon=":material/ac_unit:", key="frozen"):
+        with st.expander(tr("What of the backbone is trained"), icon=":material/ac_unit:", key="frozen"):
             options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
         _trained()
         return
     left, right = st.columns(2)
     with left:
-        part_chooser("Backbone", BACKBONES, "backbone")
-        with st.expander("Starting weights, freezing", icon=":material/ac_unit:", key="weights"):
+        part_chooser(tr("Backbone"), BACKBONES, "backbone")
+        with st.expander(tr("Starting weights, freezing"), icon=":material/ac_unit:", key="weights"):
             options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
             st.caption(about_weights())
         _trained()
@@ -83,8 +86,8 @@ def _trained() -> None:
 
 
 def _balancing() -> None:
-    label = {"label_of": lambda part: f"{part.title} · {part.family}", "about": about_balancer}
-    part_chooser("Balancing (type to search)", BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
+    label = {"label_of": lambda part: f"{tr(part.title)} · {tr(part.family)}", "about": about_balancer}
+    part_chooser(tr("Balancing (type to search)"), BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
 
 
 def about_weights() -> str:
@@ -101,16 +104,27 @@ def about_weights() -> str:
         return ""  # the form's problems name what is wrong
     published = backbone.published_weights(options)
     if published is None:
-        return plain(backbone.unpublished(options)).capitalize() if backbone.unpublished(options) else "No weights are published for this backbone."
-    where = f"in the Python package {published.package.replace('_', '-')}" if published.package else "fetched once, at the start of a run"
-    return f"Published weights: {published.trained_on}; {published.megabytes:.0f} MB, {where}. Licence: {published.licence}."
+        why = backbone.unpublished(options)
+        return plain(tr(why)).capitalize() if why else tr("No weights are published for this backbone.")
+    where = (
+        tr("in the Python package {package}", package=published.package.replace("_", "-"))
+        if published.package
+        else tr("fetched once, at the start of a run")
+    )
+    return tr(
+        "Published weights: {trained_on}; {megabytes:.0f} MB, {where}. Licence: {licence}.",
+        trained_on=tr(published.trained_on),
+        megabytes=published.megabytes,
+        where=where,
+        licence=published.licence,
+    )
 
 
 def about_balancer(name: str, part: Any) -> str:
     """A balancing method's summary, cost and paper."""
     cost = cost_of(name)
-    facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
-    return " ".join([part.summary, *(fact for fact in facts if fact)])
+    facts = [tr("Costs {cost}.", cost=cost.sentence()) if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
+    return " ".join([tr(part.summary), *(fact for fact in facts if fact)])
 
 
 def schedule_section() -> None:
@@ -123,7 +137,7 @@ def schedule_section() -> None:
             if name is None:
                 draw_field(rate, ("optimizer", "lr"))
             else:
-                label = "Epochs in all" if name == "epochs" and clone_and_fork.is_fork() else ""
+                label = tr("Epochs in all") if name == "epochs" and clone_and_fork.is_fork() else ""
                 draw_field(fields[name], (name,), label, disabled=name == "batch_size" and clone_and_fork.is_fork())
 
     said = _length_in_words()
@@ -134,33 +148,33 @@ def schedule_section() -> None:
 def _length_in_words() -> str:
     """The epochs in steps; empty where the number is unknown."""
     source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
-    said = [f"forked after epoch {clone_and_fork.origin()['epoch']}"] if clone_and_fork.is_fork() else []
+    said = [tr("forked after epoch {epoch}", epoch=clone_and_fork.origin()["epoch"])] if clone_and_fork.is_fork() else []
     images = source.split_sizes()["train"] if source is not None else 0
     partition = settings()["data"].get("partition", {})
     if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
         each = images // size
-        said.insert(0, f"{epochs:,} epochs of {each:,} steps = {epochs * each:,} steps")
+        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {steps:,} steps", epochs=epochs, each=each, steps=epochs * each))
     return " · ".join(said)
 
 
 def advanced_section() -> None:
     """Draw all other settings, folded."""
-    with st.expander("Advanced: optimizer, schedule, augmentation, device, precision", icon=":material/tune:", key="advanced"):
-        st.markdown("**Optimizer**")
+    with st.expander(tr("Advanced: optimizer, schedule, augmentation, device, precision"), icon=":material/tune:", key="advanced"):
+        st.markdown(tr("**Optimizer**"))
         options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
-        st.markdown("**Learning rate over the run**")
+        st.markdown(tr("**Learning rate over the run**"))
         options_form(ScheduleConfig, ("schedule",))
-        st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
+        st.markdown(tr("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]"))
         options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
         _select_by()
         if not clone_and_fork.is_fork():
             _seeds_of_data()
-        st.markdown("**Device and records**")
+        st.markdown(tr("**Device and records**"))
         options_form(RunConfig, (), columns=4, only=MACHINE)
         _devices()
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
-            part_chooser("Sharing", SHARING_SCHEMES, "sharing")
-        st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
+            part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
+        st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
         executor_choice()
 
 
@@ -181,7 +195,7 @@ def _devices() -> None:
 
 def _seeds_of_data() -> None:
     """Draw the seeds beside the run's: of the images, where the data set has one, and of the partition."""
-    st.markdown("**Seeds of the data** :gray[they decide which images there are and which labels they keep; the run's own seed is above]")
+    st.markdown(tr("**Seeds of the data** :gray[they decide which images there are and which labels they keep; the run's own seed is above]"))
     name = settings()["data"]["name"]
     fields = [
         (field, ("data", "seed")) for field in (describe(DATA_SOURCES.load(name).Options) if name in DATA_SOURCES else []) if field.name == "seed"
@@ -201,12 +215,12 @@ def _select_by() -> None:
     key = form_key("select_by")
     hold(key, chosen)
     st.multiselect(
-        "Tasks that choose the best checkpoint",
+        tr("Tasks that choose the best checkpoint"),
         tasks,
         chosen,
         key=key,
-        help=about,
-        placeholder="The supervised tasks",
+        help=tr(about or ""),
+        placeholder=tr("The supervised tasks"),
         on_change=_take_select_by,
         args=(key,),
     )
@@ -218,7 +232,7 @@ def _take_select_by(key: str) -> None:
         write(("select_by",), chosen)
 
 
-EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}
+EXECUTOR_TITLES = {"thread": mark("In this server"), "process": mark("In a process of its own")}
 
 
 def executor_choice() -> None:
@@ -228,26 +242,28 @@ def executor_choice() -> None:
     try:
         fixed, current = mtl_settings.executor(), executor_of(run_store())
     except ConfigError as error:
-        st.error(str(error))
+        st.error(tr(str(error)))
         return
     hold("executor", current)
     if refused := st.session_state.pop("executor_refused", ""):
-        st.error(plain(refused), icon=":material/block:")
+        st.error(plain(tr(refused)), icon=":material/block:")
     st.segmented_control(
-        "Where runs train",
+        tr("Where runs train"),
         EXECUTORS,
         default=current,
         required=True,
         key="executor",
-        format_func=EXECUTOR_TITLES.__getitem__,
+        format_func=translated(EXECUTOR_TITLES),
         disabled=bool(fixed),
         on_change=_take_executor,
         label_visibility="collapsed",
     )
-    about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
-    about += "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
-    about += "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
-    st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
+    about = tr(
+        "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
+        "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
+        "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
+    )
+    st.caption(tr(":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}", fixed=fixed, about=about) if fixed else about)
 
 
 def _take_executor() -> None:
@@ -274,7 +290,7 @@ def _checked(values: dict[str, Any]) -> tuple[RunConfig | None, list[Problem | s
     from mtl_core.runs.jobs import warmed
 
     if not values["tasks"]:
-        return None, ["No task is chosen. Tick at least one task."]
+        return None, [tr("No task is chosen. Tick at least one task.")]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:

@@ -15,6 +15,7 @@ from mtl_core.analysis.evaluation.findings import THRESHOLD, Cells, Findings, Ki
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 
 
 class ClassificationEvaluation(KindEvaluation):
@@ -47,7 +48,7 @@ class ClassificationEvaluation(KindEvaluation):
         values = {name: _measured(metric, said, targets) for name, metric in whole.items()}
         return Findings(
             [
-                (Metric("accuracy", "Accuracy", "", True), values["accuracy"]),
+                (Metric("accuracy", mark("Accuracy"), "", True), values["accuracy"]),
                 (Metric("f1", "F1, mean over classes", "", True), values["f1"]),
                 (Metric("balanced_accuracy", "Balanced accuracy: recall, mean over classes", "", True), mean(per_class[1][1])),
                 (Metric("ap", "Average precision, mean over classes", "", True), mean(precision)),
@@ -64,12 +65,12 @@ def class_table(said: np.ndarray, targets: np.ndarray, matrix: np.ndarray, class
     """Precision, recall, F1 and support of each class; NaN for 0 / 0 (class never predicted, never present, or both)."""
     predicted, there = matrix.sum(0), matrix.sum(1)
     parts = (
-        (Metric("precision", "Precision", "", True), MulticlassPrecision, predicted > 0),
-        (Metric("recall", "Recall", "", True), MulticlassRecall, there > 0),
+        (Metric("precision", mark("Precision"), "", True), MulticlassPrecision, predicted > 0),
+        (Metric("recall", mark("Recall"), "", True), MulticlassRecall, there > 0),
         (Metric("f1", "F1", "", True), MulticlassF1Score, predicted + there > 0),
     )
     found = [(metric, np.where(defined, _each(kind(classes, average=None), said, targets, classes), np.nan)) for metric, kind, defined in parts]
-    return [*found, (Metric("support", "Images", "", True), there.astype(float))]
+    return [*found, (Metric("support", mark("Images"), "", True), there.astype(float))]
 
 
 def _each(metric: torch.nn.Module, said: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:

@@ -12,11 +12,12 @@ import numpy as np
 
 from mtl_core.analysis.box_matching import box_iou
 from mtl_core.analysis.evaluation.findings import ratio
+from mtl_core.language import mark
 
 GRID = np.round(np.linspace(0.0, 1.0, 101), 2)
 FOUND, MISSED, FALSE, TRUE_NEGATIVE = range(4)  # places in the counts
 NOT_COUNTED = -1  # true negatives where nothing says how many there are, as for boxes
-METRICS = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+METRICS = {"precision": mark("Precision"), "recall": mark("Recall"), "f1": "F1"}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torchmetrics.regression import MeanAbsoluteError, MeanAbsolutePercentageErr
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, ratio
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 
 STRETCHES = 20
 CLOSE = 1.25  # the base of the deltas: Eigen et al. 2014, https://arxiv.org/abs/1406.2283
@@ -58,7 +59,7 @@ class DepthEvaluation(KindEvaluation):
                 (Metric("rmse", "Root mean squared error", "unit", False), found["rmse"]),
                 (Metric("mae", "Mean absolute error", "unit", False), found["mae"]),
                 (Metric("abs_rel", "Absolute error relative to the depth, mean", "", False), self._relative()),
-                (Metric("delta1", "Pixels within 25 %", "", True), float(shares[0])),
+                (Metric("delta1", mark("Pixels within 25 %"), "", True), float(shares[0])),
                 (Metric("delta2", "Pixels within a factor of 1.25²", "", True), float(shares[1])),
                 (Metric("delta3", "Pixels within a factor of 1.25³", "", True), float(shares[2])),
                 (Metric("r2", "R2 (1 exact, 0 no better than the mean)", "", True), found["r2"]),

@@ -12,14 +12,15 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
 from mtl_core.analysis.evaluation.decisions import box_decisions, box_hits
-from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined
+from mtl_core.analysis.evaluation.findings import MADE_UP, MISSED, Cells, Findings, KindEvaluation, joined
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 from mtl_core.tasks.metrics.detection_metrics import THRESHOLDS
 
 SIZES = ("small", "medium", "large")  # COCO's: below 32², below 96², from 96² square pixels on
-SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}  # in the prepared images, not in the files
-MISSED, MADE_UP = "missed", "false positive"
+SIZE_TITLES = {"small": mark("under 32² pixels"), "medium": mark("32² to 96² pixels"), "large": mark("over 96² pixels")}  # of the prepared images
+AP_TITLES = {"small": mark("AP, under 32² pixels"), "medium": mark("AP, 32² to 96² pixels"), "large": mark("AP, over 96² pixels")}
 
 
 class DetectionEvaluation(KindEvaluation):
@@ -64,12 +65,9 @@ class DetectionEvaluation(KindEvaluation):
             ],
             [
                 (Metric("ap", "AP", "", True), _mean_of(precision[:, :, :, 0])),
-                (Metric("ap_50", "AP at 0.50", "", True), _mean_of(precision[:1, :, :, 0])),
-                *(
-                    (Metric(f"ap_{size}", f"AP, {SIZE_TITLES[size]}", "", True), _mean_of(precision[..., place + 1]))
-                    for place, size in enumerate(SIZES)
-                ),
-                (Metric("support", "Boxes", "", True), self.boxes.astype(float)),
+                (Metric("ap_50", mark("AP at 0.50"), "", True), _mean_of(precision[:1, :, :, 0])),
+                *((Metric(f"ap_{size}", AP_TITLES[size], "", True), _mean_of(precision[..., place + 1])) for place, size in enumerate(SIZES)),
+                (Metric("support", mark("Boxes"), "", True), self.boxes.astype(float)),
             ],
             cells,
             {"pr": curves, **self._decisions()},

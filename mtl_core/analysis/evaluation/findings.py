@@ -9,9 +9,11 @@ import numpy as np
 
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 
 THRESHOLD = 0.5  # probability from which a class counts as predicted
-OUTCOMES = ("found", "missed", "false positive", "true negative")  # columns of a multi-label matrix
+OUTCOMES = (mark("found"), mark("missed"), mark("false positive"), mark("true negative"))  # columns of a multi-label matrix
+MISSED, MADE_UP = OUTCOMES[1], OUTCOMES[2]  # the last column and the last row of a matrix of boxes
 
 
 @dataclass(frozen=True)

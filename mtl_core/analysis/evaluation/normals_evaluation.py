@@ -10,9 +10,11 @@ import numpy as np
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 from mtl_core.tasks.metrics.image_errors import angles
 
 LIMITS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
+LIMIT_TITLES = {"within_11": mark("Pixels within 11.25°"), "within_22": mark("Pixels within 22.5°"), "within_30": mark("Pixels within 30°")}
 PER_DEGREE = 100  # bins of the histogram from which the median is read, exact to 1/100 of a degree
 
 
@@ -40,10 +42,7 @@ class NormalsEvaluation(KindEvaluation):
             [
                 (Metric("mean", "Angle, mean", "°", False), self.total / pixels if pixels else np.nan),
                 (Metric("median", "Angle, median", "°", False), float(median)),
-                *(
-                    (Metric(name, f"Pixels within {limit:g}°", "", True), self.within[name] / pixels if pixels else np.nan)
-                    for name, limit in LIMITS.items()
-                ),
+                *((Metric(name, LIMIT_TITLES[name], "", True), self.within[name] / pixels if pixels else np.nan) for name in LIMITS),
             ],
             arrays={"by_angle": np.column_stack([np.arange(180) + 0.5, degrees]).astype(float)},
         )

@@ -9,6 +9,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, M
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.events import Metric
+from mtl_core.language import mark
 
 
 class SegmentationEvaluation(KindEvaluation):
@@ -53,7 +54,7 @@ class SegmentationEvaluation(KindEvaluation):
             [
                 (Metric("iou", "IoU", "", True), iou),
                 (Metric("dice", "Dice", "", True), dice),
-                (Metric("support", "Pixels", "", True), there.astype(float)),
+                (Metric("support", mark("Pixels"), "", True), there.astype(float)),
             ],
             cells,
         )

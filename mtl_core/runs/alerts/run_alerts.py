@@ -14,7 +14,7 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import SKIPPED
-from mtl_core.runs.alerts.thresholds import mark_reached, thresholds
+from mtl_core.runs.alerts.thresholds import Threshold, mark_reached, thresholds
 from mtl_core.scalar_words import scalar_words
 
 ALERT = "alert"  # level of the log line
@@ -136,9 +136,8 @@ class RunAlerts:
             seen = [found for key, *found in new if key == threshold.key] + [latest[key] for key in [threshold.key] if key in latest]
             for value, step, epoch in seen:
                 if threshold.is_reached_by(value):
-                    side = "above" if threshold.above else "below"
-                    when = f"after epoch {epoch:.0f}" if abs(epoch - round(epoch)) < 1e-6 else f"at step {step}"
-                    lines.append((ALERT, f"{scalar_words(threshold.key, self._tasks)} is {side} {threshold.bound:g}: {value:.4g} {when}"))
+                    scalar = scalar_words(threshold.key, self._tasks)
+                    lines.append((ALERT, _reached_words(scalar, threshold, value, step, epoch)))
                     self._told.add(threshold.name)
                     with suppress(StoreError):  # a full disk: the alert is repeated after a restart
                         mark_reached(self.folder, threshold, value, int(step), epoch)
@@ -155,3 +154,17 @@ class RunAlerts:
             return []
         advice = "a checkpoint may fail to be saved. Free space, or stop the run"
         return [(ALERT, f"low disk: {free / 1e6:,.0f} MB are free on the disk of the run store ('{disk}'); {advice}")]
+
+
+def _reached_words(scalar: str, threshold: Threshold, value: float, step: float, epoch: float) -> str:
+    """The alert as one sentence for each case, so that it can be translated as a whole."""
+    bound = threshold.bound
+    if abs(epoch - round(epoch)) < 1e-6:
+        return (
+            f"{scalar} is above {bound:g}: {value:.4g} after epoch {epoch:.0f}"
+            if threshold.above
+            else f"{scalar} is below {bound:g}: {value:.4g} after epoch {epoch:.0f}"
+        )
+    return (
+        f"{scalar} is above {bound:g}: {value:.4g} at step {step}" if threshold.above else f"{scalar} is below {bound:g}: {value:.4g} at step {step}"
+    )

@@ -13,6 +13,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_differences import PART_SORTS, phrase_of
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind
 
 MOST_AXES, MOST_CELLS = 3, 60
@@ -53,7 +54,10 @@ class Axes(StudyKind):
     def comparisons(base: RunConfig, options: Axes.Options, cells: Sequence[Cell]) -> list[Comparison]:
         first = cells[0]
         common = {cell.key: [task for task in cell.config.tasks if task in first.config.tasks] for cell in cells}
-        return [Comparison(cell.key, f"{cell.label} against {first.label}", dict.fromkeys(common[cell.key], first.key)) for cell in cells[1:]]
+        return [
+            Comparison(cell.key, tr("{label} against {first}", label=cell.label, first=first.label), dict.fromkeys(common[cell.key], first.key))
+            for cell in cells[1:]
+        ]
 
 
 def _part(key: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, chosen_tasks
 
 
@@ -27,10 +28,11 @@ class Labels(StudyKind):
         shares = options.fractions
         if shares != sorted(set(shares)) or not shares[0] > 0 or shares[-1] != 1.0:
             raise ConfigError(Problem("options.fractions", f"expected ascending shares above 0 with 1 as the last, found {shares}"))
-        cells = [Cell("full", "all labels", base)]
+        cells = [Cell("full", tr("all labels"), base)]
         for task in chosen_tasks(base, options.tasks):
             for share in shares[:-1]:
-                cells.append(Cell(_key(task, share), f"{share:.3g} of the labels of {task}", _thinned(base, task, share)))
+                label = tr("{share:.3g} of the labels of {task}", share=share, task=task)
+                cells.append(Cell(_key(task, share), label, _thinned(base, task, share)))
         return cells
 
     @staticmethod
@@ -38,7 +40,7 @@ class Labels(StudyKind):
         found = []
         for task in chosen_tasks(base, options.tasks):
             for before, after in pairwise(options.fractions):
-                label = f"labels of {task}: {before:.3g} of them to {after:.3g}"
+                label = tr("labels of {task}: {before:.3g} of them to {after:.3g}", task=task, before=before, after=after)
                 found.append(Comparison(_key(task, after), label, dict.fromkeys(base.tasks, _key(task, before)), has_overall=len(base.tasks) > 1))
         return found
 

@@ -11,6 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_differences import phrase_of
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import tr
 from mtl_core.part_titles import part_title
 from mtl_core.registry import unknown_name
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, plain_balancing, several_tasks, weight_cells
@@ -43,7 +44,7 @@ class Methods(StudyKind):
         if unknown:
             raise ConfigError(Problem("options.methods", unknown_name(BALANCERS.noun, unknown[0], BALANCERS)))
         plain = base.model_copy(update={"balancing": plain_balancing()})
-        cells = [Cell("baseline", "fixed weights", plain, tuple(task.loss_weight for task in base.tasks.values()))]
+        cells = [Cell("baseline", tr("fixed weights"), plain, tuple(task.loss_weight for task in base.tasks.values()))]
         for method in options.methods:
             if method != plain.balancing:
                 cells.append(Cell(_key(method), _label(method), base.model_copy(update={"balancing": method})))
@@ -56,7 +57,9 @@ class Methods(StudyKind):
     @staticmethod
     def comparisons(base: RunConfig, options: Methods.Options, cells: Sequence[Cell]) -> list[Comparison]:
         methods = [cell for cell in cells if cell.weights is None]
-        return [Comparison(cell.key, f"{cell.label} against fixed weights", dict.fromkeys(base.tasks, "baseline")) for cell in methods]
+        return [
+            Comparison(cell.key, tr("{label} against fixed weights", label=cell.label), dict.fromkeys(base.tasks, "baseline")) for cell in methods
+        ]
 
 
 def _key(method: PartConfig) -> str:
@@ -65,5 +68,5 @@ def _key(method: PartConfig) -> str:
 
 def _label(method: PartConfig) -> str:
     said = ", ".join(phrase_of(("balancing", key), value) for key, value in method.options.items())
-    title = part_title("balancing", method.name)
+    title = tr(part_title("balancing", method.name))
     return f"{title} ({said})" if said else title

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from mtl_core.config import RunConfig
+from mtl_core.language import tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, chosen_tasks, several_tasks, with_tasks
 
 
@@ -32,14 +33,16 @@ class Share(StudyKind):
         if options.budget == "compute":
             joint = base.with_overrides([f"epochs={base.epochs * len(compared)}"])
         return [
-            *(Cell(f"alone.{task}", f"{task} alone", with_tasks(base, [task])) for task in compared),
-            Cell("joint", "all tasks in one network", joint),
+            *(Cell(f"alone.{task}", tr("{task} alone", task=task), with_tasks(base, [task])) for task in compared),
+            Cell("joint", tr("all tasks in one network"), joint),
         ]
 
     @staticmethod
     def comparisons(base: RunConfig, options: Share.Options, cells: Sequence[Cell]) -> list[Comparison]:
         return [
             Comparison(
-                "joint", "one network for all tasks, against each task alone", {task: f"alone.{task}" for task in chosen_tasks(base, options.tasks)}
+                "joint",
+                tr("one network for all tasks, against each task alone"),
+                {task: f"alone.{task}" for task in chosen_tasks(base, options.tasks)},
             )
         ]

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from mtl_core.config import RunConfig
+from mtl_core.language import tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, with_tasks
 
 MOST_TASKS = 5
@@ -41,7 +42,7 @@ class Together(StudyKind):
         return [
             Cell(
                 "+".join(group),
-                f"{group[0]} alone" if len(group) == 1 else " + ".join(group),
+                tr("{task} alone", task=group[0]) if len(group) == 1 else " + ".join(group),
                 with_tasks(whole if len(group) == len(tasks) else base, group),
             )
             for group in groups
@@ -50,4 +51,8 @@ class Together(StudyKind):
     @staticmethod
     def comparisons(base: RunConfig, options: Together.Options, cells: Sequence[Cell]) -> list[Comparison]:
         groups = [(cell, list(cell.config.tasks)) for cell in cells] if len(cells) > 1 else []  # without each task alone nothing is compared
-        return [Comparison(cell.key, f"{cell.label} against each alone", {task: task for task in group}) for cell, group in groups if len(group) > 1]
+        return [
+            Comparison(cell.key, tr("{label} against each alone", label=cell.label), {task: task for task in group})
+            for cell, group in groups
+            if len(group) > 1
+        ]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import mark, tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, simplex, weight_cells, with_weights
 
 MOST = 60
@@ -33,7 +34,7 @@ class Weights(StudyKind):
             "grid",
             description="'grid': points spread evenly over the weights. 'search': Optuna proposes each next point from the results of those before; "
             "it needs fewer points for many tasks, but they must be trained one after another.",
-            json_schema_extra={"words": {"grid": "A grid", "search": "Search with Optuna"}},
+            json_schema_extra={"words": {"grid": mark("A grid"), "search": "Search with Optuna"}},
         )
         parts: int = Field(
             5,
@@ -65,12 +66,12 @@ class Weights(StudyKind):
     def cells(base: RunConfig, options: Weights.Options) -> list[Cell]:
         tasks = several_tasks(base)
         if options.way == "search":
-            return [_cell(base, "equal", "equal weights", (1.0,) * len(tasks)), *_trials(base, options.points)]
+            return [_cell(base, "equal", tr("equal weights"), (1.0,) * len(tasks)), *_trials(base, options.points)]
         points = simplex(len(tasks), options.parts)
         if not 2 <= len(points) <= MOST:
             found = f"{options.parts} portions for {len(tasks)} tasks give {len(points)} points"
             raise ConfigError(Problem("options.parts", f"{found}; expected 2 to {MOST}: give {'more' if len(points) < 2 else 'fewer'} portions"))
-        return [_cell(base, "equal", "equal weights", (1.0,) * len(tasks)), *weight_cells(base, options.parts)]
+        return [_cell(base, "equal", tr("equal weights"), (1.0,) * len(tasks)), *weight_cells(base, options.parts)]
 
     @staticmethod
     def to_come(options: Weights.Options) -> int:
@@ -82,7 +83,7 @@ class Weights(StudyKind):
 
     @staticmethod
     def comparisons(base: RunConfig, options: Weights.Options, cells: Sequence[Cell]) -> list[Comparison]:
-        return [Comparison(cell.key, f"{cell.label} against equal weights", dict.fromkeys(base.tasks, "equal")) for cell in cells[1:]]
+        return [Comparison(cell.key, tr("{label} against equal weights", label=cell.label), dict.fromkeys(base.tasks, "equal")) for cell in cells[1:]]
 
 
 def _cell(base: RunConfig, key: str, label: str, weights: tuple[float, ...]) -> Cell:
@@ -96,6 +97,6 @@ def _trials(base: RunConfig, points: Sequence[Sequence[float]]) -> list[Cell]:
         raise ConfigError(Problem("options.points", f"expected {len(tasks)} weights above 0 in each point, found {wrong[0]}"))
     said = [", ".join(f"{task} {weight:.3g}" for task, weight in zip(tasks, point, strict=True)) for point in points]
     return [
-        _cell(base, f"trial.{number}", f"trial {number}: {text}", tuple(point))
+        _cell(base, f"trial.{number}", tr("trial {number}: {text}", number=number, text=text), tuple(point))
         for number, (text, point) in enumerate(zip(said, points, strict=True), 2)
     ]

@@ -268,15 +268,19 @@ def _tensors(nested: Any) -> list[Tensor]:
 
 def _refusal(config: RunConfig, needs: Estimate, free: int, device: str) -> Problem:
     """The problem: the missing memory, and the settings that reduce the need."""
-    where = "is free" if device == "cpu" else "is free on the GPU"
-    said = f"the run needs about {_gigabytes(needs.total(config.batch_size))} of memory, and {_gigabytes(free)} {where}"
+    need = _gigabytes(needs.total(config.batch_size))
+    said = f"the run needs about {need} of memory, and {_gigabytes(free)} is free"
+    if device != "cpu":
+        said = f"the run needs about {need} of memory, and {_gigabytes(free)} is free on the GPU"
     width = next((name for name in ("width", "hidden") if name in config.backbone.options or _has_option(config, name)), "")
-    smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({f'backbone.{width}' if width else 'backbone'})"
+    network = f"backbone.{width}" if width else "backbone"
+    smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({network})"
     if needs.jacobian > needs.total(config.batch_size) / 3:
         instead = (
             "update: joint" if config.update.name == "task_vectors" else "a balancing method that needs no gradient of each task (fixed, for one)"
         )
-        smaller += f", or {instead}, which saves {_gigabytes(needs.jacobian)}"
+        saved = _gigabytes(needs.jacobian)
+        smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({network}), or {instead}, which saves {saved}"
     fits = min(needs.largest_batch(USABLE * free), config.batch_size - 1)
     cure = f"lower batch_size to about {fits}, or {smaller}" if fits else f"no batch_size is low enough; {smaller}"
     advice = "End other programs that use memory, or set MTL_MEMORY_CHECK=off if you know better"

@@ -152,8 +152,10 @@ def _of_other_size(file: str, mine: tuple[int, int], size: tuple[int, int], scal
         return [], []
     sentence = f"'{file}' has {mine[0]} x {mine[1]} pixels, the image {size[0]} x {size[1]}"
     if not scale:
-        turned = ". Its sides are swapped: it may have the orientation of the stored file, before EXIF rotates it" if mine == size[::-1] else ""
-        return [("skipped", "size_differs", f"{sentence}{turned}")], []
+        if mine == size[::-1]:
+            swapped = f"{sentence}. Its sides are swapped: it may have the orientation of the stored file, before EXIF rotates it"
+            return [("skipped", "size_differs", swapped)], []
+        return [("skipped", "size_differs", sentence)], []
     if not in_proportion(mine, size):
         return [("skipped", "size_differs", f"{sentence}; their proportions differ, so it is not scaled")], []
     return [], [("repaired", "scaled", f"{sentence}; scaled to it, the nearest pixel each")]

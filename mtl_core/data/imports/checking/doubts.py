@@ -47,8 +47,14 @@ def _say_absent(findings: Findings, split: Mapping[str, str], target: Targets) -
     for index, name in enumerate(target.classes):
         elsewhere = {part: counts[part][index] for part in ("val", "test") if counts[part][index]}
         if elsewhere and not counts["train"][index] and counts["train"]:
-            found = " and ".join(f"{count:,} in {part}" for part, count in elsewhere.items())
-            findings.add("note", "not_in_train", target.name, f"class '{name}' is not in train ({found}): it cannot be learnt", target.name)
+            val, test = (elsewhere.get(part, 0) for part in ("val", "test"))
+            if val and test:
+                said = f"class '{name}' is not in train ({val:,} in val and {test:,} in test): it cannot be learnt"
+            elif val:
+                said = f"class '{name}' is not in train ({val:,} in val): it cannot be learnt"
+            else:
+                said = f"class '{name}' is not in train ({test:,} in test): it cannot be learnt"
+            findings.add("note", "not_in_train", target.name, said, target.name)
 
 
 def _say_contradictions(findings: Findings, facts: Mapping[str, Facts], target: Targets) -> None:

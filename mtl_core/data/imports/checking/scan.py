@@ -39,13 +39,17 @@ PREPARATION = 3  # version of the preparation; raise it with every change that m
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
 _NOTES = ("wrong_extension", "one_level", "levels")  # kinds of findings about a picture that is used unchanged
-_TURNED = (
-    "EXIF rotates this picture, and its {0} state no picture size: they are read in the upright picture. "
+_TURNED_BOXES = (
+    "EXIF rotates this picture, and its boxes state no picture size: they are read in the upright picture. "
+    "Check the gallery; if they are wrong, save the picture upright without EXIF orientation"
+)
+_TURNED_POINTS = (
+    "EXIF rotates this picture, and its points state no picture size: they are read in the upright picture. "
     "Check the gallery; if they are wrong, save the picture upright without EXIF orientation"
 )
 _TURNED_MAP = (
-    "EXIF rotates this picture, and its {0} fits it both ways: it is read as the upright picture's. "
-    "Check the gallery; if it is wrong, save the picture upright without EXIF orientation, and the {0} with it"
+    "EXIF rotates this picture, and its {map} fits it both ways: it is read as the upright picture's. "
+    "Check the gallery; if it is wrong, save the picture upright without EXIF orientation, and the {map} with it"
 )
 _SWAPPED = re.compile(r"\([5-8]\)")  # EXIF orientations that swap the sides
 _DRAFT = 64  # pixels that suffice to compare pictures
@@ -205,7 +209,7 @@ class _Examination:
             for key, (value, said, digest) in done:
                 if work in (self._mask, self._depth) and value is not None and key in self.fit_both_ways and not isinstance(value, Shapes):
                     what = "mask" if work == self._mask else "map"
-                    said = [*said, ("note", "map_of_turned", _TURNED_MAP.format(what))]
+                    said = [*said, ("note", "map_of_turned", _TURNED_MAP.format(map=what))]
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
                 if boxes:
@@ -239,7 +243,7 @@ class _Examination:
         if rows is not None:
             self.box_sides.setdefault(target.name, []).extend(np.maximum(rows[:, 2] - rows[:, 0], rows[:, 3] - rows[:, 1]).tolist())
         if key in self.turned and boxes.size is None and len(boxes.rows):
-            said.append(("note", "boxes_of_turned", _TURNED.format("boxes")))
+            said.append(("note", "boxes_of_turned", _TURNED_BOXES))
         if rows is not None and len(rows) > MOST_BOXES:
             said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
             rows = rows[:MOST_BOXES]
@@ -250,7 +254,7 @@ class _Examination:
         points = value if isinstance(value, PointSet) else PointSet(np.asarray(value))
         rows, said = usable_points(points, size)
         if key in self.turned and points.size is None and points.rows.any():
-            said.append(("note", "points_of_turned", _TURNED.format("points")))
+            said.append(("note", "points_of_turned", _TURNED_POINTS))
         return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:

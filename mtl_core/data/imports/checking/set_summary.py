@@ -92,9 +92,15 @@ def without_train(summaries: tuple[TaskSummary, ...], given: bool) -> tuple[Ques
             Reading("drawn", "train, val and test are drawn at random from all pictures", {"splits": {}}),
             Reading("left_out", f"the parts stay, and '{name}' is left out", {"tasks": others}),
         )
-        where = " and ".join(f"{count:,} in {part}" for part, count in elsewhere.items())
+        val, test = elsewhere.get("val", 0), elsewhere.get("test", 0)
+        if val and test:
+            evidence = f"Its targets: {val:,} in val and {test:,} in test; none in train."
+        elif val:
+            evidence = f"Its targets: {val:,} in val; none in train."
+        else:
+            evidence = f"Its targets: {test:,} in test; none in train."
         text = f"The given parts leave '{name}' without a target in train. What is to change?"
-        asked.append(Question(f"no_train_{name}", text, readings, "", f"Its targets: {where}; none in train."))
+        asked.append(Question(f"no_train_{name}", text, readings, "", evidence))
     return tuple(asked)
 
 

@@ -15,6 +15,7 @@ from mtl_core.data.imports.formats.annotations.boxes import in_order
 from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
+from mtl_core.language import mark
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 _PLAIN = frozenset(
@@ -48,7 +49,8 @@ class ClassFoldersOptions(FormatOptions):
     folder: str = Field("", description="Folder that holds the classes' folders, or the parts' (train, val, test) that hold them.")
     level: int = Field(1, ge=1, le=20, description="Which folder below it is the class, those of 'not_classes' aside.")
     not_classes: list[str] | None = Field(
-        None, description="Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."
+        None,
+        description=mark("Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."),
     )
     task: str = Field("class", description="Name of the task; empty for none.")
     names: dict[str, str] = Field(default_factory=dict, description="Folder -> class name, where it is another one.")
@@ -108,7 +110,7 @@ def part_word(folder: str) -> str:
 def part_folders(keys: list[str]) -> list[str]:
     """Folders of parts of the data: a train folder beside a val or test folder. A folder 'train' beside 'bus' and 'car' is a class."""
     beside: dict[str, dict[str, str]] = defaultdict(dict)
-    for folder in {key[:place] for key in keys for place, mark in enumerate(key) if mark == "/"}:
+    for folder in {key[:place] for key in keys for place, letter in enumerate(key) if letter == "/"}:
         word = part_word(folder)
         if word:
             beside[folder.rpartition("/")[0]][folder] = word
@@ -226,9 +228,7 @@ class _Look:
             "not_classes": sorted({part for key in images for part in key.split("/")[:-1]} & self.out),
             "task": task,
         }
-        where = f"in '{folder}'" if folder else "at the top"
-        what = "folders of images" if level == 1 else "folders of the second level"
-        notes = [f"{len(names)} {what} {where}, taken as classes: {', '.join(in_order(set(names))[:8])}", *_joint(names)]
+        notes = [_taken(names, folder, level), *_joint(names)]
         return Guess(options, labelled={"class": sum(names.values())}, notes=notes, questions=self._spelling(images, names, options))
 
     def _spelling(self, images: list[str], names: Counter[str], options: dict[str, Any]) -> list[Question]:
@@ -248,7 +248,9 @@ class _Look:
         listing = "; ".join(" = ".join(map(repr, sorted(several))) for several in alike[:4])
         readings = (Reading("together", "one class each", {"names": together}), Reading("apart", "classes of their own", {"names": {}}))
         options["names"] = dict(together) if taken == "together" else {}
-        evidence = f"{listing}. {'Some stand beside each other' if apart else 'They never stand beside each other, but in different folders'}."
+        evidence = (
+            f"{listing}. Some stand beside each other." if apart else f"{listing}. They never stand beside each other, but in different folders."
+        )
         return [Question("spelling", "Are folders whose names differ only in their spelling one class?", readings, taken, evidence)]
 
     def _are_paired(self, above: Folders, plain: list[str]) -> bool:
@@ -277,8 +279,10 @@ class _Look:
         )
         guess.options["task"] = ""
         guess.notes = [f"The folders {', '.join(map(repr, names))} hold pictures of the same names: they are asked about."]
-        evidence = f"Their pictures have the same names, such as '{stem_of(self._images((*above, names[0]))[0])}'. Views of one scene may come "
-        evidence += "into different parts of the data: to use one folder only, leave the others out ('images.exclude')"
+        evidence = (
+            f"Their pictures have the same names, such as '{stem_of(self._images((*above, names[0]))[0])}'. Views of one scene may come "
+            "into different parts of the data: to use one folder only, leave the others out ('images.exclude')"
+        )
         examples = tuple(key for name in names for key in self._images((*above, name))[:2])
         return Question("views", f"Are the folders {' and '.join(map(repr, names))} classes?", readings, "views", evidence, examples)
 
@@ -305,6 +309,18 @@ class _Look:
         text = f"Is the folder {' or '.join(repr(name) for name in plain)} a class beside the others?"
         examples = tuple(self._images((*above, plain[0]))[:3])
         return Question("plain_folder", text, readings, "classes", evidence, examples)
+
+
+def _taken(names: Iterable[str], folder: str, level: int) -> str:
+    """The note on folders that are taken as classes."""
+    count, listed = len(set(names)), ", ".join(in_order(set(names))[:8])
+    if level == 1 and folder:
+        return f"{count} folders of images in '{folder}', taken as classes: {listed}"
+    if level == 1:
+        return f"{count} folders of images at the top, taken as classes: {listed}"
+    if folder:
+        return f"{count} folders of the second level in '{folder}', taken as classes: {listed}"
+    return f"{count} folders of the second level at the top, taken as classes: {listed}"
 
 
 def _joint(names: Iterable[str]) -> list[str]:

@@ -167,6 +167,8 @@ def set_orphans_aside(context: Context, pairs: list[Pair]) -> None:
         same = [parts[0] if len(set(parts)) == 1 else "*" for parts in zip(*(folder.split("/")[:-1] for folder in folders), strict=False)]
         pattern = "/".join([*same, last]) if len({folder.count("/") for folder in folders}) == 1 else ""
         context.aside.setdefault("exclude", []).extend([pattern] if pattern else folders)
-        reason = "seen, not understood: they look like masks or depth maps, but no picture has their names. "
-        reason += "Left out of the pictures; name them as their pictures"
+        reason = (
+            "seen, not understood: they look like masks or depth maps, but no picture has their names. "
+            "Left out of the pictures; name them as their pictures"
+        )
         context.not_understood(f"{pattern or folders[0]}/*", reason, len(names))

@@ -39,7 +39,9 @@ def size_question(context: Context, stated: Mapping[str, tuple[int, int] | None]
         Reading("refuse", "no: these pictures are not labelled", {"other_size": "refuse"}),
     )
     options["other_size"] = "scale"
-    evidence = f"{len(others)} of {looked_at} looked at: '{key}' has {real[0]} x {real[1]} pixels, its objects are said to lie in "
-    evidence += f"{size[0]} x {size[1]}. The proportions agree."
+    evidence = (
+        f"{len(others)} of {looked_at} looked at: '{key}' has {real[0]} x {real[1]} pixels, its objects are said to lie in "
+        f"{size[0]} x {size[1]}. The proportions agree."
+    )
     text = "Pictures have another size than the file of their objects says. Are the objects to be scaled to the pictures?"
     return [Question("size", text, readings, "scale", evidence, tuple(key for key, _, _ in others[:6]))]

@@ -34,7 +34,9 @@ def ask_size(context: Context, pair: Pair, questions: list[Question], options: d
         Reading("scale", "scaled to the picture, each pixel the nearest one", {"other_size": "scale"}),
         Reading("refuse", "refused: these pictures are not labelled", {"other_size": "refuse"}),
         first,
-        f"{other} of {looked_at} looked at: {example}. Their proportions {'agree' if fits else 'differ, so they show another part or are turned'}.",
+        f"{other} of {looked_at} looked at: {example}. Their proportions agree."
+        if fits
+        else f"{other} of {looked_at} looked at: {example}. Their proportions differ, so they show another part or are turned.",
         examples,
     )
 

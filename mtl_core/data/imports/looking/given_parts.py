@@ -58,7 +58,8 @@ def given_parts(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -
             note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together; 'gap' leaves out the borders."
     if not values:
         task = _stratified(guesses)
-        values, note = {"stratify": task}, "Split at random, 70/15/15" + (f", with equal shares of '{task}'." if task else ".")
+        note = f"Split at random, 70/15/15, with equal shares of '{task}'." if task else "Split at random, 70/15/15."
+        values = {"stratify": task}
     elif values.get("how", "ratio") == "ratio" and values.get("groups") == "column":
         note = f"Split at random, 70/15/15. {note}"
     return SplitSpec(**values), note, questions
@@ -211,7 +212,8 @@ def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Qu
             if all(reading.changes["splits.group_column"] != column for reading in readings):
                 changes = empty | {"splits.groups": "column", "splits.group_file": file, "splits.group_column": column}
                 readings.append(Reading(f"column-{column}", title, changes))
-                said.append(f"column '{column}' makes {len(values):,} groups")
+                what = f"column '{column}' makes {len(values):,} groups"
+                said.append(what if said else f"Column '{column}' makes {len(values):,} groups")
     levels: dict[int, set[str]] = defaultdict(set)
     for key in keys:
         for depth, part in enumerate(key.split("/")[:-1]):
@@ -227,7 +229,7 @@ def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Qu
     readings.append(Reading("alone", "no: each image by itself", empty))
     evidence = f"{'; '.join(said[:3])}: what belongs together stays in one part, so that none is in train and in test."
     text = "Do images that belong together stay in one part of the data?"
-    return Question("groups", text, tuple(readings), readings[0].name, evidence[0].upper() + evidence[1:])
+    return Question("groups", text, tuple(readings), readings[0].name, evidence)
 
 
 def _one_file(guesses: list[tuple[str, Guess]], column: str) -> str:
@@ -248,9 +250,23 @@ def _stratified(guesses: list[tuple[str, Guess]]) -> str:
 def _words(split: dict[str, Any]) -> str:
     values = {part: list(map(str, split.get(part) or ())) for part in SPLITS}
     listed = {part: ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") for part, names in values.items()}
-    column = f" (column '{split['column']}')" if split.get("column") else ""
-    parts = [f"{part} from {listed[part]}" if listed[part] else f"{part} drawn from train" for part in SPLITS]
-    return f"Split as given{column}: {'; '.join(parts)}."
+    train, val, test = (listed[part] for part in SPLITS)
+    column = split.get("column")
+    if not train or not (val or test):
+        of = f" (column '{column}')" if column else ""
+        parts = [f"{part} from {listed[part]}" if listed[part] else f"{part} drawn from train" for part in SPLITS]
+        return f"Split as given{of}: {'; '.join(parts)}."
+    if column:
+        if val and test:
+            return f"Split as given (column '{column}'): train from {train}; val from {val}; test from {test}."
+        if val:
+            return f"Split as given (column '{column}'): train from {train}; val from {val}; test drawn from train."
+        return f"Split as given (column '{column}'): train from {train}; val drawn from train; test from {test}."
+    if val and test:
+        return f"Split as given: train from {train}; val from {val}; test from {test}."
+    if val:
+        return f"Split as given: train from {train}; val from {val}; test drawn from train."
+    return f"Split as given: train from {train}; val drawn from train; test from {test}."
 
 
 def _lists_images(tree: Tree, name: str, index: ImageIndex) -> bool:

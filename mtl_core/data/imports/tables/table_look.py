@@ -301,6 +301,8 @@ def _shown(table: Opened, options: CsvOptions) -> CsvTable:
 
 def _note(options: CsvOptions, table: Opened) -> str:
     is_record = options.file.lower().endswith(RECORDS)
+    if not (is_record or options.sheet or not options.header or options.image_prefix or options.image_digits):
+        return f"'{options.file}': {options.encoding}, delimiter '{options.delimiter}'. Column '{options.image_column}' names images."
     how = PurePosixPath(options.file).suffix[1:] if is_record else f"{options.encoding}, delimiter '{options.delimiter}'"
     how += f", sheet '{options.sheet}'; other sheets are not read" if options.sheet else ""
     how += "" if options.header or is_record else ", no header"

@@ -68,9 +68,13 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
         return None, [("skipped", "size_differs", f"the boxes fit neither the upright picture of {size[0]} x {size[1]} pixels nor the stored one")]
     lost = len(boxes.rows) + boxes.refused - len(kept)
     if lost and (not kept or (refused and not boxes.keep_rest)):
-        whole = f"{lost} of its {len(boxes.rows) + boxes.refused} objects cannot be used, so the picture counts as not labelled"
-        advice = "; 'refused: object' keeps the others" if kept else ", not as one without objects"
-        said.append(("skipped", "boxes_refused", whole + advice))
+        every = len(boxes.rows) + boxes.refused
+        sentence = (
+            f"{lost} of its {every} objects cannot be used, so the picture counts as not labelled; 'refused: object' keeps the others"
+            if kept
+            else f"{lost} of its {every} objects cannot be used, so the picture counts as not labelled, not as one without objects"
+        )
+        said.append(("skipped", "boxes_refused", sentence))
         return None, said
     return np.array(kept, np.float32).reshape(-1, 5), said
 

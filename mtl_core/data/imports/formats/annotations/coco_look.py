@@ -215,8 +215,10 @@ class CocoLook:
         boxes = [(box, size) for reference, box, size in self._sized() if reference in swapped]
         upright = sum(not _fits(box, size) and _fits(box, (size[1], size[0])) for box, size in boxes)
         stored = sum(_fits(box, size) and not _fits(box, (size[1], size[0])) for box, size in boxes)
-        evidence = f"{len(swapped)} of the pictures looked at are turned by EXIF, the file states their size before; of their {len(boxes)} boxes "
-        evidence += f"{upright} fit only the upright picture, {stored} only the stored one."
+        evidence = (
+            f"{len(swapped)} of the pictures looked at are turned by EXIF, the file states their size before; of their {len(boxes)} boxes "
+            f"{upright} fit only the upright picture, {stored} only the stored one."
+        )
         if upright and not stored:
             options["turned"] = "upright"
             notes.append(f"'{self.file}': {evidence} They are read in the upright picture.")

@@ -267,8 +267,10 @@ def unlisted_question(
     )
     text = f"What are the {len(others):,} pictures that no {what} names?"
     named = sum(key.rpartition("/")[0] in folders for key in have)
-    evidence = f"{named:,} pictures are named, {len(others):,} more lie in the same folders. As not labelled, this task does not train on them; "
-    evidence += "as without objects, they train the background, wrongly if they show objects."
+    evidence = (
+        f"{named:,} pictures are named, {len(others):,} more lie in the same folders. As not labelled, this task does not train on them; "
+        "as without objects, they train the background, wrongly if they show objects."
+    )
     return [Question("unlisted", text, readings, "unlabelled", evidence, tuple(others[:6]))]
 
 

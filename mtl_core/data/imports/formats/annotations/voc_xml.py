@@ -83,13 +83,19 @@ class Voc(Format):
                 options["segments"] = "object_masks"
             questions = [*_origin_question(seen), *_extension_question(seen, options), *unlisted_question(context, seen.keys, "XML")]
             questions += size_question(context, seen.sizes, options)
-            where = "with corners from 0" if seen.zeros else "with corners from 1"
             notes = []
             if seen.renamed:
                 stated, key = next(iter(seen.renamed.items()))
-                absent = f"{len(seen.renamed):,} XML files name a picture that is not there, such as '{stated}'"
-                notes = [f"{absent}: the picture of the XML's name is taken ('{key}')"]
-            note = f"'{folder or '.'}': {seen.files:,} XML files with {seen.boxes:,} boxes of {', '.join(sorted(seen.names)[:8])}, {where}"
+                notes = [
+                    f"{len(seen.renamed):,} XML files name a picture that is not there, such as '{stated}': "
+                    f"the picture of the XML's name is taken ('{key}')"
+                ]
+            where, names = folder or ".", ", ".join(sorted(seen.names)[:8])
+            note = (
+                f"'{where}': {seen.files:,} XML files with {seen.boxes:,} boxes of {names}, with corners from 0"
+                if seen.zeros
+                else f"'{where}': {seen.files:,} XML files with {seen.boxes:,} boxes of {names}, with corners from 1"
+            )
             context.understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC", seen.files)
             guesses.append(Guess(options, labelled={name: len(seen.keys)}, notes=[note, *notes], questions=questions))
         return guesses
@@ -154,8 +160,10 @@ def _origin_question(seen: _Seen) -> list[Question]:
         Reading("from-1", "pixels counted from 1, the last one in the box, as Pascal VOC itself writes them", {"origin": 1}),
         Reading("from-0", "borders counted from 0, as LabelImg, CVAT and Roboflow write them", {"origin": 0}),
     )
-    evidence = f"None of the {seen.boxes:,} boxes touches a side of its picture: a corner at 0 would speak for 0, one at the width or height for 1. "
-    evidence += "The two readings differ by one pixel of the original picture."
+    evidence = (
+        f"None of the {seen.boxes:,} boxes touches a side of its picture: a corner at 0 would speak for 0, one at the width or height for 1. "
+        "The two readings differ by one pixel of the original picture."
+    )
     return [Question("origin", "Do the corners of the boxes count from 0 or from 1?", readings, "from-1", evidence, tuple(list(seen.keys)[:6]))]
 
 
@@ -166,8 +174,10 @@ def _extension_question(seen: _Seen, options: dict) -> list[Question]:
     order = sorted(endings, key=lambda ending: (ending not in (".jpg", ".jpeg"), ending))
     readings = tuple(Reading(ending.lstrip("."), f"the {ending} pictures", {"extension": ending}) for ending in order)
     options["extension"] = order[0]
-    evidence = f"{len(seen.open_names):,} XML files name a picture without its ending, and there are {' and '.join(order)} files of that name. "
-    evidence += f"{order[0]} is taken, as Pascal VOC's pictures are; the others are not labelled."
+    evidence = (
+        f"{len(seen.open_names):,} XML files name a picture without its ending, and there are {' and '.join(order)} files of that name. "
+        f"{order[0]} is taken, as Pascal VOC's pictures are; the others are not labelled."
+    )
     examples = tuple(next(iter(seen.open_names.values())))[:6]
     return [Question("extension", "Which of the pictures of one name do the XML files mean?", readings, order[0].lstrip("."), evidence, examples)]
 

@@ -142,8 +142,10 @@ def _too_few(folder: str, lines: TextLines, options: dict, file: str, names: lis
     """The same for a list that is shorter than the highest number: numbers without a name get placeholders, or the list counts from 1."""
     more = [*names, *(f"class {number}" for number in range(len(names), lines.highest + 1))]
     options["names"], options["classes"] = "", more
-    said = f"'{folder or '.'}': '{file}' names {len(names)} classes, and there are numbers to {lines.highest} ({beyond:,} objects)"
-    notes = [f"{said}: those without a name are called '{more[-1]}' and the like here. Rename them."]
+    notes = [
+        f"'{folder or '.'}': '{file}' names {len(names)} classes, and there are numbers to {lines.highest} ({beyond:,} objects): "
+        f"those without a name are called '{more[-1]}' and the like here. Rename them."
+    ]
     if lines.highest != len(names):
         return [], notes
     readings = (
@@ -152,7 +154,10 @@ def _too_few(folder: str, lines: TextLines, options: dict, file: str, names: lis
     )
     taken = "one" if not lines.numbers[0] else "zero"
     options["classes"] = list(next(reading for reading in readings if reading.name == taken).changes["classes"])
-    evidence = f"{said[len(repr(folder or '.')) + 2 :]}; number 0 has {lines.numbers[0]:,} objects"
+    evidence = (
+        f"'{file}' names {len(names)} classes, and there are numbers to {lines.highest} ({beyond:,} objects); "
+        f"number 0 has {lines.numbers[0]:,} objects"
+    )
     return [
         Question("counted_from", f"Do the class numbers count from 0 or from 1 in '{file}'?", readings, taken, evidence, tuple(lines.keys)[:6])
     ], notes
@@ -184,11 +189,9 @@ def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: lis
     if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
         return []  # keypoints lie in their box, and every line has them
     readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks", "named_points": []})]
-    evidence = f"All {count:,} such lines have {length} numbers. "
     taken = "outline"
     if length == 9:
         readings.append(Reading("turned", "corners of turned boxes (OBB): the box around them is read", _without_points("turned")))
-        evidence += "Turned boxes always have four corners; outlines rarely all do. "
         taken = "turned"
     for step in (2, 3):
         if (length - 5) % step == 0 and length != 9 and (length - 5) // step <= MOST_POINTS:
@@ -205,7 +208,12 @@ def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: lis
             {"points": "outline", "segments": "object_masks", "named_points": []},
         )
     poses = [reading.name for reading in readings if reading.name.startswith("pose")]
-    evidence += f"In {lines.inside:,} the points lie in the box that the first four numbers make."
+    evidence = (
+        f"All {count:,} such lines have {length} numbers. Turned boxes always have four corners; outlines rarely all do. "
+        f"In {lines.inside:,} the points lie in the box that the first four numbers make."
+        if length == 9
+        else f"All {count:,} such lines have {length} numbers. In {lines.inside:,} the points lie in the box that the first four numbers make."
+    )
     if poses and (lines.inside > 0.8 * count or length % 2 == 0):
         taken = poses[-1]
     options |= next(dict(reading.changes) for reading in readings if reading.name == taken)

@@ -29,8 +29,8 @@ from mtl_core.data.imports.looking.questions import Question, Reading
 
 _PANOPTIC = "seen, not read: COCO panoptic; its colours number segments, not classes. Export 'instances' or masks of class numbers"
 _SINGLE = (
-    "seen, not understood: most of their {1:,} {0} occur in one of {2:,} masks only, as those of single objects or segments do, and no list names "
-    "them; masks of classes are read"
+    "seen, not understood: most of their {count:,} {numbers} occur in one of {masks:,} masks only, as those of single objects or segments do, "
+    "and no list names them; masks of classes are read"
 )
 
 
@@ -95,7 +95,8 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
         set_aside(context, pair, pictures, f"seen, not understood: {reason}")
         return None
     if scan.are_single and not explained([pair], lists)[pair]:
-        set_aside(context, pair, pictures, _SINGLE.format("colours" if pair.kind == "colours" else "numbers", len(scan.masks), scan.looked_at))
+        numbers = "colours" if pair.kind == "colours" else "numbers"
+        set_aside(context, pair, pictures, _SINGLE.format(numbers=numbers, count=len(scan.masks), masks=scan.looked_at))
         return None
     options: dict = of_pair(pair) | {"task": "trimap" if "trimap" in pair.files.words() else "segments", "unlisted": "ask"}
     examples = tuple(picture for _, picture in pair.pairs[:4])
@@ -115,12 +116,12 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
         )
         return None
     ask_size(context, pair, questions, options, examples)
-    seen = (
-        f"all {len(scan.files):,} were looked at"
-        if scan.looked_at == len(scan.files)
-        else f"{scan.looked_at:,} of {len(scan.files):,} were looked at"
+    where, count, images = pair.files.words(), len(scan.files), pair.images.words()
+    note = (
+        f"'{where}': {count:,} masks of '{images}', all {count:,} were looked at. {note}"
+        if scan.looked_at == count
+        else f"'{where}': {count:,} masks of '{images}', {scan.looked_at:,} of {count:,} were looked at. {note}"
     )
-    note = f"'{pair.files.words()}': {len(scan.files):,} masks of '{pair.images.words()}', {seen}. {note}"
     for one in lists:
         if f"'{one.file}'" in note:
             context.understood(one.file, "names of the masks' classes")

@@ -1,0 +1,189 @@
+"""Texts for people in the language of whoever reads them.
+
+The source has every text in English. ``tr`` gives its translation from the gettext catalogue ``locale/<language>/LC_MESSAGES/messages.po``, and
+``mark`` names a text that is translated later, such as a constant. The engine writes English wherever it does not know the reader: errors, notes
+and reports that are kept. ``tr`` translates those too. It finds the text in the catalogue by its template, such as ``{run} has no task {task}``,
+and fills the values in. A text without a translation stays English.
+
+``python -m docs.translations`` collects the texts and compiles the catalogues.
+"""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from string import Formatter
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+SOURCE = "en"
+FOLDER = Path(__file__).with_name("locale")
+LEAST_WORDS = 3  # in a template's fixed text; one with fewer would match texts that have nothing to do with it
+KEPT = 20_000  # texts per process whose translation is remembered
+
+_here: ContextVar[str] = ContextVar("language", default="")
+_FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
+_KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
+_QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
+
+
+def mark(text: str) -> str:
+    """The text itself. It is collected for the catalogue, and whoever shows it calls ``tr``."""
+    return text
+
+
+def tr(text: str, /, **values: object) -> str:
+    """A text in the reader's language.
+
+    Args:
+        text: English, with the places of ``values`` in braces, as for ``str.format``. Without ``values`` braces mean themselves.
+    """
+    name = language()
+    if name == SOURCE:
+        return text.format(**values) if values else text
+    if values:
+        return _catalogue(name).get(text, text).format(**values)
+    return _told(text, name)
+
+
+def language() -> str:
+    """The reader's language, a key of ``LANGUAGES``: that of the innermost ``speaking``, else what the screen says, else English."""
+    return _here.get() or _screen() or SOURCE
+
+
+def _screen() -> str | None:
+    return _ask() if _ask else None
+
+
+_ask: Callable[[], str | None] | None = None
+
+
+def follow(ask: Callable[[], str | None]) -> None:
+    """Take the language from the screen. ``ask`` gives None where the caller draws no screen."""
+    global _ask
+    _ask = ask
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """Texts made inside are in this language, whatever the screen says."""
+    token = _here.set(name)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def best_language(wanted: str) -> str:
+    """The language for a browser's locale, such as ``zh-CN``; English for one that has no catalogue."""
+    name = re.split(r"[-_]", wanted.lower())[0]
+    return name if name in LANGUAGES else SOURCE
+
+
+@cache
+def _catalogue(name: str) -> dict[str, str]:
+    """English text -> translation, of all texts that have one."""
+    if name == SOURCE:
+        return {}
+    found = gettext.translation("messages", FOLDER, languages=[name], fallback=True)
+    texts = getattr(found, "_catalog", {})
+    return {english: text for english, text in texts.items() if english and text and isinstance(english, str)}
+
+
+@lru_cache(maxsize=KEPT)
+def _told(text: str, name: str) -> str:
+    """The translation of a finished text: as it is, by its template, or sentence by sentence."""
+    known = _catalogue(name)
+    if text in known:
+        return known[text]
+    if not _WORD.search(text):
+        return text
+    core = text.strip()
+    if core != text:
+        start = text.index(core[0])
+        return f"{text[:start]}{_told(core, name)}{text[start + len(core) :]}"
+    return _by_template(text, name) or _after_key(text, name) or _by_sentence(text, name)
+
+
+@dataclass(frozen=True)
+class _Template:
+    english: str
+    anchor: str  # the longest fixed part, which the text must contain
+    letters: int
+    translation: str
+
+
+@cache
+def _templates(name: str) -> tuple[_Template, ...]:
+    """The catalogue's texts with places for values, those with the longest fixed text first."""
+    found = []
+    for english, text in _catalogue(name).items():
+        parts = _fixed_parts(english)
+        if sum(len(_WORD.findall(part)) for part in parts) >= LEAST_WORDS:
+            letters = sum(map(len, parts))
+            found.append(_Template(english, max(parts, key=len), letters, _FIELD.sub(r"{\1}", text)))
+    return tuple(sorted(found, key=lambda each: -each.letters))
+
+
+def _fixed_parts(english: str) -> list[str]:
+    """The text between the places of a template; empty for a text without places, whose braces mean themselves."""
+    try:
+        pieces = list(Formatter().parse(english))
+    except ValueError:
+        return []
+    fields = [field for _, field, *_ in pieces if field is not None]
+    return [fixed for fixed, *_ in pieces] if fields and all(field.isidentifier() for field in fields) else []
+
+
+@cache
+def _pattern(english: str) -> re.Pattern[str]:
+    """A regular expression for the texts that a template makes. A place that occurs again has the same value."""
+    made, seen = "", set()
+    pieces = [*Formatter().parse(english), ("end", None, None, None)]
+    for (fixed, field, *_), (following, *_) in pairwise(pieces):
+        made += re.escape(fixed)
+        if field is not None:
+            value = ".*?" if following else ".+"  # of two values side by side the first has the text; the second may be empty
+            made += f"(?P={field})" if field in seen else f"(?P<{field}>{value})"
+            seen.add(field)
+    return re.compile(made, re.DOTALL)
+
+
+def _by_template(text: str, name: str) -> str | None:
+    for template in _templates(name):
+        if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
+            return template.translation.format(**{place: _told_value(value, name) for place, value in match.groupdict().items()})
+    return None
+
+
+def _told_value(value: str, name: str) -> str:
+    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list."""
+    if _QUOTED.fullmatch(value):
+        return _JOINS.sub(lambda join: _catalogue(name).get(join[0], join[0]), value)
+    return _told(value, name) if " " in value else value
+
+
+def _after_key(text: str, name: str) -> str | None:
+    """An error's text behind the dotted key of a setting, as in ``tasks.digit.loss_weight: expected ...``."""
+    key, text = _KEY.match(text), _KEY.sub("", text, count=1)
+    told = _told(text, name) if key else text
+    return f"{key[0]}{told}" if key and told != text else None
+
+
+def _by_sentence(text: str, name: str) -> str:
+    """Each line and each sentence by itself; what is not known stays English."""
+    if "\n" in text:
+        return "\n".join(_told(line, name) for line in text.split("\n"))
+    parts = _SENTENCE_END.split(text)
+    if len(parts) < 3:
+        return text
+    said = [part if place % 2 else _told(part, name) for place, part in enumerate(parts)]
+    return "".join("" if place % 2 and said[place - 1].endswith(("。", "？", "！", "：", "；")) else part for place, part in enumerate(said))

@@ -1,0 +1,102 @@
+"""Texts in the reader's language: what is asked for, and what the engine has written in English."""
+
+import contextlib
+import threading
+
+import pytest
+
+from mtl_core import language
+from mtl_core.language import LANGUAGES, best_language, follow, speaking, tr
+
+WORDS = {
+    "Start": "开始",
+    "{done} of {total} have ended": "共 {total} 项，已结束 {done} 项",
+    "no pictures in '{path}'. {advice}": "“{path}” 中没有图像。{advice}",
+    "Choose the folder.": "选择文件夹。",
+    "in epoch {epoch} of the run": "该运行的第 {epoch} 轮",
+    "{share:.0%} of the pictures are labelled": "{share:.0%} 的图像有标注",
+    "a set of the form {{name: {kind}}}": "形如 {{name: {kind}}} 的集合",
+    "{a} {b}": "错",
+    "left over": "剩余",
+    "{{half}} open": "半开",
+    "braces {0} of another kind": "另一种 {0} 括号",
+    "it says so in {file}{hint}": "{file} 中这样写明{hint}",
+}
+
+
+@pytest.fixture
+def chinese(monkeypatch):
+    monkeypatch.setattr(language, "_catalogue", lambda name: WORDS if name == "zh" else {})
+    caches = (language._told, language._templates)
+    for each in caches:
+        each.cache_clear()
+    with speaking("zh"):
+        yield
+    for each in caches:
+        each.cache_clear()
+
+
+def test_english_is_the_text_itself():
+    assert (tr("Start"), tr("{n:,} of {m}", n=1234, m=5), tr("{as it is}")) == ("Start", "1,234 of 5", "{as it is}")
+
+
+def test_values_stand_where_the_language_wants_them(chinese):
+    assert tr("{done} of {total} have ended", done=2, total=5) == "共 5 项，已结束 2 项"
+    assert tr("{share:.0%} of the pictures are labelled", share=0.25) == "25% 的图像有标注"
+
+
+def test_a_text_without_a_translation_stays_english(chinese):
+    assert tr("not known") == "not known"
+    assert tr("{n} not known", n=3) == "3 not known"
+
+
+@pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        ("Start", "开始"),
+        ("no pictures in '/a/b'. Choose the folder.", "“/a/b” 中没有图像。选择文件夹。"),
+        ("no pictures in 'x'. Nothing known here", "“x” 中没有图像。Nothing known here"),
+        ("25% of the pictures are labelled", "25% 的图像有标注"),
+        ("a set of the form {name: digits}", "形如 {name: digits} 的集合"),
+        ("Start\nleft over", "开始\n剩余"),
+        ("  Start ", "  开始 "),
+        ("Choose the folder. Start", "选择文件夹。开始"),
+        ("it says so in a.txt", "a.txt 中这样写明"),
+        ("braces {0} of another kind", "另一种 {0} 括号"),
+        ("one other", "one other"),  # '{a} {b}' has too few words of its own to be recognised
+        ("", ""),
+    ],
+)
+def test_what_the_engine_wrote_is_told_again(chinese, english, told):
+    assert tr(english) == told
+
+
+def test_a_name_is_no_text_even_if_it_reads_like_one(chinese):
+    assert tr("no pictures in 'Start'. Start") == "“Start” 中没有图像。Start"
+
+
+def test_the_screens_language_is_asked_for_in_each_thread(monkeypatch):
+    monkeypatch.setattr(language, "_ask", None)
+    spoken = threading.local()
+    follow(lambda: getattr(spoken, "name", None))
+    try:
+        spoken.name = "zh"
+        assert language.language() == "zh"
+        elsewhere = []
+        thread = threading.Thread(target=lambda: elsewhere.append(language.language()))
+        thread.start()
+        thread.join()
+        assert elsewhere == ["en"]
+        with speaking("en"):
+            assert language.language() == "en"
+        with contextlib.suppress(RuntimeError), speaking("en"):
+            raise RuntimeError
+        assert language.language() == "zh"
+    finally:
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize(("locale", "name"), [("zh-CN", "zh"), ("zh_TW", "zh"), ("zh", "zh"), ("en-GB", "en"), ("de-DE", "en"), ("", "en")])
+def test_the_browsers_locale(locale, name):
+    assert best_language(locale) == name
+    assert name in LANGUAGES

@@ -1,0 +1,106 @@
+"""The catalogues: every text of the source has its translation, with the same places for values."""
+
+import ast
+import io
+import re
+from string import Formatter
+
+import pytest
+from babel.messages.mofile import write_mo
+
+from docs import text_collection, translations
+from mtl_core.language import FOLDER, LANGUAGES, SOURCE
+
+OTHERS = [name for name in LANGUAGES if name != SOURCE]
+# Places of the English that only its grammar needs, such as a plural's s: the translation may leave them out.
+GRAMMAR = re.compile(r"^(s|is|are|it|them|they|plural|have|has|were|was|ending|an?|verb|noun|runs_?\w*|\w*_s)$")
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def catalogue(request):
+    return request.param, translations.read(request.param)
+
+
+def test_every_text_has_its_pair(catalogue):
+    name, found = catalogue
+    known = {message.id: message.string for message in found if message.id}
+    assert [text for text in text_collection.texts() if not known.get(text)] == [], f"translate these into {name}: python -m docs.translations"
+
+
+def test_no_pair_is_left_of_a_text_that_is_gone(catalogue):
+    _, found = catalogue
+    assert sorted({message.id for message in found if message.id} - set(text_collection.texts())) == [], "run: python -m docs.translations"
+
+
+def test_the_compiled_catalogue_is_that_of_the_texts(catalogue):
+    name, found = catalogue
+    made = io.BytesIO()
+    write_mo(made, found)
+    assert made.getvalue() == (FOLDER / name / "LC_MESSAGES" / "messages.mo").read_bytes(), "run: python -m docs.translations"
+
+
+def test_the_file_is_as_the_command_writes_it(catalogue):
+    name, found = catalogue
+    assert [(message.id, message.string) for message in translations.updated(name)] == [(message.id, message.string) for message in found]
+
+
+def places(text: str) -> dict[str, set[str]]:
+    """Name of a place -> its formats; empty for a text without places."""
+    found: dict[str, set[str]] = {}
+    try:
+        pieces = list(Formatter().parse(text))
+    except ValueError:
+        return {}
+    for _, field, spec, conversion in pieces:
+        if field is not None:
+            found.setdefault(field, set()).add(f"{conversion or ''}:{spec or ''}")
+    return found if all(field.isidentifier() for field in found) else {}
+
+
+def test_places_of_values_are_the_same(catalogue):
+    _, found = catalogue
+    wrong = []
+    for message in found:
+        english, told = places(message.id or ""), places(message.string or "")
+        if not english or not message.string:
+            continue
+        new, gone = set(told) - set(english), {name for name in set(english) - set(told) if not GRAMMAR.match(name)}
+        formats = {name for name in told if name in english and not told[name] <= english[name]}
+        if new or formats or gone:
+            wrong.append((message.id, sorted(new), sorted(gone), sorted(formats)))
+    assert wrong == []
+
+
+def test_marks_of_the_text_are_kept(catalogue):
+    """Icons, code and colours: a lost bracket would show markup on the screen."""
+    _, found = catalogue
+    wrong = []
+    for message in [message for message in found if message.string]:
+        for mark in (r":material/\w+:", r"`[^`]+`", r":(?:gray|red|green|orange|blue|small)\["):
+            if sorted(re.findall(mark, message.id or "")) != sorted(re.findall(mark, message.string or "")):
+                wrong.append((message.id, message.string))
+        if (message.id or "").count("**") != (message.string or "").count("**"):
+            wrong.append((message.id, message.string))
+    assert wrong == []
+
+
+def test_the_collection_finds_what_stands_where_people_read():
+    """Checked on a source of its own: what is asked for, what the engine says, and what is neither."""
+    source = '''
+"""A docstring of the file."""
+TITLE = mark("A title")
+class Part:
+    """Not shown."""
+    title = "Word"
+    rate: float = Field(0.1, description="Rate")
+def f(run, n):
+    raise Error(f"{run.name} has no task {n!r}; choose one")
+    x = "SELECT a FROM b WHERE c"
+    key = "one"
+    return tr("{n} runs are here", n=n)
+'''
+    tree = ast.parse(source)
+    asked = [text for text, _ in text_collection.asked_texts(tree)]
+    said = [text for text, _ in text_collection.engine_texts(tree)]
+    assert sorted(asked) == ["A title", "{n} runs are here"]
+    assert sorted(said) == ["Rate", "Word", "{name} has no task {n}; choose one"]

@@ -1,0 +1,79 @@
+"""The language of the page: what the viewer chose, else what the address says, else the browser's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
+
+ADDRESS = "lang"  # parameter of the address
+CHOSEN, _SPOKEN = "language.chosen", "language"
+TAGS = {"en": "en", "zh": "zh-Hans"}  # language -> the tag that HTML has for it
+_SCRIPT = Path(__file__).with_name("page_language.js")
+
+
+def begin_language() -> None:
+    """At the start of a full script run: settle the session's language. The address keeps one that is not the browser's."""
+    follow(_session_language)
+    browser = best_language(st.context.locale or SOURCE)
+    asked = st.query_params.get(ADDRESS)
+    if asked in LANGUAGES and st.session_state.get(CHOSEN) is None:
+        st.session_state[CHOSEN] = asked
+    chosen = st.session_state.get(CHOSEN) or browser
+    st.session_state[_SPOKEN] = chosen
+    if chosen != browser:
+        if asked != chosen:
+            st.query_params[ADDRESS] = chosen
+    elif ADDRESS in st.query_params:
+        del st.query_params[ADDRESS]
+
+
+def language_switch() -> None:
+    """Draw the choice of the language. Its entries are each in their own language."""
+    spoken = language()
+    if st.session_state.get(CHOSEN, spoken) != spoken:  # a click inside a live part redraws only that part
+        st.rerun()
+    with st.popover(LANGUAGES[spoken], icon=":material/translate:", type="tertiary", key="language_switch", help=tr("Language")):
+        for name, title in LANGUAGES.items():
+            mark = ":material/check:" if name == spoken else None
+            st.button(title, icon=mark, type="tertiary", key=f"language.{name}", disabled=name == spoken, on_click=_choose, args=(name,))
+
+
+def _choose(name: str) -> None:
+    st.session_state[CHOSEN] = name
+    _keep_choices()
+
+
+def _keep_choices() -> None:
+    """Set the widgets to the values that they have.
+
+    A browser reports what is chosen in a list by its text, and Streamlit takes a text that the list no longer has as the value itself.
+    """
+    for key, value in st.session_state.items():
+        if _is_choice(value) or (isinstance(value, list | tuple) and value and all(map(_is_choice, value))):
+            st.session_state[str(key)] = value
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def tell_browser() -> None:
+    """Say the page's language to the browser; at the end of a full script run."""
+    _teller()(key="page_language", data={"language": TAGS[language()]})
+
+
+@st.cache_resource(show_spinner=False)
+def _teller() -> Any:
+    return component("page_language", html="<span></span>", js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
+
+
+def _session_language() -> str | None:
+    """The language of the session whose script runs in this thread; None elsewhere."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_state[_SPOKEN] if context is not None and _SPOKEN in context.session_state else None
