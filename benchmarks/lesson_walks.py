@@ -17,7 +17,7 @@ from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from conftest import FLAGS, Server
+from conftest import FLAGS, Server  # pyright: ignore[reportMissingImports] - found through sys.path
 
 PATIENCE = 600_000  # milliseconds
 
@@ -67,7 +67,7 @@ def take_pictures(page: Page, folder: Path, name: str) -> None:
     """The finished lesson, light at 1280 and dark at 1920 pixels."""
     folder.mkdir(parents=True, exist_ok=True)
     for scheme, width, height in (("light", 1280, 900), ("dark", 1920, 1080)):
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - one of the names that it takes
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(1500)  # until the charts are drawn again
         page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
