@@ -1,10 +1,8 @@
 """How the lessons come out with several seeds, and how long their runs take: the table in benchmarks/README.md.
 
     python -m benchmarks.lessons HOME [--lessons fighting_tasks ...] [--seeds 5]
-    python -m benchmarks.lessons --browser [--lessons fighting_tasks ...] [--pictures FOLDER]
 
 HOME is a store of its own. It keeps the runs, so the command can be called again. Each lesson is trained with its first and its proposed value.
-``--browser`` walks the lessons in Chromium instead, as a learner does. It needs what the browser tests need.
 """
 
 from __future__ import annotations
@@ -37,20 +35,10 @@ def tried(store: RunStore, name: str, lesson: Lesson, seed: int) -> tuple[str, l
 def main() -> None:
     """Train and print a row for each lesson."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("home", type=Path, nargs="?")
+    parser.add_argument("home", type=Path)
     parser.add_argument("--lessons", nargs="+", default=list(LESSONS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--browser", action="store_true", help="walk the lessons in Chromium")
-    parser.add_argument("--pictures", type=Path, help="with --browser: a folder for screenshots of the finished lessons")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    if arguments.browser:
-        from benchmarks.lesson_walks import walk_all
-
-        walk_all(arguments.lessons, arguments.chromium, arguments.pictures)
-        return
-    if arguments.home is None:
-        parser.error("expected HOME, a folder for the store of the runs")
     store = open_store(arguments.home)
     print("| lesson | outcomes | first training: wall, CPU | second: wall, CPU |\n|---|---|---|---|")
     for name in arguments.lessons:

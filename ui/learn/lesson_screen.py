@@ -18,35 +18,45 @@ from ui.learn.lesson_question import question
 from ui.run.run_actions import stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.state import return_to_page, run_action, run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings
+from ui.shell.state import run_action, run_store, whole_page_if_asked
+from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 
 REFRESH_SECONDS = 2.0
-IDLE_SECONDS = 5.0  # drawing a lesson costs more than the status bar alone
 FAILED = (mark("failed"), mark("stopped"), mark("interrupted"))
 TRAIN, AGAIN = mark("Train"), mark("Train again")  # of the buttons
 _REFUSED = "lesson.refused"
 
 
 def show_lesson(address: LessonAddress, learner_id: str) -> None:
-    """Draw a lesson as one fragment, which is also the page's poller. It looks at the store often while one of its runs is queued or trains.
+    """Draw a lesson. While one of its runs is queued or trains, one fragment refreshes the page; afterwards only the status bar polls.
 
-    The fragment is the same before and after: a click that the browser sends while the page goes from one to the other names a fragment that still
-    exists, and no part of the page is there twice.
+    Both put the bar and the lesson into the same places (tests/pages/test_hand_over.py): the old edition of a part that moves stays on the page
+    until the new one is drawn to its end.
     """
-    going = _is_going(_found(address, learner_id))
-    st.fragment(_lesson, run_every=REFRESH_SECONDS if going else IDLE_SECONDS)(address, learner_id, going)
+    if _is_going(_found(address, learner_id)):
+        st.fragment(_live, run_every=REFRESH_SECONDS)(address, learner_id)
+    else:
+        with st.container():
+            polling_strip()
+            st.fragment(_still)(address, learner_id)
 
 
 @worded
-def _lesson(address: LessonAddress, learner_id: str, was_going: bool) -> None:
+def _live(address: LessonAddress, learner_id: str) -> None:
     draw_strip()
     with st.container():
         _draw(address, learner_id)
-    if notice_endings(run_store()) or _is_going(_found(address, learner_id)) != was_going:
+    if notice_endings(run_store()) or not _is_going(_found(address, learner_id)):
         st.rerun()
     whole_page_if_asked()
-    return_to_page()
+
+
+@worded
+def _still(address: LessonAddress, learner_id: str) -> None:
+    _draw(address, learner_id)
+    if _is_going(_found(address, learner_id)):  # it was just started
+        st.rerun()
+    whole_page_if_asked()
 
 
 Trainings = Mapping[Any, Sequence[Any]]
