@@ -222,7 +222,7 @@ def value_of(path: Path, value: Any) -> str:
         return tr("none")
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    return tr(_plain_value(value)) if isinstance(value, str) and path[-1] not in ("set", "name") else _plain_value(value)
+    return tr(_plain_value(value)) if isinstance(value, str) and _last(path) not in ("set", "name") else _plain_value(value)
 
 
 def _plain_value(value: Any) -> str:
