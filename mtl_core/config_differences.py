@@ -214,16 +214,15 @@ def _upper(title: str) -> str:
 
 def value_of(path: Path, value: Any) -> str:
     """A setting's value for a table, in words of the reader's language."""
-    key = path[-1]
     if path == ("changes",):
         return tr("none") if not value else tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
-    if key == "name" and len(path) > 1 and value is not None:
+    if path[-1] == "name" and len(path) > 1 and value is not None:
         return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
     if value is None or value in ([], "", {}):
         return tr("none")
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    return tr(_plain_value(value)) if isinstance(value, str) and key not in ("set", "name") else _plain_value(value)
+    return tr(_plain_value(value)) if isinstance(value, str) and _last(path) not in ("set", "name") else _plain_value(value)
 
 
 def _plain_value(value: Any) -> str:

@@ -15,9 +15,9 @@ from ui.shell.styles import apply_styles, page_icon
 
 def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
+    begin_language()
     st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()
-    begin_language()
     page = st.navigation(page_list(), position="top")
     open_asked_page(page.url_path or "train")
     begin_page(page.url_path or "train")

@@ -64,8 +64,9 @@ def _is_choice(value: Any) -> bool:
 
 
 def tell_browser() -> None:
-    """Say the page's language to the browser; at the end of a full script run."""
-    _teller()(key="page_language", data={"language": TAGS[language()]})
+    """Say the page's language to the browser, at the end of a full script run. Streamlit's page says English until then."""
+    if language() != SOURCE or CHOSEN in st.session_state:
+        _teller()(key="page_language", data={"language": TAGS[language()]})
 
 
 @st.cache_resource(show_spinner=False)
