@@ -14,7 +14,7 @@ def seeds(in_state, store):
 
 
 def charts(app):
-    return len(app.get("bidi_component"))
+    return sum(element.proto.component_name == "live_plot" for element in app.get("bidi_component"))
 
 
 def test_a_chart_for_each_task_and_metric(open_page, seeds):

@@ -30,7 +30,8 @@ def test_words_say_what_was_predicted_where_nothing_is_drawn(open_page, finished
     app.selectbox(key="gallery.sort").set_value("slant").run()
     data = data_of(app)
     width, height = map(int, data["ratio"].split("/"))
-    assert (width, data["paired"]) == (height, False), "the square image alone, not twice"
+    label = data["words"][0]["label"]
+    assert (width, "target and prediction" in label) == (height, False), "the square image alone, not twice"
     assert data["tiles"][0]["lines"] == ["image 4 · slant: 3 degrees → 1 degree", "error: slant 2.000 degrees · digit 0"]
     app.selectbox(key="gallery.sort").set_value("digit").run()
     lines = {tile["number"]: tile["lines"] for tile in data_of(app)["tiles"]}
