@@ -34,7 +34,7 @@ def coverage_figure(bands: Mapping[str, np.ndarray], sizes: Mapping[str, int], c
             continue
         edges = np.linspace(begin, begin + sizes[split], len(shares) + 1)
         traces += [_coverage_row(edges, shares[:, place], place, name, colours[name], split) for place, name in enumerate(names)]
-        ticks.append((begin + sizes[split] / 2, f"{split}<br>{sizes[split]:,}"))
+        ticks.append((begin + sizes[split] / 2, f"{tr(split)}<br>{sizes[split]:,}"))
         begin += sizes[split]
     layout = _layout(60 + 30 * len(names))
     layout["xaxis"] |= {"tickvals": [tick for tick, _ in ticks], "ticktext": [text for _, text in ticks], "range": [0, whole], "showgrid": False}
