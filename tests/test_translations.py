@@ -12,8 +12,12 @@ from docs import text_collection, translations
 from mtl_core.language import FOLDER, LANGUAGES, SOURCE
 
 OTHERS = [name for name in LANGUAGES if name != SOURCE]
-# Places of the English that only its grammar needs, such as a plural's s: the translation may leave them out.
-GRAMMAR = re.compile(r"^(s|is|are|it|them|they|plural|have|has|were|was|ending|an?|verb|noun|runs_?\w*|\w*_s)$")
+GRAMMAR = {"s", "is", "are", "has", "have", "it", "them"}  # values that only the English needs; a translation may leave them out
+LEFT_OUT = {  # further ones, each looked at: a plural's s, "it" or "them"
+    "{value} epoch{value_2}": "value_2",
+    "{made_live} live change{made_live_2}": "made_live_2",
+    "{runs} not listed, because another version of the program wrote {ids}: {value}. Open the store with it.": "ids",
+}
 
 
 @pytest.fixture(scope="module", params=OTHERS)
@@ -64,7 +68,7 @@ def test_places_of_values_are_the_same(catalogue):
         english, told = places(message.id or ""), places(message.string or "")
         if not english or not message.string:
             continue
-        new, gone = set(told) - set(english), {name for name in set(english) - set(told) if not GRAMMAR.match(name)}
+        new, gone = set(told) - set(english), set(english) - set(told) - GRAMMAR - {LEFT_OUT.get(message.id)}
         formats = {name for name in told if name in english and not told[name] <= english[name]}
         if new or formats or gone:
             wrong.append((message.id, sorted(new), sorted(gone), sorted(formats)))

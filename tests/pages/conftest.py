@@ -23,6 +23,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
 from ui.shell import page_jobs
+from ui.shell.language_choice import CHOSEN
 
 PRESETS = cache(load_presets)  # read once for all tests; the session's own copies are made from them
 WAIT = 60  # seconds; a bound for slow machines
@@ -289,3 +290,19 @@ def make_run(store):
         return fill(store, run, epochs_done) if filled else run
 
     return made
+
+
+@pytest.fixture
+def open_in_chinese(store):
+    def opened(page="", **query):
+        app = AppTest.from_file(APP, default_timeout=HANGS)
+        app.session_state[CHOSEN] = "zh"
+        for key, value in query.items():
+            app.query_params[key] = value
+        if page:
+            app.switch_page(f"pages/{page}.py")
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return opened

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mtl_core.language import speaking
-from tests.pages.test_chinese_pages import english_left, english_words, open_in_chinese  # noqa: F401 - a fixture
+from tests.pages.english_texts import english_left, english_words
 from tests.pages.test_data_page import own_set, pictures  # noqa: F401 - fixtures
 from tests.pages.test_import_questions import asking, settle  # noqa: F401 - a fixture
 
@@ -41,7 +41,7 @@ def prepared(app):
 
 
 @pytest.mark.parametrize("view", ["images", "numbers", "preprocessing"])
-def test_a_built_in_set(open_in_chinese, view):  # noqa: F811
+def test_a_built_in_set(open_in_chinese, view):
     nothing_left(prepared(open_in_chinese("data", data="digits", view=view)))
 
 
@@ -50,7 +50,7 @@ def test_an_own_set(open_in_chinese, own_set, query):  # noqa: F811
     nothing_left(prepared(open_in_chinese("data", data="imported/days", **query)))
 
 
-def test_a_set_that_is_not_there(open_in_chinese):  # noqa: F811
+def test_a_set_that_is_not_there(open_in_chinese):
     nothing_left(open_in_chinese("data", data="nothing"))
 
 

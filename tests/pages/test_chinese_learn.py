@@ -9,15 +9,16 @@ from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
 from mtl_core.runs.claims import claim
 from mtl_core.runs.status import RunStatus
-from tests.pages.test_chinese_pages import english_left, english_words, open_in_chinese  # noqa: F401 - a fixture
+from tests.pages.english_texts import english_left, english_words
 from tests.pages.test_lessons_page import end
 
 NAME, CLASS = "one_task", "class-1a2b3c4d"
 HAN = "\u4e00", "\u9fff"
 CODE = re.compile(  # names of presets, papers, methods, formulas, parts of an address, and of this test's runs
     r"class\\?-\w+|learn\?\S+|mnist-mlp\S*|\w+ et al\.|theta\S*|alpha|^name\\:|\b(Adam|Aligned-MTL|Auto-Lambda|Nash-MTL)\b"
+    r"|benchmarks/README\.md 中的“[^”]*”|docs/\S+|digits-fight|mnist-mlp|multi-mnist\S*"
     r"|validation|text, change, links, question|"
-    r"One network for one task\\?: \d+ passes|x %\{.*?<extra>"
+    r"One network for one task[\\]*: \d+ passes|x %\{.*?<extra>"
 )
 
 
@@ -52,7 +53,7 @@ def test_every_word_of_a_lesson_is_chinese(name):
 
 
 @pytest.mark.parametrize("name", list(LESSONS))
-def test_a_lesson_before_its_first_run(open_in_chinese, name):  # noqa: F811
+def test_a_lesson_before_its_first_run(open_in_chinese, name):
     nothing_left(open_in_chinese("learn", lesson=name))
 
 
@@ -60,7 +61,7 @@ def button(app, label):
     return next(each for each in app.button if each.label == label)
 
 
-def test_a_lesson_with_its_answer(open_in_chinese, store):  # noqa: F811
+def test_a_lesson_with_its_answer(open_in_chinese, store):
     app = open_in_chinese("learn", lesson=NAME)
     button(app, "训练").click().run()
     nothing_left(app)
@@ -81,7 +82,7 @@ def test_a_lesson_with_its_answer(open_in_chinese, store):  # noqa: F811
     nothing_left(app)
 
 
-def test_runs_that_failed_and_a_name_that_cannot_be(open_in_chinese, store):  # noqa: F811
+def test_runs_that_failed_and_a_name_that_cannot_be(open_in_chinese, store):
     app = open_in_chinese("learn", lesson=NAME, **{"class": CLASS})
     app.text_input[0].set_value("x\ny").run()
     nothing_left(app)
@@ -94,7 +95,7 @@ def test_runs_that_failed_and_a_name_that_cannot_be(open_in_chinese, store):  # 
     assert "运行失败。" in app.run().warning[0].value
 
 
-def test_the_board_of_a_class(open_in_chinese, store):  # noqa: F811
+def test_the_board_of_a_class(open_in_chinese, store):
     query = {"lesson": NAME, "class": CLASS, "board": "1"}
     nothing_left(open_in_chinese("learn", **query))
     runs = []
@@ -111,7 +112,7 @@ def test_the_board_of_a_class(open_in_chinese, store):  # noqa: F811
     assert "未命名" in " ".join(each.value for each in app.markdown)
 
 
-def test_links_of_a_class_keep_the_language_and_wrong_ones_say_why(open_in_chinese):  # noqa: F811
+def test_links_of_a_class_keep_the_language_and_wrong_ones_say_why(open_in_chinese):
     app = open_in_chinese("learn")
     assert all(block.value.endswith("&lang=zh") for block in app.code)
     assert len(app.code) == 2
@@ -121,7 +122,7 @@ def test_links_of_a_class_keep_the_language_and_wrong_ones_say_why(open_in_chine
     nothing_left(app)
 
 
-def test_the_plane_and_gradients_by_hand_after_a_step(open_in_chinese):  # noqa: F811
+def test_the_plane_and_gradients_by_hand_after_a_step(open_in_chinese):
     app = open_in_chinese("learn")
     button(app, "前进").click().run()
     app.session_state["by_hand.tasks"] = 3

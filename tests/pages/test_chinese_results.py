@@ -17,7 +17,7 @@ from mtl_core.studies.answer import answer_of
 from mtl_core.studies.paper_table import to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from tests.pages import test_threshold
-from tests.pages.test_chinese_pages import english_left, english_words, open_in_chinese  # noqa: F401 - a fixture
+from tests.pages.english_texts import english_left, english_words
 from tests.pages.test_evaluation import stored
 from tests.pages.test_race_page import train
 from tests.pages.test_studies_page import base, finish
@@ -59,7 +59,7 @@ def texts_of(app):
     return "\n".join(str(element.value) for element in (*app.markdown, *app.caption, *app.info))
 
 
-def test_a_race_while_it_trains_and_when_it_has_ended(open_in_chinese, store):  # noqa: F811
+def test_a_race_while_it_trains_and_when_it_has_ended(open_in_chinese, store):
     race = method_race.start(store, base().model_copy(update={"name": "a run"}), ["fixed", "uncertainty", "pcgrad"])
     runs = method_race.runs_of(store, race)
     train(store, runs[0], end="finished")
@@ -71,7 +71,7 @@ def test_a_race_while_it_trains_and_when_it_has_ended(open_in_chinese, store):  
     assert "尚无可比较的内容" in texts_of(all_chinese(open_in_chinese("race", race=race)))
 
 
-def test_runs_that_differ_side_by_side(open_in_chinese, store, in_state):  # noqa: F811
+def test_runs_that_differ_side_by_side(open_in_chinese, store, in_state):
     in_state("finished", name="a run")
     in_state("queued", name="a run", balancing={"name": "pcgrad"}, backbone={"name": "mlp", "width": 32}, optimizer={"name": "sgd", "lr": 0.1})
     app = open_in_chinese("compare")
@@ -80,13 +80,13 @@ def test_runs_that_differ_side_by_side(open_in_chinese, store, in_state):  # noq
 
 
 @pytest.mark.parametrize("kind", ["share", "methods", "together", "weights", "labels", "axes"])
-def test_the_form_of_every_question(open_in_chinese, store, kind):  # noqa: F811
+def test_the_form_of_every_question(open_in_chinese, store, kind):
     app = open_in_chinese("studies")
     app.selectbox(key="study.kind").set_value(kind).run()
     all_chinese(app)
 
 
-def test_a_study_with_its_verdict_and_the_names_of_its_runs(open_in_chinese, store):  # noqa: F811
+def test_a_study_with_its_verdict_and_the_names_of_its_runs(open_in_chinese, store):
     made = studies.create(store, studies.draft("share", base(), {}, range(3)))
     finish(store, made)
     app = all_chinese(open_in_chinese("studies", study=made.id))
@@ -99,14 +99,14 @@ def test_a_study_with_its_verdict_and_the_names_of_its_runs(open_in_chinese, sto
     all_chinese(open_in_chinese("studies"))
 
 
-def test_a_front_and_a_division(open_in_chinese, store):  # noqa: F811
+def test_a_front_and_a_division(open_in_chinese, store):
     for kind, options in (("weights", {"parts": 3}), ("together", {})):
         study = studies.create(store, studies.draft(kind, base(), {"options": options}, range(2)))
         finish(store, study)
         all_chinese(open_in_chinese("studies", study=study.id))
 
 
-def test_a_study_that_waits(open_in_chinese, store):  # noqa: F811
+def test_a_study_that_waits(open_in_chinese, store):
     study = studies.create(store, studies.draft("methods", base(), {"options": {"methods": ["pcgrad"]}}, range(1)))
     all_chinese(open_in_chinese("studies", study=study.id))
     studies.start(store, study.id)
@@ -122,7 +122,7 @@ def pair(store, finished, keep, make_run, monkeypatch):
     return finished, other
 
 
-def test_evaluations_of_two_runs(open_in_chinese, store, pair):  # noqa: F811
+def test_evaluations_of_two_runs(open_in_chinese, store, pair):
     run, other = pair
     all_chinese(open_in_chinese("run", run=run.id, view="evaluation"))
     stored(store, run)
@@ -132,14 +132,14 @@ def test_evaluations_of_two_runs(open_in_chinese, store, pair):  # noqa: F811
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_threshold(open_in_chinese, store, pair, split):  # noqa: F811
+def test_a_threshold(open_in_chinese, store, pair, split):
     for each in ("train", "val", "test"):
         test_threshold.stored(store, pair[0], each)
     all_chinese(open_in_chinese("run", run=pair[0].id, view="evaluation", images=split, threshold="digit.0.3"))
 
 
 @pytest.mark.parametrize("query", [{}, {"sample": "1"}, {"sample": "99"}, {"view": "own"}, {"images": "val"}])
-def test_predictions(open_in_chinese, store, finished, make_run, query):  # noqa: F811
+def test_predictions(open_in_chinese, store, finished, make_run, query):
     make_run(name="the other")
     app = all_chinese(open_in_chinese("predictions", run=finished.id, **query))
     if not query:

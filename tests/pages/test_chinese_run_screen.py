@@ -6,11 +6,8 @@ import pytest
 
 from mtl_core.events import Message, StepScalars
 from mtl_core.runs.alerts.run_alerts import ALERT
-from tests.pages import test_chinese_pages
-from tests.pages.test_chinese_pages import english_left, english_words
+from tests.pages.english_texts import english_left, english_words
 from ui.shell.state import EXPORT
-
-open_in_chinese = test_chinese_pages.open_in_chinese
 
 # What stays as it is: names of tasks, runs and parts of networks, values of settings, and what the log and the settings say as text.
 OWN = (
