@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from mtl_core import free_memory, machine_gauges
-from mtl_core.machine_gauges import SAMPLE_SECONDS, Gpu, MachineGauges, parsed_gpus, resident_bytes
+from mtl_core.machine import free_memory, machine_gauges
+from mtl_core.machine.machine_gauges import SAMPLE_SECONDS, Gpu, MachineGauges, parsed_gpus, resident_bytes
 
 
 def test_the_answer_of_nvidia_smi_is_read():

@@ -15,9 +15,10 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 
-from mtl_core import free_memory, settings
+from mtl_core import settings
 from mtl_core.cli.output import JSON, emit, emit_json
 from mtl_core.errors import MTLError
+from mtl_core.machine import free_memory
 
 PACKAGE = "multitask-vision-dashboard"
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -19,9 +19,10 @@ import time
 from importlib import import_module
 from typing import Any
 
-from mtl_core import free_memory, settings
+from mtl_core import settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
+from mtl_core.machine import free_memory
 from mtl_core.runs import claims, study_cells
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of

@@ -9,10 +9,10 @@ from collections import namedtuple
 
 import pytest
 
-from mtl_core import free_memory
 from mtl_core.__main__ import main
 from mtl_core.catalogue import REGISTRIES
 from mtl_core.cli import doctor
+from mtl_core.machine import free_memory
 from mtl_core.registry import Registry
 
 Usage = namedtuple("Usage", "total used free")

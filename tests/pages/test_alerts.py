@@ -101,7 +101,7 @@ def test_gauges_are_shown_while_a_run_trains_and_never_for_a_dead_one(open_page,
 
 
 def test_the_gauges_of_the_last_minutes_stand_in_the_details(open_page, make_run, monkeypatch):
-    monkeypatch.setattr("mtl_core.machine_gauges.SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr("mtl_core.machine.machine_gauges.SAMPLE_SECONDS", 0.0)
     run = make_run()
     bodies = [element.proto.body for element in open_page("run", run=run.id).run().get("html")]
     (history,) = [body for body in bodies if "This machine in the last" in body]

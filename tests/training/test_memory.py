@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtl_core import free_memory
 from mtl_core.__main__ import main
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator
@@ -14,6 +13,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.errors import NotEnoughMemoryError
 from mtl_core.events import Control
+from mtl_core.machine import free_memory
 from mtl_core.presets import load_presets
 from mtl_core.runs.failures import failure_of
 from mtl_core.training.before_training import memory

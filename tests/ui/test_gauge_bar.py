@@ -1,6 +1,6 @@
 """The gauges in words."""
 
-from mtl_core.machine_gauges import Gauges, Gpu
+from mtl_core.machine.machine_gauges import Gauges, Gpu
 from ui.shell.gauge_bar import rows
 from ui.shell.words import size
 

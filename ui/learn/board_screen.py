@@ -92,7 +92,7 @@ def _fingerprint(home: str, run_id: str, scalars: tuple[str, ...]) -> str:
     """The same for runs that have recorded the same values of these scalars."""
     rows = run_store().scalars(run_id)
     rows = rows[rows["key"].isin(scalars)].sort_values(["key", "step"])
-    return hashlib.sha1(rows[["key", "step", "value"]].to_csv(index=False).encode()).hexdigest()
+    return hashlib.sha1(rows[["key", "step", "value"]].to_json(orient="values").encode()).hexdigest()
 
 
 def _tiles(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:

@@ -4,10 +4,10 @@ const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 export default function ({ parentElement, data, setStateValue }) {
   const pad = parentElement.querySelector(".sketch"), canvas = pad.querySelector("canvas"), context = canvas.getContext("2d");
   const [width, inverted] = pad.querySelectorAll("input"), clear = pad.querySelector("button"), said = pad.querySelector("output");
-  const [pen, dark] = pad.querySelectorAll("span"), texts = pad.texts = data.words;
+  const [widthLabel, invertedLabel] = pad.querySelectorAll("span"), texts = pad.texts = data.words;
   canvas.setAttribute("aria-label", texts.pad);
   width.setAttribute("aria-label", texts.width);
-  [pen.textContent, dark.textContent, clear.textContent, pad.querySelector("p").textContent] = [texts.pen, texts.inverted, texts.clear, texts.keys];
+  [widthLabel.textContent, invertedLabel.textContent, clear.textContent, pad.querySelector("p").textContent] = [texts.pen, texts.inverted, texts.clear, texts.keys];
   pad.send = setStateValue;
   if (pad.ready) return;
   pad.ready = true;

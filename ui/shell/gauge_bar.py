@@ -11,7 +11,7 @@ import streamlit as st
 
 from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.language import tr
-from mtl_core.machine_gauges import Gauges, MachineGauges
+from mtl_core.machine.machine_gauges import Gauges, MachineGauges
 from mtl_core.runs.alerts.run_alerts import LOW_DISK
 from mtl_core.runs.store import RunStore
 from ui.shell import words

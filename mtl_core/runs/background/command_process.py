@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtl_core import free_memory
 from mtl_core.errors import ConfigError, MTLError, Problem
+from mtl_core.machine import free_memory
 from mtl_core.runs.jobs import why_killed
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import process_environment

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from mtl_core import free_memory, settings
+from mtl_core import settings
 from mtl_core.balancing.balancer import Balancer, GradientAggregator
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig
 from mtl_core.data.batches import DEVICE_RESIDENT_BYTES, Batch
 from mtl_core.data.data_source import DataSource
 from mtl_core.errors import NotEnoughMemoryError, Problem
+from mtl_core.machine import free_memory
 from mtl_core.sharing.model import trained
 from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network

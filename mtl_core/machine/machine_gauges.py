@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mtl_core.free_memory import free_bytes, total_bytes
+from mtl_core.machine.free_memory import free_bytes, total_bytes
 
 SAMPLE_SECONDS = 2.0
 KEPT = 150  # samples, for the small lines: five minutes

@@ -1,0 +1,1 @@
+"""What this machine has free, and how busy it is."""
