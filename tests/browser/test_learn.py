@@ -54,18 +54,18 @@ def test_the_plane_and_the_gradients(page, server):
         check_accessibility(page)
 
 
-PAD = """async ([html, js]) => {
+PAD = """async ([html, js, words]) => {
   document.body.innerHTML = html;
   const pad = await import(URL.createObjectURL(new Blob([js], { type: "text/javascript" })));
   window.sent = [];
-  pad.default({ parentElement: document.body, setStateValue: (name, value) => window.sent.push(value) });
+  pad.default({ parentElement: document.body, data: { words }, setStateValue: (name, value) => window.sent.push(value) });
 }"""
 
 
 def test_keys_draw_on_the_pad(window):
     tab = window.new_page()
     tab.set_content("<body></body>")
-    tab.evaluate(PAD, [sketch_pad.PAGE, sketch_pad.HERE.with_suffix(".js").read_text(encoding="utf-8")])
+    tab.evaluate(PAD, [sketch_pad.PAGE, sketch_pad.HERE.with_suffix(".js").read_text(encoding="utf-8"), sketch_pad.pad_words()])
     tab.keyboard.press("Tab")
     pad = tab.get_by_role("application", name="Pad to draw on")
     expect(pad).to_be_focused()

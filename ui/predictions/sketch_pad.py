@@ -22,10 +22,15 @@ PAGE = """<div class="sketch"><canvas width="280" height="280" tabindex="0" role
 
 def sketch_pad(key: str) -> bytes | None:
     """Draw the pad; returns the drawing as the content of a PNG file, None while it is empty."""
+    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None, data={"words": pad_words()}) or {}).get("drawing") or "")
+
+
+def pad_words() -> dict[str, str]:
+    """The pad's texts, which its script puts in place."""
     said = {"pad": tr("Pad to draw on: the arrow keys move the pen, the space bar puts it down and lifts it"), "pen": tr("Pen")}
     said |= {"width": tr("Width of the pen"), "inverted": tr("dark on light"), "clear": tr("Clear")}
     said |= {"keys": tr("With keys: the arrows move the pen, the space bar puts it down and lifts it."), "down": tr("pen down"), "up": tr("pen up")}
-    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None, data={"words": said}) or {}).get("drawing") or "")
+    return said
 
 
 def drawn_bytes(url: str) -> bytes | None:
