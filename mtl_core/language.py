@@ -25,12 +25,14 @@ LANGUAGES = {"en": "English", "zh": "中文"}
 SOURCE = "en"
 FOLDER = Path(__file__).with_name("locale")
 LEAST_WORDS = 3  # in a template's fixed text; one with fewer would match texts that have nothing to do with it
+LONGEST = 1_000  # letters of a text that is looked for by its template; a longer one is translated sentence by sentence
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
 _QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
+_NUMBER = r"[-+\d.,e%]+"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
 
@@ -148,16 +150,20 @@ def _pattern(english: str) -> re.Pattern[str]:
     """A regular expression for the texts that a template makes. A place that occurs again has the same value."""
     made, seen = "", set()
     pieces = [*Formatter().parse(english), ("end", None, None, None)]
-    for (fixed, field, *_), (following, *_) in pairwise(pieces):
+    for (fixed, field, form, _), (following, *_) in pairwise(pieces):
         made += re.escape(fixed)
         if field is not None:
             value = ".*?" if following else ".+"  # of two values side by side the first has the text; the second may be empty
+            if form and form[-1] in ",fegd%":
+                value = _NUMBER
             made += f"(?P={field})" if field in seen else f"(?P<{field}>{value})"
             seen.add(field)
     return re.compile(made, re.DOTALL)
 
 
 def _by_template(text: str, name: str) -> str | None:
+    if len(text) > LONGEST:
+        return None
     for template in _templates(name):
         if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
             return template.translation.format(**{place: _told_value(value, name) for place, value in match.groupdict().items()})

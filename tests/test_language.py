@@ -63,6 +63,8 @@ def test_a_text_without_a_translation_stays_english(chinese):
         ("Choose the folder. Start", "选择文件夹。开始"),
         ("it says so in a.txt", "a.txt 中这样写明"),
         ("braces {0} of another kind", "另一种 {0} 括号"),
+        ("some of the pictures are labelled", "some of the pictures are labelled"),  # the place of a number takes numbers only
+        (f"no pictures in '{'x' * language.LONGEST}'. Start", f"no pictures in '{'x' * language.LONGEST}'. 开始"),  # too long for a search
         ("one other", "one other"),  # '{a} {b}' has too few words of its own to be recognised
         ("", ""),
     ],
