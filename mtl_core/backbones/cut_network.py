@@ -53,10 +53,9 @@ class CutNetwork(Backbone):
         least, (height, width) = cls.coarsest_stride(options), image_shape[1:]
         if min(height, width) >= least:
             return ""
-        cure = "" if options.small_images else "Set small_images, take "
-        return (
-            f"{cls.title} needs images of at least {least}x{least} pixels, found {height}x{width}. {cure or 'Take '}larger images or another backbone"
-        )
+        small = "" if options.small_images else "Set small_images, take larger images or another backbone"
+        cure = small or "Take larger images or another backbone"
+        return f"{cls.title} needs images of at least {least}x{least} pixels, found {height}x{width}. {cure}"
 
     def cut(self, network: nn.Module, parts: Sequence[nn.Module], channels: int) -> None:
         """Make ``parts`` of ``network``, which run one after another on images of ``channels`` channels, the stages of this backbone.

@@ -12,7 +12,7 @@ NAMES = frozenset(
         r"\S+",
         "a run digit slant digits mlp MLP Digit scenes PyTorch Python YAML JSON CSV ONNX HTML ZIP COCO LaTeX "
         "MTL_HOME CPU GPU MB GB kB px val train test "
-        "epoch English timm",
+        "epoch English timm id",
     )
 )
 NOT_TEXT = frozenset(
@@ -24,7 +24,7 @@ NOT_TEXT = frozenset(
     )
 )
 MARKUP = re.compile(
-    r"`[^`]*`|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
+    r"`[^`]*`|:gray\[[0-9a-f]{4}\]|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
     re.DOTALL,
 )
 CHART = {"title", "text", "name", "hovertemplate", "ticktext", "label", "customdata", "hovertext"}
