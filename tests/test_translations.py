@@ -108,3 +108,18 @@ def f(run, n):
     said = [text for text, _ in text_collection.engine_texts(tree)]
     assert sorted(asked) == ["A title", "{n} runs are here"]
     assert sorted(said) == ["Rate", "Word", "{name} has no task {n}; choose one"]
+
+
+def test_an_empty_choice_says_what_it_waits_for_in_the_readers_language():
+    """Streamlit's own words for an empty choice are English."""
+    root, silent = FOLDER.parents[1], []
+    for path in [*root.glob("ui/**/*.py"), *root.glob("pages/*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ("multiselect", "selectbox")):
+                continue
+            index = call.args[2] if len(call.args) > 2 else next((part.value for part in call.keywords if part.arg == "index"), None)
+            parts = [node for node in ast.walk(index) if isinstance(node, ast.Constant)] if index is not None else []
+            may_be_empty = call.func.attr == "multiselect" or any(part.value is None for part in parts)
+            if may_be_empty and "placeholder" not in {part.arg for part in call.keywords}:
+                silent.append(f"{path.relative_to(root)}:{call.lineno}")
+    assert silent == []

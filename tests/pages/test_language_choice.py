@@ -12,9 +12,12 @@ TITLE = {"Compare runs": "比较运行"}
 @pytest.fixture(autouse=True)
 def _few_words(monkeypatch):
     monkeypatch.setattr(language, "_catalogue", lambda name: TITLE if name == "zh" else {})
-    language._told.cache_clear()
+    caches = (language._told, language._templates)
+    for each in caches:
+        each.cache_clear()
     yield
-    language._told.cache_clear()
+    for each in caches:
+        each.cache_clear()
 
 
 @pytest.fixture
@@ -66,3 +69,12 @@ def test_two_sessions_speak_each_their_own(open_page, browser):
     chinese, english = open_page("compare", lang="zh"), open_page("compare")
     assert (title(chinese.run()), title(english.run())) == ("比较运行", "Compare runs")
     st.cache_data.clear()
+
+
+def test_the_list_of_languages_closes_after_a_choice(open_page, browser):
+    browser("en-US")
+    app = open_page("compare")
+    app.session_state["language_switch"] = True
+    app.run()
+    app.button(key="language.zh").click().run()
+    assert app.session_state["language_switch"] is False

@@ -67,7 +67,16 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
         before = [name for name in st.session_state.get("compare.metrics", []) if name in titles] or [MAIN]
         hold("compare.metrics", before)
         kept: dict[str, Any] = {"persist_state": "session"}
-        metrics = st.multiselect(tr("Metrics"), list(titles), before, key="compare.metrics", format_func=words.text_of(titles), width=330, **kept)
+        metrics = st.multiselect(
+            tr("Metrics"),
+            list(titles),
+            before,
+            key="compare.metrics",
+            format_func=words.text_of(titles),
+            width=330,
+            placeholder=tr("Choose metrics"),
+            **kept,
+        )
         names = {NO_BASELINE: tr("none")} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = tr("Subtracts this run, or its group of seeds, from all others.")

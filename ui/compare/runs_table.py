@@ -124,7 +124,7 @@ def _columns(table: pd.DataFrame) -> list[str]:
     with st.popover(tr("Columns"), icon=":material/view_column:"):
         about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
         kept: dict[str, Any] = {"format_func": _title, "persist_state": "session"}
-        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, help=about, width=420, **kept)
+        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, help=about, width=420, placeholder=tr("None"), **kept)
     return chosen
 
 

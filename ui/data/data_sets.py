@@ -19,6 +19,7 @@ from mtl_core.data.prepare import prepare
 from mtl_core.language import mark, tr
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
+from ui.shell.model_forms import LABELS
 from ui.shell.server_paths import path_problems
 from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
@@ -154,7 +155,9 @@ def set_header(entry: DataSet) -> None:
         fields = {} if entry.source is None else type(entry.source.options).model_fields
         changed = [] if own else _changed_options(entry.part, fields)
         summary = origin_of(entry.part["set"]) if own else "" if entry.source is None else words.plain(tr(entry.source.summary))
-        more = tr(":gray[Here with {changed}, as set on the Train page or by a preset.]", changed=words.plain(", ".join(changed))) if changed else ""
+        more = (
+            tr(":gray[Here with {changed}, as set on the Train page or by a preset.]", changed=words.plain(tr(", ").join(changed))) if changed else ""
+        )
         st.markdown(f"{summary} {more}".rstrip())
         if own:
             findings_of(entry.part["set"])
@@ -183,10 +186,11 @@ def set_header(entry: DataSet) -> None:
 
 
 def _changed_options(part: dict[str, Any], fields: dict[str, Any]) -> list[str]:
-    """Options that differ from their defaults, such as ``max digits 3 instead of 4``."""
+    """Options that differ from their defaults, such as ``Max digits 3 instead of 4``, by the labels of their fields."""
     changed = [(key, value, fields[key].default) for key, value in part.items() if key in fields and value != fields[key].default]
     return [
-        tr("{option} {value} instead of {default}", option=tr(key.replace("_", " ")), value=value, default=default) for key, value, default in changed
+        tr("{option} {value} instead of {default}", option=tr(LABELS.get(key, key.replace("_", " ").capitalize())), value=value, default=default)
+        for key, value, default in changed
     ]
 
 

@@ -60,7 +60,13 @@ def _remove(number: int) -> None:
 def _add() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            tr("Add a source"), list(FORMATS), None, key="import.add", format_func=lambda name: tr(FORMATS.load(name).title), width=320
+            tr("Add a source"),
+            list(FORMATS),
+            None,
+            key="import.add",
+            format_func=lambda name: tr(FORMATS.load(name).title),
+            width=320,
+            placeholder=tr("Choose a format"),
         )
         st.button(tr("Add"), icon=":material/add:", key="import.add_it", disabled=name is None, on_click=_take_source, args=(name,))
 

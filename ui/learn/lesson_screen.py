@@ -151,7 +151,7 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     last = second_value(lesson, found)
     start = control.proposed if last is None else last
     if "change" in address.hidden:
-        st.markdown(f"{text.control}: **{value_in_words(lesson, control.proposed)}**")
+        st.markdown(tr("{label}: **{value}**", label=text.control, value=value_in_words(lesson, control.proposed)))
         return control.proposed
     label, key = text.control, f"lesson.value.{address.lesson}"
     if not text.choices:
@@ -159,7 +159,7 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     else:
         offered = [value for value in control.values if value != control.first]
         if len(offered) == 1:
-            st.markdown(f"{label}: **{value_in_words(lesson, start)}**")
+            st.markdown(tr("{label}: **{value}**", label=label, value=value_in_words(lesson, start)))
             return start
         chosen = st.radio(label, offered, offered.index(start), format_func=lambda value: value_in_words(lesson, value), key=key)
     return start if chosen is None else chosen

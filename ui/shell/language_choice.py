@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
 
 ADDRESS = "lang"  # parameter of the address
+_SWITCH = "language_switch"
 CHOSEN, _SPOKEN = "language.chosen", "language"
 TAGS = {"en": "en", "zh": "zh-Hans"}  # language -> the tag that HTML has for it
 _SCRIPT = Path(__file__).with_name("page_language.js")
@@ -38,7 +39,7 @@ def language_switch() -> None:
     spoken = language()
     if st.session_state.get(CHOSEN, spoken) != spoken:  # a click inside a live part redraws only that part
         st.rerun()
-    with st.popover(LANGUAGES[spoken], icon=":material/translate:", type="tertiary", key="language_switch", help=tr("Language")):
+    with st.popover(LANGUAGES[spoken], icon=":material/translate:", type="tertiary", key=_SWITCH, on_change="rerun", help=tr("Language")):
         for name, title in LANGUAGES.items():
             mark = ":material/check:" if name == spoken else None
             st.button(title, icon=mark, type="tertiary", key=f"language.{name}", disabled=name == spoken, on_click=_choose, args=(name,))
@@ -46,6 +47,7 @@ def language_switch() -> None:
 
 def _choose(name: str) -> None:
     st.session_state[CHOSEN] = name
+    st.session_state[_SWITCH] = False  # the list closes
     _keep_choices()
 
 

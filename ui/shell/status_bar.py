@@ -132,7 +132,7 @@ def _idle(store: RunStore, own_run: str) -> None:
     if last is not None and last.id != own_run:
         st.markdown(tr(":gray[Last:]"), width="content")
         name = words.plain(words.shortened(name_with_learner(store, last), 60))
-        st.page_link("pages/run.py", label=f"{name} ({tr(str(last.status))})", query_params={"run": last.id})
+        st.page_link("pages/run.py", label=tr("{name} ({status})", name=name, status=tr(str(last.status))), query_params={"run": last.id})
 
 
 def _preparing() -> None:
