@@ -37,14 +37,23 @@ def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Map
         format_func=lambda choice: text.answers[choice],
         key=key,
     )
-    st.button(tr("Check"), disabled=chosen is None, key=f"{key}.check", on_click=_take, args=(learner_id, address.lesson, key, runs))
+    st.button(tr("Check"), key=f"{key}.check", on_click=_take, args=(learner_id, address.lesson, key, runs))
+    if st.session_state.pop(_unanswered(key), False):
+        st.info(tr("Choose an answer first."), icon=":material/arrow_upward:")
     if given and given.choice == chosen:
         _say(lesson, given.choice, came_out, last == lesson.control.proposed)
 
 
 def _take(learner_id: str, lesson: str, key: str, runs: list[str]) -> None:
+    """Record the choice that the browser shows. The button is always enabled: a choice that is made while a run ends redraws nothing."""
     if st.session_state.get(key):
         answer(run_store(), learner_id, lesson, st.session_state[key], runs)
+    else:
+        st.session_state[_unanswered(key)] = True
+
+
+def _unanswered(key: str) -> str:
+    return f"{key}.unanswered"
 
 
 def _say(lesson: Lesson, choice: str, came_out: Outcome, as_proposed: bool) -> None:

@@ -153,7 +153,7 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     if "change" in address.hidden:
         st.markdown(tr("{label}: **{value}**", label=text.control, value=value_in_words(lesson, control.proposed)))
         return control.proposed
-    label, key = text.control, f"lesson.value.{address.lesson}"
+    label, key = text.control, _value_key(address)
     if not text.choices:
         chosen = st.select_slider(label, list(control.values), start, key=key)
     else:
@@ -163,6 +163,10 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
             return start
         chosen = st.radio(label, offered, offered.index(start), format_func=lambda value: value_in_words(lesson, value), key=key)
     return start if chosen is None else chosen
+
+
+def _value_key(address: LessonAddress) -> str:
+    return f"lesson.value.{address.lesson}"
 
 
 def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: Any, found: Trainings, label: str, ready: bool = True) -> None:
@@ -188,7 +192,7 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
             key=f"lesson.train.{address.lesson}.{label}",
             disabled=not (ready and named and is_change),
             on_click=_train,
-            args=(address, learner_id, value, _request(address, learner_id, lesson, value, runs)),
+            args=(address, learner_id, value, label == AGAIN),
         )
         several = len(lesson.configs(value))
         if several > 1:
@@ -210,8 +214,15 @@ def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any
     return f"{learner_id[-12:]}{address.class_id[-8:]}{address.lesson[:22]}.{lesson.control.values.index(value)}{last}{seed}"
 
 
-def _train(address: LessonAddress, learner_id: str, value: Any, request: str) -> None:
+def _train(address: LessonAddress, learner_id: str, value: Any, is_second: bool) -> None:
+    """Train with the value that the browser shows. It may be newer than ``value``: a choice that is made while a run ends redraws nothing."""
     st.session_state.pop(_REFUSED, None)
+    lesson: Lesson = LESSONS.load(address.lesson)()
+    if is_second and "change" not in address.hidden:
+        value = st.session_state.get(_value_key(address), value)
+    if is_second and value == lesson.control.first:
+        return
+    request = _request(address, learner_id, lesson, value, _found(address, learner_id).get(value, ()))
     try:
         train(run_store(), address.lesson, learner_id, value, class_id=address.class_id, seed=address.seed, request_id=request)
         jobs.start_worker(run_store())
