@@ -31,27 +31,34 @@ def texts() -> dict[str, list[tuple[str, int]]]:
     """English text -> the places (file, line) that have it, in the order of the files."""
     found: dict[str, list[tuple[str, int]]] = {}
     for folder in (*SCREEN, *ENGINE):
-        for path in sorted((ROOT / folder).rglob("*.py")) if (ROOT / folder).is_dir() else [ROOT / folder]:
+        for path in _files(folder, "py"):
             name = path.relative_to(ROOT).as_posix()
-            if name.startswith(NOT_SHOWN):
-                continue
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            for text, line in (
-                *asked_texts(tree),
-                *((*engine_texts(tree), *metric_titles(tree)) if folder in ENGINE else ()),
-                *(option_texts(tree) if _has_forms(name) else ()),
-            ):
-                found.setdefault(text, []).append((name, line))
+            if not name.startswith(NOT_SHOWN):
+                for text, line in _texts_of(ast.parse(path.read_text(encoding="utf-8")), of_engine=folder in ENGINE):
+                    found.setdefault(text, []).append((name, line))
         if folder in ENGINE:
             for name in (*TASK_KINDS, *UPDATES):
                 found.setdefault(name.replace("_", " "), []).append(("mtl_core/registry.py", 0))
-        for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
+        for path in _files(folder, "html"):
             for text, line in page_texts(path.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), line))
-    for path in sorted((ROOT / PRESETS).glob("*.yaml")):
+    for path in _files(PRESETS, "yaml"):
         for text in preset_texts(path.read_text(encoding="utf-8")):
             found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), 1))
     return found
+
+
+def _files(place: str, ending: str) -> list[Path]:
+    """The files of this ending in a folder, or the place itself if it is such a file."""
+    path = ROOT / place
+    return sorted(path.rglob(f"*.{ending}")) if path.is_dir() else [path] if path.suffix == f".{ending}" else []
+
+
+def _texts_of(tree: ast.Module, of_engine: bool) -> Iterator[tuple[str, int]]:
+    yield from asked_texts(tree)
+    if of_engine:
+        for find in (engine_texts, metric_titles, option_texts):
+            yield from find(tree)
 
 
 def preset_texts(page: str) -> list[str]:
@@ -87,11 +94,6 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         text = template(node)
         if _is_shown(text, node, parents):
             yield text, node.lineno
-
-
-def _has_forms(name: str) -> bool:
-    """Whether forms show the options of a file's models."""
-    return name.startswith(ENGINE)
 
 
 def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -53,7 +53,7 @@ def tr(text: str, /, **values: object) -> str:
         return text.format(**values) if values else text
     if values:
         return _catalogue(name).get(text, text).format(**values)
-    return _told(text, name)
+    return _translated(text, name)
 
 
 def language() -> str:
@@ -101,7 +101,7 @@ def _catalogue(name: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=KEPT)
-def _told(text: str, name: str) -> str:
+def _translated(text: str, name: str) -> str:
     """The translation of a finished text: as it is, by its template, or sentence by sentence."""
     known = _catalogue(name)
     if text in known:
@@ -111,7 +111,7 @@ def _told(text: str, name: str) -> str:
     core = text.strip()
     if core != text:
         start = text.index(core[0])
-        return f"{text[:start]}{_told(core, name)}{text[start + len(core) :]}"
+        return f"{text[:start]}{_translated(core, name)}{text[start + len(core) :]}"
     return _by_template(text, name) or _after_key(text, name) or _by_sentence(text, name)
 
 
@@ -166,30 +166,30 @@ def _by_template(text: str, name: str) -> str | None:
         return None
     for template in _templates(name):
         if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
-            return template.translation.format(**{place: _told_value(value, name) for place, value in match.groupdict().items()})
+            return template.translation.format(**{place: _translated_value(value, name) for place, value in match.groupdict().items()})
     return None
 
 
-def _told_value(value: str, name: str) -> str:
+def _translated_value(value: str, name: str) -> str:
     """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list."""
     if _QUOTED.fullmatch(value):
         return _JOINS.sub(lambda join: _catalogue(name).get(join[0], join[0]), value)
-    return _told(value, name) if " " in value else value
+    return _translated(value, name) if " " in value else value
 
 
 def _after_key(text: str, name: str) -> str | None:
     """An error's text behind the dotted key of a setting, as in ``tasks.digit.loss_weight: expected ...``."""
     key, text = _KEY.match(text), _KEY.sub("", text, count=1)
-    told = _told(text, name) if key else text
-    return f"{key[0]}{told}" if key and told != text else None
+    translated = _translated(text, name) if key else text
+    return f"{key[0]}{translated}" if key and translated != text else None
 
 
 def _by_sentence(text: str, name: str) -> str:
     """Each line and each sentence by itself; what is not known stays English."""
     if "\n" in text:
-        return "\n".join(_told(line, name) for line in text.split("\n"))
+        return "\n".join(_translated(line, name) for line in text.split("\n"))
     parts = _SENTENCE_END.split(text)
     if len(parts) < 3:
         return text
-    said = [part if place % 2 else _told(part, name) for place, part in enumerate(parts)]
+    said = [part if place % 2 else _translated(part, name) for place, part in enumerate(parts)]
     return "".join("" if place % 2 and said[place - 1].endswith(("。", "？", "！", "：", "；")) else part for place, part in enumerate(said))

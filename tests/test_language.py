@@ -27,7 +27,7 @@ WORDS = {
 @pytest.fixture
 def chinese(monkeypatch):
     monkeypatch.setattr(language, "_catalogue", lambda name: WORDS if name == "zh" else {})
-    caches = (language._told, language._templates)
+    caches = (language._translated, language._templates)
     for each in caches:
         each.cache_clear()
     with speaking("zh"):

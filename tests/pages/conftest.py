@@ -2,7 +2,7 @@
 
 import json
 import threading
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from streamlit.testing.v1.element_tree import ElementList
 from mtl_core.config import RunConfig
 from mtl_core.data.prepare import prepare
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.language import speaking
 from mtl_core.presets import load_presets
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.claims import held_by_us
@@ -226,8 +227,10 @@ def finished(store):
 def open_page(store):
     """The app at a page, as a browser opens it."""
 
-    def opened(page="", **query):
+    def opened(page="", language="", **query):
         app = AppTest.from_file(APP, default_timeout=HANGS)
+        if language:
+            app.session_state[CHOSEN] = language
         for key, value in query.items():
             app.query_params[key] = value
         if page:
@@ -237,6 +240,18 @@ def open_page(store):
         return app
 
     return opened
+
+
+@pytest.fixture
+def open_in_chinese(open_page):
+    return partial(open_page, language="zh")
+
+
+@pytest.fixture
+def in_chinese():
+    """AppTest asks for the words of choices outside the script."""
+    with speaking("zh"):
+        yield
 
 
 @pytest.fixture(name="keep")
@@ -290,19 +305,3 @@ def make_run(store):
         return fill(store, run, epochs_done) if filled else run
 
     return made
-
-
-@pytest.fixture
-def open_in_chinese(store):
-    def opened(page="", **query):
-        app = AppTest.from_file(APP, default_timeout=HANGS)
-        app.session_state[CHOSEN] = "zh"
-        for key, value in query.items():
-            app.query_params[key] = value
-        if page:
-            app.switch_page(f"pages/{page}.py")
-        app.run()
-        assert not app.exception, app.exception
-        return app
-
-    return opened

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from mtl_core.language import speaking
 from tests.pages.english_texts import english_left, english_words
 from tests.pages.test_data_page import own_set, pictures  # noqa: F401 - fixtures
 from tests.pages.test_import_questions import asking, settle  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.usefixtures("in_chinese")
 # names of the test's files, tasks and classes, of formats and options of code, and of data sets
 CODE = re.compile(
     r"\b(day|night|days|numbered|number|sort|notes|table|image|heic|folders|broken|imported|mnist|digits\w*|utf\S*|latin-1|cp\d+|utf-16\S*"
@@ -17,13 +17,6 @@ CODE = re.compile(
     r"|degrees|JSON Lines|xlsx|parquet|csv|tsv|txt|[Ee]ach number is a class|[Tt]he numbers are amounts|4 different ones"
     r"|Are the numbers classes or amounts\?"
 )
-
-
-@pytest.fixture(autouse=True)
-def in_chinese():
-    """AppTest asks for the words of choices outside the script."""
-    with speaking("zh"):
-        yield
 
 
 def left(app):

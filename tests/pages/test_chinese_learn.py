@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from mtl_core.language import speaking
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
 from mtl_core.runs.claims import claim
@@ -14,6 +13,8 @@ from tests.pages.test_lessons_page import end
 
 NAME, CLASS = "one_task", "class-1a2b3c4d"
 HAN = "\u4e00", "\u9fff"
+
+pytestmark = pytest.mark.usefixtures("in_chinese")
 CODE = re.compile(  # names of presets, papers, methods, formulas, parts of an address, and of this test's runs
     r"class\\?-\w+|learn\?\S+|mnist-mlp\S*|\w+ et al\.|theta\S*|alpha|^name\\:|\b(Adam|Aligned-MTL|Auto-Lambda|Nash-MTL)\b"
     r"|benchmarks/README\.md 中的“[^”]*”|docs/\S+|digits-fight|mnist-mlp|multi-mnist\S*"
@@ -24,13 +25,6 @@ CODE = re.compile(  # names of presets, papers, methods, formulas, parts of an a
 
 def has_chinese(text):
     return any(HAN[0] <= letter <= HAN[1] for letter in text)
-
-
-@pytest.fixture(autouse=True)
-def in_chinese():
-    """AppTest asks for the words of choices outside the script."""
-    with speaking("zh"):
-        yield
 
 
 def nothing_left(app):

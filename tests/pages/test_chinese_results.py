@@ -9,7 +9,6 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.events import RunEnded
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.html_report import report
-from mtl_core.language import speaking
 from mtl_core.runs import method_race
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -22,6 +21,7 @@ from tests.pages.test_evaluation import stored
 from tests.pages.test_race_page import train
 from tests.pages.test_studies_page import base, finish
 
+pytestmark = pytest.mark.usefixtures("in_chinese")
 CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and papers, values that are code, parts of an address
     r"Handwritten digits · .*|[^\n]* · seed \d+ · .*|\*\*Uncertainty weighting · a run\*\*|a test(&#x27;|&#39;|')s processor|\w+ et al\.|it broke|"
     r"the other|\d+-\d+-\w+|\d\d  ·  \w+|A \\?\*bold\\?\* question|Which digit|Which are there|Slant|Mean error|"
@@ -30,13 +30,6 @@ CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and pa
     r"Student|Spearman|Holm|Mann-Whitney|LibMTL|Nash-MTL|Standley|Grad-CAM|Kurin|Xin|Ctrl|MNIST|localhost|https|"
     r"\b(PCGrad|Optuna|MLP|IQM|float32|cpu|fp32|bf16)\b|预设：.*|list should have .*|%\{.*?\}"
 )
-
-
-@pytest.fixture(autouse=True)
-def in_chinese():
-    """AppTest asks for the words of choices outside the script."""
-    with speaking("zh"):
-        yield
 
 
 def left(app):

@@ -12,7 +12,7 @@ TITLE = {"Compare runs": "比较运行"}
 @pytest.fixture(autouse=True)
 def _few_words(monkeypatch):
     monkeypatch.setattr(language, "_catalogue", lambda name: TITLE if name == "zh" else {})
-    caches = (language._told, language._templates)
+    caches = (language._translated, language._templates)
     for each in caches:
         each.cache_clear()
     yield

@@ -67,6 +67,15 @@ def _cell(name: str, value: str, share: float | None, marked: bool, about: str) 
     return f'<span title="{html.escape(about, quote=True)}"{look}>{sign}{html.escape(name)} {html.escape(value)}{bar}</span>'
 
 
+def _history_line(name: str, values: list[float], minutes: float) -> str:
+    picture = share_sparkline(np.asarray(values, float), LINE, 0.5)
+    about = html.escape(tr("{name} in the last {minutes:.1f} minutes", name=name, minutes=minutes), quote=True)
+    return (
+        f'<div class="share"><span style="width:5.5rem">{html.escape(name)}</span><img src="{picture}" alt="{about}">'
+        f"<span>{values[-1]:.0%}</span></div>"
+    )
+
+
 def gauge_history(store: RunStore, run_id: str) -> None:
     """Draw the gauges of the last minutes as small lines; nothing before there are two samples."""
     sample(store, run_id)
@@ -79,13 +88,9 @@ def gauge_history(store: RunStore, run_id: str) -> None:
         tr("Memory"): [one.memory_used / max(1, one.memory_total) for one in kept],
         **({tr("GPU memory"): [_gpu_memory(one) for one in kept]} if kept[-1].gpus else {}),
     }
-    cells = "".join(
-        f'<div class="share"><span style="width:5.5rem">{name}</span><img src="{share_sparkline(np.asarray(values, float), LINE, 0.5)}" '
-        f'alt="{tr("{name} in the last {minutes:.1f} minutes", name=name, minutes=minutes)}"><span>{values[-1]:.0%}</span></div>'
-        for name, values in lines.items()
-    )
+    cells = "".join(_history_line(name, values, minutes) for name, values in lines.items())
     title = tr("This machine in the last {minutes:.0f} min, 0 to 100 %", minutes=minutes)
-    st.html(f'<div class="fact-name">{title}</div>{cells}')
+    st.html(f'<div class="fact-name">{html.escape(title)}</div>{cells}')
 
 
 def _gpu_memory(gauges: Gauges) -> float:
