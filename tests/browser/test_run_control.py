@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from mtl_core.config import RunConfig
 from mtl_core.events import RunEnded
@@ -29,7 +32,7 @@ STEERED = """([step, before, after]) => [...document.querySelectorAll('.js-plotl
 MARKED = """step => [...document.querySelectorAll('.st-key-panel_digit .js-plotly-plot')].some(plot =>
     (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 1 → 100'))"""
 
-CHART = "document.querySelector('.js-plotly-plot')"
+CHART = "document.querySelector('.st-key-chart-digit-loss .js-plotly-plot')"  # by its name: others may come to stand above it
 DRAWN = f"() => ({CHART}?.calcdata?.[0]?.length ?? 0) >= 2"
 
 
@@ -61,14 +64,19 @@ def choose(page: Page, entry: str) -> None:
 
 
 def zoom_in(page: Page) -> list[float]:
-    """Drag over the first chart; gives its new x range."""
-    place = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    page.mouse.move(place["x"] + 20, place["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 10, steps=5)
-    page.mouse.up()
-    page.wait_for_function(f"() => {CHART}.layout.xaxis.autorange === false")
-    return page.evaluate(f"{CHART}.layout.xaxis.range")
+    """Drag over the chart of the digit's loss, again where the page moved it away under the mouse; gives its new x range."""
+    area = page.locator(".st-key-chart-digit-loss .nsewdrag").first
+    for _ in range(20):
+        area.hover()  # waits until the chart stands still
+        place = area.bounding_box()
+        page.mouse.move(place["x"] + 20, place["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 10, steps=5)
+        page.mouse.up()
+        with contextlib.suppress(PlaywrightTimeout):
+            page.wait_for_function(f"() => {CHART}.layout.xaxis.autorange === false", timeout=5_000)
+            return page.evaluate(f"{CHART}.layout.xaxis.range")
+    raise AssertionError("twenty drags did not zoom into the chart")
 
 
 @pytest.fixture
