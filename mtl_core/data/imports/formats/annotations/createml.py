@@ -33,10 +33,6 @@ class CreateMl(ObjectFormat):
         for file, head in heads(context.tree).items():
             if is_createml(head):
                 found.append(cls.look(context, {"file": file}, file))
-        for look in found:
-            if look:
-                look[0].options.pop("segments", None)
-                look[0].labelled.pop("object_masks", None)
         return [look[0] for look in found if look]
 
     def collect(self, context: Context, found: Objects) -> None:

@@ -74,6 +74,7 @@ class Objects:
         self.names: dict[str, int] = {}  # class name -> number, in order of appearance
         self.bare = 0  # number of objects with a box and no outline
         self.turned = 0  # number of rotated boxes, which are replaced by the upright box around them
+        self.ignored = 0  # number of areas that a format says hold no objects to learn
         self.left_out: dict[str, int] = defaultdict(int)
 
     def picture(self, key: str, where: str, size: tuple[int, int] | None = None, shares: bool = False, turn: str = "") -> bool:

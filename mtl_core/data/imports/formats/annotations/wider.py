@@ -38,8 +38,6 @@ class Wider(ObjectFormat):
             if file.lower().endswith(".txt") and _begins_as_wider(context, file):
                 found = cls.look(context, {"file": file}, file, what="list")
                 if found:
-                    found[0].options.pop("segments", None)
-                    found[0].labelled.pop("object_masks", None)
                     guesses.append(found[0])
         return guesses
 
