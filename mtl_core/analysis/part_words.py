@@ -30,7 +30,10 @@ NAMES = (
     mark("shared expert {number}"),
     mark("expert {number} of {task}"),
     mark("expert {number}"),
+    mark("node {number} of {place}"),
     mark("node {number}"),
+    mark("column of {task}"),
+    mark("all tasks together"),
     mark("{place} of {owner}"),
 )
 _PLACES = {"place": r"[\w.]*\d|stem", "number": r"\d+"}  # other values: anything
