@@ -57,13 +57,15 @@ def show_run(run_id: str) -> None:
     view = asked_view()
     every = None if run.status.is_ended() else refresh_seconds(run)
     with st.container():
+        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. The browser keeps
+        # what stood in another place until the whole page is drawn, and then shows header and charts twice.
+        with st.container():
+            export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if every is None:
             with st.container():
                 polling_strip(run.id)
-                export_panel(run.id)  # outside the live part, whose refresh could lose a download
                 st.fragment(_still)(run.id, view)
         else:
-            export_panel(run.id)
             st.fragment(_live, run_every=every)(run.id, every, view)
     if view == "training" or not run.info:
         with st.container():

@@ -21,7 +21,7 @@ from mtl_core.language import mark, tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell.error_boundary import is_ours
-from ui.shell.form_editions import form_key
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
@@ -212,7 +212,7 @@ def _select_by() -> None:
     chosen = [name for name in read(("select_by",), []) if name in tasks]
     if chosen != read(("select_by",), []):  # a task was removed since
         write(("select_by",), chosen)
-    key = form_key("select_by")
+    key = key_for("select_by", chosen)
     hold(key, chosen)
     st.multiselect(
         tr("Tasks that choose the best checkpoint"),
