@@ -23,7 +23,7 @@ from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreE
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
 from mtl_core.terminal_text import ACTED_ON, visible
-from mtl_core.training.checkpoint_files import KeptCheckpoint
+from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
@@ -119,9 +119,21 @@ def run_as_json(run: Run) -> dict[str, Any]:
     return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}, "parent": parent}
 
 
+def marks_of(checkpoint: KeptCheckpoint) -> list[str]:
+    """The names by which a checkpoint can be asked for, besides its epoch."""
+    named = (("best", checkpoint.is_best), ("last", checkpoint.is_last))
+    return [name for name, holds in named if holds] + [f"{BEST_OF}{task}" for task in checkpoint.best_of]
+
+
 def checkpoint_as_json(checkpoint: KeptCheckpoint) -> dict[str, Any]:
     """The JSON object of a kept epoch for ``--json``."""
-    return {"epoch": checkpoint.epoch, "step": checkpoint.step, "best": checkpoint.is_best, "last": checkpoint.is_last}
+    return {
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "best": checkpoint.is_best,
+        "last": checkpoint.is_last,
+        "best_of": list(checkpoint.best_of),
+    }
 
 
 def number(value: float | None) -> str:
