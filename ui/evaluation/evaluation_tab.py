@@ -85,6 +85,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
         marks = [
             word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), (tr("last"), checkpoint.is_last)) if there
         ]
+        marks += [tr("best of {task}", task=task) for task in checkpoint.best_of]
         where = (
             tr("epoch {epoch}", epoch=checkpoint.epoch)
             if checkpoint.whole_epoch
