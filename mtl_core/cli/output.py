@@ -94,13 +94,31 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
 
 
 def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
-    """Print best and last value of every scalar; the arrow shows the better direction."""
+    """Print best and last value of every scalar, and the value with the chosen checkpoint; the arrow shows the better direction.
+
+    Regret: what a metric on val loses at the chosen checkpoint, against its best epoch.
+    """
     rows = [
-        (key, ARROWS[entry["higher_is_better"]], number(entry["best"]), number(entry["last"]), entry["unit"], number(entry["best_epoch"]))
+        (
+            key,
+            ARROWS[entry["higher_is_better"]],
+            *(number(entry[name]) for name in ("best", "last", "chosen")),
+            number(regret_of(key, entry)),
+            entry["unit"],
+            number(entry["best_epoch"]),
+        )
         for key, entry in summary.items()
     ]
     if rows:
-        emit_table(("metric", "better", "best", "last", "unit", "best epoch"), rows, numbers=("best", "last", "best epoch"))
+        columns = ("metric", "better", "best", "last", "chosen", "regret", "unit", "best epoch")
+        emit_table(columns, rows, numbers=("best", "last", "chosen", "regret", "best epoch"))
+
+
+def regret_of(key: str, entry: dict[str, Any]) -> float | None:
+    """What a metric on val loses at the chosen checkpoint, in its unit; None for other values."""
+    if not key.startswith("val/") or entry["best"] is None or entry["chosen"] is None:
+        return None
+    return abs(entry["best"] - entry["chosen"])
 
 
 def headline(run: Run) -> str:
