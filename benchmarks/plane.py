@@ -14,6 +14,7 @@ from mtl_core.balancing import SHOWN_FIRST
 from mtl_core.plane.cagrad_toy import CAGradToy
 from mtl_core.plane.walk import Walk
 
+PUBLISHED = {"cagrad": {"c": 0.5}}  # options with which the papers walk
 STEPS, STEP, NEAR = 35_000, 0.001, 0.3  # NEAR: distance to the front within which a method has reached it
 
 
@@ -23,7 +24,7 @@ def main(methods: list[str]) -> None:
     front = toy.front()
     for name in methods:
         for start in toy.starts:
-            walk = Walk(toy, name, start, step=STEP)
+            walk = Walk(toy, name, start, PUBLISHED.get(name), step=STEP)
             walk.advance(STEPS)
             end = np.array(walk.points[-1])
             reached = float(np.linalg.norm(front - end, axis=1).min()) < NEAR

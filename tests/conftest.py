@@ -165,7 +165,7 @@ def write_checkpoint():
         execution = {"precision": "fp32", "layout": "contiguous"}
         plain = {"format": checkpoint_files.FORMAT, "position": position, "best": best, "execution": execution, "sha256": sums}
         (path / "meta.json").write_text(json.dumps({**plain, **meta}))
-        checkpoint_files.update_index(folder, name, best=best, keep=keep)
+        checkpoint_files.update_index(folder, name, best=best, best_of=meta.get("best_of", ()), keep=keep)
         return name
 
     return write

@@ -181,6 +181,7 @@ def _fork_banner() -> None:
 
 def _epoch_label(checkpoint: Any) -> str:
     marks = [text for text, holds in ((tr("best"), checkpoint.is_best), (tr("last"), checkpoint.is_last)) if holds]
+    marks += [tr("best of {task}", task=task) for task in checkpoint.best_of]
     return tr("epoch {epoch}", epoch=checkpoint.epoch) + (f" ({', '.join(marks)})" if marks else "")
 
 
