@@ -182,9 +182,16 @@ def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: s
             st.markdown(said_above, width="content")
             st.space("stretch")
             st.button(
-                tr("Previous image"), icon=":material/chevron_left:", key="data.previous", disabled=not len(before), on_click=_show, args=(_last(before),)
+                tr("Previous image"),
+                icon=":material/chevron_left:",
+                key="data.previous",
+                disabled=not len(before),
+                on_click=_show,
+                args=(_last(before),),
             )
-            st.button(tr("Next image"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
+            st.button(
+                tr("Next image"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),)
+            )
             st.button(tr("Close"), icon=":material/close:", key="data.close", on_click=_close)
         sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
         said(in_words)

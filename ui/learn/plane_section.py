@@ -138,7 +138,8 @@ def _buttons(walks: dict[str, Walk], amount: int) -> None:
     step, play, reset = st.columns(3)
     step.button(tr("Step"), on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
     playing = st.session_state.get(_PLAYING, False)
-    if play.button(tr("Pause") if playing else tr("Play"), disabled=not walks, width="stretch", key="plane.play", help=tr("Takes four times as many steps at once, again and again")):
+    about = tr("Takes four times as many steps at once, again and again")
+    if play.button(tr("Pause") if playing else tr("Play"), disabled=not walks, width="stretch", key="plane.play", help=about):
         st.session_state[_PLAYING] = not playing
         st.rerun()
     reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))

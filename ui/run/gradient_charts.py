@@ -168,7 +168,9 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     if len(steps) == 1:
         st.caption(tr("At step {step:,}", step=steps[0]))
         return steps[0]
-    return follow(f"conflict.step.{run.id}", steps, tr("Training step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed")
+    return follow(
+        f"conflict.step.{run.id}", steps, tr("Training step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed"
+    )
 
 
 def _shares_parameters(run: Any) -> bool:
