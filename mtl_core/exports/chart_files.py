@@ -28,18 +28,9 @@ TITLE = "Charts, PNG and SVG"
 SUMMARY = "Each task's loss and main metric, loss weights, learning rate, gradient conflict; on white, for papers and slides."
 SMOOTHING = 0.6  # of curves with a value per step; the faint line shows the raw values
 INK = "#010203"  # placeholder for the text colour
-LATIN = "DejaVu Sans"  # comes with matplotlib
-FONTS = {  # language -> fonts that have its letters, on Linux, Windows and macOS
-    "zh": (
-        "Noto Sans CJK SC",
-        "Source Han Sans SC",
-        "WenQuanYi Micro Hei",
-        "WenQuanYi Zen Hei",
-        "Microsoft YaHei",
-        "SimHei",
-        "PingFang SC",
-        "Heiti SC",
-    )
+# Language -> fonts that have its letters, on Linux, Windows and macOS. An underscore stands for a space: these are no texts for translators.
+FONTS = {
+    "zh": "Noto_Sans_CJK_SC,Source_Han_Sans_SC,WenQuanYi_Micro_Hei,WenQuanYi_Zen_Hei,Microsoft_YaHei,SimHei,PingFang_SC,Heiti_SC",
 }
 
 
@@ -60,11 +51,13 @@ def write(source: ExportSource, folder: Path) -> None:
 
 @cache
 def _font_of(name: str) -> str:
-    """A font of this machine for a language; empty where there is none."""
+    """A font for a language: matplotlib's own where it has the letters, else one of this machine; empty where there is none."""
     from matplotlib.font_manager import fontManager
 
+    if name not in FONTS:
+        return "sans-serif"
     there = {font.name for font in fontManager.ttflist}
-    return next((font for font in (FONTS[name] if name in FONTS else (LATIN,)) if font in there), "")
+    return next((font for font in FONTS[name].replace("_", " ").split(",") if font in there), "")
 
 
 @contextmanager
@@ -73,7 +66,7 @@ def _fonts() -> Iterator[None]:
     import matplotlib
 
     with warnings.catch_warnings(), matplotlib.rc_context({"font.family": ["sans-serif", *filter(None, map(_font_of, FONTS))]}):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        warnings.filterwarnings("ignore", "Glyph .*missing")
         yield
 
 

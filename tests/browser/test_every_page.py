@@ -14,10 +14,10 @@ from tests.browser.keyboard_focus import check_focus, check_names
 
 pytestmark = pytest.mark.browser
 PAGES = {
-    "train": ("train", ".st-key-strip"),
+    "train": ("train", "[data-testid=stBaseButton-primary]"),
     "run": ("run?run={run}", ".live-plot"),
-    "evaluation": ("run?run={run}&view=evaluation", ".st-key-strip"),
-    "predictions": ("predictions?run={run}", "img"),
+    "evaluation": ("run?run={run}&view=evaluation", "[data-testid=stButton]"),
+    "predictions": ("predictions?run={run}", ".gallery .item"),
     "one image": ("predictions?run={run}&sample=1", "canvas"),
     "compare": ("compare", "[data-testid=stDataFrame]"),
     "race": ("race", "[data-testid=stAlert]"),
