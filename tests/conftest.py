@@ -23,6 +23,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--walks", metavar="FOLDER", help="walk every lesson in every language in Chromium; pictures and a table go to FOLDER")
+
+
 def pytest_collection_finish() -> None:
     """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again.
 

@@ -29,6 +29,10 @@ LABELS = {
     "seed": mark("Seed"),
     "root": mark("Folder"),
     "probe_samples": mark("Probe images"),
+    # The words "step", "start" and "precision" have other senses elsewhere, which other languages have other words for.
+    "step": mark("Distance of the bins"),
+    "start": mark("First value"),
+    "precision": mark("Numerical precision"),
 }
 LABELS_AT = {("seed",): mark("Seed"), ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
 COLUMNS = 2
