@@ -16,6 +16,7 @@ import click
 
 from mtl_core import settings
 from mtl_core.cli.affinity_commands import affinity
+from mtl_core.cli.backbone_command import backbones
 from mtl_core.cli.branch_command import branch
 from mtl_core.cli.control_commands import pause, proceed, stop
 from mtl_core.cli.cost_commands import cost
@@ -67,6 +68,7 @@ for command in (
     predict,
     export,
     parts,
+    backbones,
     doctor,
 ):
     commands.add_command(command)
