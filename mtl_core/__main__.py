@@ -16,7 +16,6 @@ import click
 
 from mtl_core import settings
 from mtl_core.cli.affinity_commands import affinity
-from mtl_core.cli.backbone_command import backbones
 from mtl_core.cli.branch_command import branch
 from mtl_core.cli.control_commands import pause, proceed, stop
 from mtl_core.cli.cost_commands import cost
@@ -29,7 +28,7 @@ from mtl_core.cli.list_commands import data, presets, runs
 from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.part_commands import parts
 from mtl_core.cli.predict_commands import predict
-from mtl_core.cli.preflight_commands import preflight
+from mtl_core.cli.preflight_commands import backbones, preflight
 from mtl_core.cli.repeat_commands import again, differences
 from mtl_core.cli.resume_commands import fork, resume
 from mtl_core.cli.study_commands import study

@@ -8,7 +8,7 @@ import pytest
 
 from mtl_core.__main__ import main
 from mtl_core.backbones import BACKBONES
-from mtl_core.backbones.small_cnn import SmallCNN
+from mtl_core.backbones.small_cnn import SmallCNN, SmallCNNOptions
 from mtl_core.config import RunConfig
 from mtl_core.training.before_training import backbone_table
 from mtl_core.training.before_training.backbone_table import backbone_rows, sizes
@@ -31,7 +31,7 @@ def few(monkeypatch):
 
 def test_sizes_are_those_of_the_formulas():
     """3x3 convolutions, 9 * inputs * outputs numbers and as many multiply-adds at each place; batch normalisation has two numbers a channel."""
-    parameters, operations = sizes(SmallCNN, SmallCNN.Options(width=8, stages=2), (3, 16, 16))
+    parameters, operations = sizes(SmallCNN, SmallCNNOptions(width=8, stages=2), (3, 16, 16))
     assert parameters == 9 * (3 * 8 + 8 * 8) + 4 * 8 + 9 * (8 * 16 + 16 * 16) + 4 * 16
     assert operations == 9 * (3 * 8 + 8 * 8) * 64 + 9 * (8 * 16 + 16 * 16) * 16
 
