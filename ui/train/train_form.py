@@ -26,6 +26,7 @@ from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings
 from ui.shell.words import plain, translated
 from ui.train import clone_and_fork, data_form
+from ui.train.backbone_panel import backbone_panel
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
 from ui.train.selection_form import selection_section
@@ -85,6 +86,20 @@ def network_section() -> None:
         _trained()
     with right:
         _balancing()
+    _compared()
+
+
+def _compared() -> None:
+    """Draw the table of all backbones; nothing while the settings are no valid config."""
+    from mtl_core.runs.jobs import warmed
+
+    if not warmed() or path_problems(settings()["data"]):
+        return
+    try:
+        config = RunConfig.from_dict(settings())
+    except ConfigError:
+        return
+    backbone_panel(config)
 
 
 def _trained() -> None:
