@@ -36,13 +36,13 @@ CHART = "document.querySelector('.st-key-chart-digit-loss .js-plotly-plot')"  # 
 DRAWN = f"() => ({CHART}?.calcdata?.[0]?.length ?? 0) >= 2"
 
 
-def config(name: str, epochs: int) -> RunConfig:
-    return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256"])
+def config(name: str, epochs: int, *more: str) -> RunConfig:
+    return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256", *more])
 
 
-def queue(store, name: str, epochs: int):
+def queue(store, name: str, epochs: int, *more: str):
     """A run that waits for the dashboard's worker; the process of the test trains nothing."""
-    return store.create(config(name, epochs))
+    return store.create(config(name, epochs, *more))
 
 
 def click(page: Page, label: str) -> None:
@@ -165,7 +165,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
 
 
 def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):
-    run = queue(store, "to be deleted", 3000)
+    run = queue(store, "to be deleted", 3000, "update={name: unhurried, rest: 0.1}")
     page.goto(f"{server.url}/run?run={run.id}")
     slider = page.get_by_role("slider", name="Loss weight of digit")
     slider.wait_for(timeout=PATIENCE)
