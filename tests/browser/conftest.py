@@ -143,6 +143,14 @@ def server(dashboard):
     return dashboard
 
 
+@pytest.fixture
+def hurry(server):
+    """``hurry()``: from here to the end of the test, unhurried runs rest no more."""
+    mark = server.home / "hurry"
+    yield mark.touch
+    mark.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def window(chromium):
     """A window for all journeys, 1280 pixels wide and high enough to show every curve (only those in view are drawn).

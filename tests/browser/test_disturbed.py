@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
+from tests.browser.persistence import act_until
 
 pytestmark = pytest.mark.browser
 
@@ -132,8 +133,8 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
     wait_for(lambda: store.get(run_id).step > step)
     page.goto(f"{server.url}/run?run={run_id}")
     expect(page.get_by_role("heading", name="saved over")).to_be_visible()
-    page.get_by_role("button", name="Stop", exact=True).first.click()
-    wait_for(lambda: store.get(run_id).status == "stopped")
+    stop = page.get_by_role("button", name="Stop", exact=True).first
+    act_until(page, lambda: stop.click(timeout=5000), lambda: store.get(run_id).status == "stopped")
     assert len(started(store, run_id)) == 1
     assert len(store.runs()) == 1
 
