@@ -55,7 +55,7 @@ def server(tmp_path_factory):
     for name in ("pages", "ui", "mtl_core", ".streamlit"):
         shutil.copytree(ROOT / name, copy / name)  # with the compiled files: a copied file keeps its time, so they hold
     shutil.copy(ROOT / "app.py", copy)
-    options = ("--server.fileWatcherType", "poll")
+    options = ("--server.fileWatcherType", "auto")  # as CONTRIBUTING.md says; where the system tells of changes, nothing polls 250 files
     running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
     running.copy = copy
     yield running
