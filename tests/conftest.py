@@ -184,13 +184,19 @@ def pytest_runtest_makereport(item, call):
 
 # Files whose tests run on one worker, one file after another, because the first of them prepares for seconds what all use.
 TOGETHER = {
-    "exporters": (  # imports them
+    "exporters": (  # imports them, and trains the run that others look at
         "exports/test_onnx_presets",
         "exports/test_exports",
         "exports/test_background",
+        "exports/test_report",
         "sharing/test_schemes_on_backbones",
         "inference/test_loading",
+        "inference/test_split_predictions",
         "cli/test_export",
+        "cli/test_predict",
+        "runs/test_looks",
+        "studies/test_cost_receipt",
+        "test_packaging",
     ),
     "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
 }
@@ -210,13 +216,11 @@ LONGEST_FIRST = (
     "backbones/test_backbone_contract",
     "training/test_trainer",
     "training/test_self_supervised",
-    "studies/test_cost_receipt",
     "runs/test_side_by_side",
     "test_main",
     "pages/test_real_imports",
     "pages/test_train_page",
     "pages/test_form_editions",
-    "test_packaging",
     "balancing/test_runs",
     "runs/test_migration",
     "data/imports/test_importing",

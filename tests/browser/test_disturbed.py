@@ -59,7 +59,7 @@ def server(tmp_path_factory):
     running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
     running.copy = copy
     yield running
-    running.process.kill()  # asked to end, Streamlit's polling threads take more than ten seconds
+    running.process.kill()  # where Streamlit polls its files, the threads for it take more than ten seconds to end
     running.process.wait()
 
 
