@@ -188,20 +188,30 @@ def pytest_runtest_makereport(item, call):
 
 # Files whose tests run on one worker, one file after another, because the first of them prepares for seconds what all use.
 TOGETHER = {
-    "exporters": (  # imports them
+    "exporters": (  # imports them, and trains the run that others look at
         "exports/test_onnx_presets",
         "exports/test_exports",
         "exports/test_background",
+        "exports/test_report",
         "sharing/test_schemes_on_backbones",
         "inference/test_loading",
+        "inference/test_split_predictions",
         "cli/test_export",
+        "cli/test_predict",
+        "runs/test_looks",
+        "studies/test_cost_receipt",
+        "test_packaging",
     ),
     "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
 }
 GROUPS = {file: group for group, files in TOGETHER.items() for file in files}
+# Journeys that run beside the others, so that the longest group is half as long: about as much as the others take, on a second server.
+BESIDE = ("disturbed", "hostile_names", "learn", "lesson", "live_chart", "own_images", "study_journey")
+GROUPS |= {f"browser/test_{name}": "browser beside" for name in BESIDE}
 # What takes longest begins first, so that no worker is left alone with it at the end: groups of ten seconds of processor time and more.
 LONGEST_FIRST = (
     "browser",
+    "browser beside",
     "exporters",
     "victims",
     "sharing/test_scheme_contract",
@@ -210,13 +220,11 @@ LONGEST_FIRST = (
     "backbones/test_backbone_contract",
     "training/test_trainer",
     "training/test_self_supervised",
-    "studies/test_cost_receipt",
     "runs/test_side_by_side",
     "test_main",
     "pages/test_real_imports",
     "pages/test_train_page",
     "pages/test_form_editions",
-    "test_packaging",
     "balancing/test_runs",
     "runs/test_migration",
     "data/imports/test_importing",
@@ -226,11 +234,11 @@ LONGEST_FIRST = (
 def group_of(item: pytest.Item) -> str:
     """The group of a test: with several workers, the tests of a group run on one of them, one after another.
 
-    All journeys are one group: two browsers beside two trainings starve each other, and they share a server. The tests of every other file are one,
-    too: what a file prepares for all its tests is prepared once.
+    Journeys are two groups, each with one server and one browser. The tests of every other file are one, too: what a file prepares for all its
+    tests is prepared once.
     """
     file = item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
-    return "browser" if item.get_closest_marker("browser") else GROUPS.get(file, file)
+    return GROUPS.get(file, "browser" if item.get_closest_marker("browser") else file)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

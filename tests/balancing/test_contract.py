@@ -51,13 +51,15 @@ def with_every_option(claim: str):
     return pytest.mark.parametrize(("name", "options"), cases, ids=[f"{name}-{'-'.join(f'{k}={v}' for k, v in o.items())}" for name, o in cases])
 
 
+CURVATURES, GOALS = torch.tensor([[1.0, 3.0], [2.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+
+
 def curved_losses(model) -> torch.Tensor:
     """Two convex losses with unequal curvature; what is best for both lies between (0, 0) and (1, 0), own numbers at 0."""
-    curvatures, goals = torch.tensor([[1.0, 3.0], [2.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     return torch.stack(
         [
             (curvature * (model.trunk - goal) ** 2).sum() + (own**2).sum() + 0.1
-            for curvature, goal, own in zip(curvatures, goals, model.own, strict=True)
+            for curvature, goal, own in zip(CURVATURES, GOALS, model.own, strict=True)
         ]
     )
 

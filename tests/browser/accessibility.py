@@ -11,12 +11,16 @@ from playwright.sync_api import Page
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 GRAVE = ("serious", "critical")
 BACKGROUNDS = {"dark": "rgb(16, 21, 28)", "light": "rgb(255, 255, 255)"}
+ALL = "({ type: 'tag', values: tags })"
+# A theme changes colours and nothing else, so the rules that look at no colour look at one theme.
+OF_COLOURS = "({ type: 'rule', values: axe.getRules(tags).filter((rule) => rule.tags.includes('cat.color')).map((rule) => rule.ruleId) })"
+LOOK_AT = {"dark": OF_COLOURS, "light": ALL}
 # What comes from Streamlit and cannot be changed with its theme or with CSS: (rule, part of the element) -> why.
 OF_STREAMLIT = {
     ("aria-dialog-name", 'data-testid="stToast"'): "A toast names its title in aria-labelledby and draws no title.",
     ("scrollable-region-focusable", "<pre "): "st.code has no tabindex; browsers give a box that scrolls the focus by themselves.",
 }
-RUN = """async (rules) => (await axe.run(document, { runOnly: rules, resultTypes: ["violations"] })).violations.flatMap((found) => found.nodes.map(
+RUN = """async (tags) => (await axe.run(document, { runOnly: %s, resultTypes: ["violations"] })).violations.flatMap((found) => found.nodes.map(
   (node) => [found.id, found.impact, node.html.slice(0, 300), [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")]))"""
 
 
@@ -26,14 +30,14 @@ def _axe() -> str:
 
 
 def check_accessibility(page: Page) -> None:
-    """Run axe-core on the page as it stands, in both themes. The page is left in the light one."""
+    """Run axe-core on the page as it stands; its rules on colours in both themes. The page is left in the light one."""
     page.evaluate(_axe())
     still = page.add_style_tag(content="* {transition: none !important}")  # a colour on its way from one theme to the other is neither
     found = []
     for scheme, background in BACKGROUNDS.items():
         page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - the keys are those that it takes
         page.wait_for_function("colour => getComputedStyle(document.querySelector('.stApp')).backgroundColor === colour", arg=background)
-        for rule, impact, html, why in page.evaluate(RUN, RULES):
+        for rule, impact, html, why in page.evaluate(RUN % LOOK_AT[scheme], RULES):
             if impact in GRAVE and not any(rule == known and part in html for known, part in OF_STREAMLIT):
                 found.append(f"{scheme}: {rule}: {html}: {why}")
     still.evaluate("tag => tag.remove()")

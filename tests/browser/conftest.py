@@ -33,6 +33,16 @@ FLAGS = [
 ]
 
 
+def unhurried(site: Path) -> str:
+    """Install the update of ``unhurried.py`` in a folder, with its entry point; the folder for PYTHONPATH."""
+    about = site / "unhurried-1.0.dist-info"
+    about.mkdir(parents=True, exist_ok=True)
+    (site / "unhurried.py").write_bytes(Path(__file__).with_name("unhurried.py").read_bytes())
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: unhurried\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[mtl_core.updates]\nunhurried = unhurried:Unhurried\n")
+    return str(site)
+
+
 class Server:
     """``streamlit run app.py`` as a user starts it, with a store of its own."""
 
@@ -43,6 +53,8 @@ class Server:
         self.home, self.url, self.log = home, f"http://127.0.0.1:{self.port}", log
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true", *options]
         environment = {**os.environ, "MTL_HOME": str(home), **environment}
+        paths = (unhurried(log.parent / "site"), environment.get("PYTHONPATH"))
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         with log.open("a") as output:
             self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT)
         self._wait()
@@ -129,6 +141,14 @@ def every_kind(train):
 def server(dashboard):
     """The server of a file's journeys. A file that needs one of its own overrides this."""
     return dashboard
+
+
+@pytest.fixture
+def hurry(server):
+    """``hurry()``: from here to the end of the test, unhurried runs rest no more."""
+    mark = server.home / "hurry"
+    yield mark.touch
+    mark.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

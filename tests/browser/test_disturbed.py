@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
+from tests.browser.persistence import act_until
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +30,7 @@ CONFIG = {
     "device": "cpu",
     "precision": "fp32",
     "keep_checkpoints": 0,
+    "update": {"name": "unhurried"},
 }
 # What is put at the end of a saved file: says that it was imported anew, and which threads there were then.
 PROBE = """
@@ -53,11 +55,11 @@ def server(tmp_path_factory):
     for name in ("pages", "ui", "mtl_core", ".streamlit"):
         shutil.copytree(ROOT / name, copy / name)  # with the compiled files: a copied file keeps its time, so they hold
     shutil.copy(ROOT / "app.py", copy)
-    options = ("--server.fileWatcherType", "poll")
+    options = ("--server.fileWatcherType", "auto")  # as CONTRIBUTING.md says; where the system tells of changes, nothing polls 250 files
     running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
     running.copy = copy
     yield running
-    running.process.kill()  # asked to end, Streamlit's polling threads take more than ten seconds
+    running.process.kill()  # where Streamlit polls its files, the threads for it take more than ten seconds to end
     running.process.wait()
 
 
@@ -131,8 +133,8 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
     wait_for(lambda: store.get(run_id).step > step)
     page.goto(f"{server.url}/run?run={run_id}")
     expect(page.get_by_role("heading", name="saved over")).to_be_visible()
-    page.get_by_role("button", name="Stop", exact=True).first.click()
-    wait_for(lambda: store.get(run_id).status == "stopped")
+    stop = page.get_by_role("button", name="Stop", exact=True).first
+    act_until(page, lambda: stop.click(timeout=5000), lambda: store.get(run_id).status == "stopped")
     assert len(started(store, run_id)) == 1
     assert len(store.runs()) == 1
 
@@ -164,7 +166,7 @@ def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(page, server)
     page.context.set_offline(True)
     page.evaluate("() => window.sockets.forEach(socket => socket.close())")
     step = store.get(run_id).step
-    wait_for(lambda: store.get(run_id).step > step + 200)  # it goes on with nobody watching
+    wait_for(lambda: store.get(run_id).step > step + 80)  # two epochs more: it goes on with nobody watching
     actions.stop(store, run_id)
     wait_for(lambda: store.get(run_id).status == "stopped")
     expect(page.get_by_text(re.compile("running$")).first).to_be_visible()  # the page knows nothing yet

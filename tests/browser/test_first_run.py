@@ -38,32 +38,6 @@ def wait_for_curves(page: Page, charts: int) -> None:
     page.wait_for_function(f"count => ({POINTS})().filter(points => points >= 2).length >= count", arg=charts, timeout=PATIENCE)
 
 
-def test_a_reload_leaves_the_form_as_it_was(page, server):
-    page.goto(server.url)
-    page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
-    epochs = page.get_by_role("spinbutton", name="Epochs")
-    expect(epochs).to_have_value("30")
-    epochs.fill("7")
-    epochs.press("Enter")
-    page.wait_for_function(KEPT, arg=7)
-    page.reload()
-    expect(epochs).to_have_value("7")
-    expect(page.get_by_placeholder("7 epochs · Quick: 1,797 digits, 3 tasks")).to_be_visible()
-    page.get_by_role("button", name="Back to the preset").click()
-    page.wait_for_function(KEPT, arg=30)
-    page.reload()
-    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks", exact=True)).to_be_visible()
-    expect(epochs).to_have_value("30")
-    page.set_viewport_size({"width": 1280, "height": 700})
-    page.get_by_text("Use settings from YAML").scroll_into_view_if_needed()
-    expect(page.get_by_role("button", name="Train", exact=True)).to_be_in_viewport()  # it comes along
-    check_accessibility(page)
-    other = page.context.new_page()  # a tab of its own begins anew
-    other.goto(server.url)
-    expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()
-    other.close()
-
-
 def test_train_watch_reload_finish(page, server):
     store = open_store(server.home)
     before = len(store.runs())
@@ -97,3 +71,30 @@ def test_train_watch_reload_finish(page, server):
     folder = store.folder(run_id)
     assert probe_epochs(folder) == list(range(run.epochs + 1))
     assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
+
+
+def test_a_reload_leaves_the_form_as_it_was(page, server):
+    """After the journey above: the scenes are composed and PyTorch is loaded, so the form is not drawn anew for them."""
+    page.goto(server.url)
+    page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    expect(epochs).to_have_value("30")
+    epochs.fill("7")
+    epochs.press("Enter")
+    page.wait_for_function(KEPT, arg=7)
+    page.reload()
+    expect(epochs).to_have_value("7")
+    expect(page.get_by_placeholder("7 epochs · Quick: 1,797 digits, 3 tasks")).to_be_visible()
+    page.get_by_role("button", name="Back to the preset").click()
+    page.wait_for_function(KEPT, arg=30)
+    page.reload()
+    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks", exact=True)).to_be_visible()
+    expect(epochs).to_have_value("30")
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.get_by_text("Use settings from YAML").scroll_into_view_if_needed()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_in_viewport()  # it comes along
+    check_accessibility(page)
+    other = page.context.new_page()  # a tab of its own begins anew
+    other.goto(server.url)
+    expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()
+    other.close()

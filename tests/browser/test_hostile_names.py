@@ -61,8 +61,6 @@ def hostile(server, train, tmp_path_factory):
     ],
 )
 def test_hostile_words_are_words(page, server, hostile, address):
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
     page.goto(f"{server.url}/{address.format(run=hostile)}")
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
     expect(page.get_by_text("hostile").or_(page.get_by_text("body{display:none}")).first).to_be_visible()

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.accessibility import check_accessibility
+from tests.browser.persistence import act_until, wait_until
 from ui.predictions import sketch_pad
 
 pytestmark = pytest.mark.browser
@@ -25,10 +26,11 @@ def test_the_plane_and_the_gradients(page, server):
     expect(page.get_by_text("5 steps taken")).to_be_visible()
     start = "() => document.querySelector('.live-plot').data.find((trace) => trace.name === 'start').x[0]"
     assert page.evaluate(start) == -8.5
-    plane.locator(".nsewdrag").first.click(position={"x": 200, "y": 100})
-    expect(page.get_by_text("0 steps taken", exact=True)).to_be_visible()
+    area, none = plane.locator(".nsewdrag").first, page.get_by_text("0 steps taken", exact=True)
+    act_until(page, lambda: area.click(position={"x": 200, "y": 100}), none.is_visible)
     page.wait_for_function(f"({start})() !== -8.5")
     field = page.get_by_role("spinbutton", name="Start, parameter 1")
+    assert wait_until(page, lambda: abs(float(field.input_value()) - page.evaluate(start)) < 0.1)  # the field has come to it, too
     clicked = float(field.input_value())
     field.press("ArrowUp")
     page.wait_for_function(f"(clicked) => Math.abs(({start})() - clicked - 0.5) < 0.1", arg=clicked)
@@ -39,12 +41,15 @@ def test_the_plane_and_the_gradients(page, server):
     expect(first).to_have_attribute("aria-valuetext", "x 2.50, y 0.50")
     expect(page.get_by_text("They conflict.")).to_be_visible()
     second = page.get_by_role("slider", name="Gradient of task 2")
-    box, whole = second.locator("circle").bounding_box(), page.locator(".gradient-plotter svg").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(whole["x"] + 0.8 * whole["width"], whole["y"] + 0.2 * whole["height"], steps=5)
-    page.mouse.up()
-    expect(page.get_by_text("They do not conflict.")).to_be_visible()
+
+    def drag():
+        second.locator("circle").hover()  # waits until it stands still
+        whole = page.locator(".gradient-plotter svg").bounding_box()
+        page.mouse.down()
+        page.mouse.move(whole["x"] + 0.8 * whole["width"], whole["y"] + 0.2 * whole["height"], steps=5)
+        page.mouse.up()
+
+    act_until(page, drag, page.get_by_text("They do not conflict.").is_visible)
     first.focus()
     page.keyboard.press("ArrowLeft")
     expect(first).to_have_attribute("aria-valuetext", "x 2.40, y 0.50")

@@ -49,7 +49,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     page.get_by_role("button", name="Inspect zip").click()
     proportions = page.get_by_role("combobox", name="Images of another aspect ratio")
     proportions.fill("Padded")
-    proportions.press("Enter")
+    page.get_by_role("option", name="Padded with bars").click()
     expect(proportions).to_have_value("Padded with bars")
     page.get_by_role("button", name="Check the files").click()
 

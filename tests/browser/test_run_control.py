@@ -16,10 +16,10 @@ from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.persistence import GIVES_UP, PATIENCE, act_until, wait_until
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
 PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
@@ -36,31 +36,29 @@ CHART = "document.querySelector('.st-key-chart-digit-loss .js-plotly-plot')"  # 
 DRAWN = f"() => ({CHART}?.calcdata?.[0]?.length ?? 0) >= 2"
 
 
-def config(name: str, epochs: int) -> RunConfig:
-    return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256"])
+def config(name: str, epochs: int, *more: str) -> RunConfig:
+    return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256", *more])
 
 
-def queue(store, name: str, epochs: int):
+def queue(store, name: str, epochs: int, *more: str):
     """A run that waits for the dashboard's worker; the process of the test trains nothing."""
-    return store.create(config(name, epochs))
+    return store.create(config(name, epochs, *more))
 
 
 def click(page: Page, label: str) -> None:
     page.get_by_role("button", name=label, exact=True).first.click()
 
 
-def wait_until(page: Page, holds) -> None:
-    """Look at the store until it says so, while the browser goes on."""
-    for _ in range(PATIENCE // 100):
-        if holds():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("it did not come to that")
-
-
 def choose(page: Page, entry: str) -> None:
-    click(page, "More")
-    page.get_by_role("menuitem", name=entry).click()
+    """Open the menu, again where the page closed it, and choose."""
+    item, dialog = page.get_by_role("menuitem", name=entry), page.get_by_role("dialog")
+
+    def act():
+        if not item.is_visible():
+            click(page, "More")
+        item.click(timeout=GIVES_UP)
+
+    act_until(page, act, dialog.is_visible)
 
 
 def zoom_in(page: Page) -> list[float]:
@@ -94,9 +92,9 @@ def busy(store):
         store.append(run.id, ended)
 
 
-def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
+def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
     queue(store, "first", 1)
-    run = queue(store, "second", 60)
+    run = queue(store, "second", 60, "update={name: unhurried, rest: 0.5}")  # it cannot be through before it is stopped
     frames: list[int] = []  # what the server sends
     page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append(1)))
     page.goto(f"{server.url}/run?run={run.id}")
@@ -106,8 +104,8 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
     assert [each.name for each in store.queued()] == ["second", "first"]
 
     busy()
-    wait_until(page, lambda: store.get(run.id).status == RunStatus.RUNNING)
-    actions.pause(store, run.id)  # by another process, before it can be through; from here on by clicks
+    assert wait_until(page, lambda: store.get(run.id).status == RunStatus.RUNNING)
+    actions.pause(store, run.id)  # by another process; from here on by clicks
     expect(page.get_by_text("A paused run keeps its device and memory")).to_be_visible(timeout=PATIENCE)
     click(page, "Resume")
     expect(page.get_by_text("A paused run keeps its device and memory")).to_have_count(0)  # seen before the click: it may be paused at once
@@ -118,7 +116,7 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
     choose(page, "Name, note, tags")  # a dialog over a page that refreshes
     page.get_by_label("Name", exact=True).fill("renamed while it was paused")
     heard = len(frames)
-    wait_until(page, lambda: len(frames) >= heard + 2)  # the page was drawn anew
+    assert wait_until(page, lambda: len(frames) >= heard + 2)  # the page was drawn anew
     expect(page.get_by_label("Name", exact=True)).to_have_value("renamed while it was paused")
     click(page, "Save")
     expect(page.get_by_role("heading", name="renamed while it was paused")).to_be_visible()
@@ -129,6 +127,7 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
     stopped = store.get(run.id)
     assert 0 < stopped.step < stopped.steps_total
 
+    hurry()
     click(page, "Resume")
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
     finished = store.get(run.id)
@@ -137,10 +136,11 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
     assert list(steps) == list(range(1, finished.step + 1))  # nothing is missing, nothing is there twice
 
 
-def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store):
+def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store, hurry):
+    hurry()
     parent = next((run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60), None) or queue(store, "parent", 60)
     page.goto(f"{server.url}/run?run={parent.id}")
-    wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
+    assert wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
     page.get_by_role("button", name="Continue training").first.wait_for()
     click(page, "Fork")
     page.get_by_role("button", name="Fork and train").wait_for()
@@ -165,7 +165,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
 
 
 def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):
-    run = queue(store, "to be deleted", 3000)
+    run = queue(store, "to be deleted", 3000, "update={name: unhurried, rest: 0.1}")
     page.goto(f"{server.url}/run?run={run.id}")
     slider = page.get_by_role("slider", name="Loss weight of digit")
     slider.wait_for(timeout=PATIENCE)
@@ -187,18 +187,17 @@ def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, sto
     page.get_by_role("radio", name="compact").or_(page.get_by_role("button", name="compact")).click()
     expect(page.locator(".st-key-task_rows")).to_have_count(1)
 
-    slider.press("End")
-    wait_until(page, lambda: store.get(run.id).config.changes)
+    act_until(page, lambda: slider.press("End"), lambda: store.get(run.id).config.changes)
     [change] = store.get(run.id).config.changes
     assert (change.key, change.value) == ("tasks.digit.loss_weight", 100.0)
     said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 100"
-    wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
-    wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # its curve has an after
+    assert wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
+    assert wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # its curve has an after
     actions.pause(store, run.id)  # by another process: what is looked at below stands still
-    wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
+    assert wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
     page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
-    page.get_by_text("the factor on each task's loss or gradient").scroll_into_view_if_needed()  # only charts in view are drawn
-    page.wait_for_function(STEERED, arg=[change.step, 1, 100], timeout=PATIENCE)
+    factors = page.get_by_text("the factor on each task's loss or gradient")  # only charts in view are drawn, and the page may move once more
+    act_until(page, factors.scroll_into_view_if_needed, lambda: page.evaluate(STEERED, [change.step, 1, 100]))
 
     click(page, "Stop")
     expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
@@ -227,12 +226,14 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     delete = page.get_by_role("button", name="Delete", exact=True)
     expect(delete).to_be_disabled()  # though the newest are selected already
     page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).wait_for(state="attached")  # it takes clicks from here on
-    place = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
-    tick = (place["x"] + 20, place["y"] + 36 + 18)  # of the first row, below the heading
-    page.mouse.click(*tick)
-    page.wait_for_url("**runs=*")
-    page.mouse.click(*tick)
-    expect(delete).to_be_enabled()
+    table = page.locator("[data-testid=stDataFrame]").first
+
+    def tick():
+        table.click(position={"x": 20, "y": 36 + 18})  # of the first row, below the heading; waits until the table stands still
+
+    act_until(page, tick, lambda: "runs=" in page.url)
+    if delete.is_disabled():  # the first row was selected already, and is not now
+        act_until(page, tick, delete.is_enabled)
     check_accessibility(page)
     page.reload()
     expect(delete).to_be_enabled()
@@ -246,12 +247,13 @@ def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, bus
     second.get_by_role("button").first.wait_for()
     third = queue(store, "three", 1)  # someone else's
     expect(page.locator(f".st-key-queue_{third.id}")).to_be_visible()
-    page.locator(f"[class*='st-key-queue-{third.id}-first'] button").first.click()
+    first = page.locator(f"[class*='st-key-queue-{third.id}-first'] button").first
+    act_until(page, lambda: first.click(timeout=GIVES_UP), lambda: store.queued()[0].id == third.id)
     expect(page.locator(f".st-key-queue_{third.id}").get_by_text("1.", exact=True)).to_be_visible()
-    for run in (*runs, third):
-        page.locator(f"[class*='st-key-queue-{run.id}-remove'] button").first.click()
+    for run in (*runs, third):  # the rows below move up at each click
+        remove = page.locator(f"[class*='st-key-queue-{run.id}-remove'] button").first
+        act_until(page, lambda remove=remove: remove.click(timeout=GIVES_UP), lambda run=run: store.get(run.id).status == RunStatus.STOPPED)
     expect(page.get_by_role("button", name="queued")).to_have_count(0)
-    assert {str(store.get(run.id).status) for run in (*runs, third)} == {"stopped"}
 
 
 def test_a_race_that_waits(page, server, store, busy):

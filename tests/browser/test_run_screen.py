@@ -9,10 +9,11 @@ from mtl_core.runs import actions
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.persistence import PATIENCE, wait_for_stillness, wait_until
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
+LOOKED_AT = ".st-key-state, .st-key-steering, .st-key-steering .share, .live-plot, .st-key-below_tasks img"
 BOX = "key => { const box = document.querySelector(`.st-key-${key}`).getBoundingClientRect(); return [box.top, box.bottom]; }"
 CHARTS = """task => [...document.querySelectorAll(`.st-key-panel_${task} .live-plot`)].map(
     plot => { const box = plot.getBoundingClientRect(); return [box.top, box.bottom]; })"""
@@ -35,15 +36,13 @@ def live(page, server):
     page.get_by_role("button", name="Resume", exact=True).wait_for(timeout=PATIENCE)
     yield store.get(run.id)
     actions.stop(store, run.id)
-    for _ in range(PATIENCE // 50):
-        if store.get(run.id).status == RunStatus.STOPPED:
-            break
-        page.wait_for_timeout(50)
+    wait_until(page, lambda: store.get(run.id).status == RunStatus.STOPPED)
 
 
 def test_state_steering_metrics_and_gradient_shares_are_on_one_screen(page, live):
     assert len(live.info["tasks"]) == 4
     page.set_viewport_size({"width": 1280, "height": 900})
+    wait_for_stillness(page, LOOKED_AT)
     state, steering = page.evaluate(BOX, "state"), page.evaluate(BOX, "steering")
     assert 0 <= state[0] < state[1] <= steering[0] < steering[1]
     assert max(page.evaluate(SHARES)) <= steering[1]
@@ -53,6 +52,7 @@ def test_state_steering_metrics_and_gradient_shares_are_on_one_screen(page, live
         assert all(steering[1] <= top < bottom <= 900 for top, bottom in charts), task
 
     page.set_viewport_size({"width": 1920, "height": 1080})
+    wait_for_stillness(page, LOOKED_AT)
     assert len({page.evaluate(BOX, f"panel_{task}")[0] for task in live.info["tasks"]}) == 1  # beside each other
     assert page.locator(".st-key-conflict .live-plot").first.bounding_box()["y"] + 150 <= 1080
     sheet = page.locator(".st-key-below_tasks img").first.bounding_box()
@@ -61,6 +61,7 @@ def test_state_steering_metrics_and_gradient_shares_are_on_one_screen(page, live
     page.mouse.move(900, 900)
     page.mouse.wheel(0, 600)
     page.wait_for_function("document.querySelector('.st-key-task_rows').getBoundingClientRect().top < 0")
+    wait_for_stillness(page, LOOKED_AT)
     top, bottom, is_on_top, background = page.evaluate(COVERED)
     assert 0 < top < bottom < 1080
     assert is_on_top

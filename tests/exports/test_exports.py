@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -258,6 +259,28 @@ def test_prediction_tables(source, exported):
     np.testing.assert_allclose(count["target"], data.targets["count"])
     boxes = pd.read_csv(folder / f"{source.run.id}-boxes-predictions.csv")
     assert len(boxes) == (predictions["boxes"][..., 4] >= 0).sum()
+
+
+def test_everything_in_one_zip_is_what_each_format_writes(trained, exported, tmp_path, monkeypatch):
+    """The formats themselves are written once in this file: here they give what they gave before."""
+
+    def write_again(_source, name, folder):
+        for path in exported(name):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
+
+    monkeypatch.setattr("mtl_core.exports.writing.write_format", write_again)
+    (path,), skipped = export(ExportSource(trained.store, trained.run, "last"), ["zip"], tmp_path)
+    assert skipped == {}
+    inside = {}
+    for name in EXPORTS:
+        for made in exported(name):
+            files = [made] if made.is_file() else [file for file in made.rglob("*") if file.is_file()]
+            inside |= {f"{trained.run.id}/{name}/{file.relative_to(made.parent).as_posix()}": file.read_bytes() for file in files}
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == inside
+    for ending in (".onnx", "model.safetensors", ".csv", "report.html", ".yaml", ".svg"):
+        assert any(name.endswith(ending) for name in inside), ending
 
 
 def test_everything_in_one_zip_says_what_it_left_out(trained, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ has the system refuse to let any file grow beyond ``number`` bytes.
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import json
 import os
@@ -73,9 +74,18 @@ def ended(pid: int, seconds: float) -> bool:
 # -- in the process that forks
 
 
+# What a run imports, also while it trains: imported once, not by each victim anew.
+IMPORTS = (
+    *("torch", "sklearn.datasets", "torchmetrics", "torchjd", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"),
+    *("mtl_core.tasks.classification", "mtl_core.tasks.regression", "mtl_core.training.constant_answer"),
+)
+
+
 def _serve() -> None:
-    for name in ("torch", "sklearn.datasets", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"):
+    for name in IMPORTS:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a victim's garbage collector need not go through it, and copies no page of it
     started = []  # nobody waits for them, so that no other process gets the number of a dead one while we may still kill by it
     for line in sys.stdin:
         pid = os.fork()
