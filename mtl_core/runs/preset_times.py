@@ -94,7 +94,8 @@ def _own_time(configs: Sequence[RunConfig], wanted: Mapping[str, tuple[int, int]
             measured.setdefault(place, run.seconds)
     if not plain:
         return None
-    seconds = sum(measured.get(place, median(plain) * cost) for place, cost in enumerate(costs))
+    usual = float(median(plain))
+    seconds = sum(measured[place] if place in measured else usual * cost for place, cost in enumerate(costs))
     return PresetTime(seconds, seconds, "measured" if len(measured) == len(configs) else "own")
 
 
