@@ -1,5 +1,8 @@
 """The queue on a cluster, with a cluster that the tests command and without Ray: what is placed, restarted, and left alone."""
 
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
 import pytest
 
 from mtl_core import settings
@@ -40,6 +43,15 @@ class Commanded:
         return [run_id for run_id, _ in self.launched]
 
 
+class AtOnce(Executor):
+    """Computes in the thread that asks."""
+
+    def submit(self, work, *arguments):
+        made = Future()
+        made.set_result(work(*arguments))
+        return made
+
+
 @pytest.fixture
 def cluster():
     return Commanded(SMALL, LARGE)
@@ -53,7 +65,7 @@ def _as_on_a_node(monkeypatch, home):
 
 @pytest.fixture
 def queue(store, cluster):
-    return ClusterQueue(store, cluster, HEAD)
+    return ClusterQueue(store, cluster, HEAD, AtOnce())
 
 
 def lose(store, queue, cluster, run_id, why="its node is gone"):
@@ -80,6 +92,21 @@ def test_runs_are_placed_in_the_queues_order_a_few_ahead(store, config, cluster,
     claims.claim(store, ids[-1], "cpu", alone=False)
     queue.round()
     assert cluster.runs()[AHEAD:] == [ids[AHEAD - 1]]
+
+
+def test_the_queue_goes_on_while_an_estimate_is_made_and_no_run_overtakes(store, config, cluster, monkeypatch):
+    slow = threading.Event()
+    monkeypatch.setattr(cluster_queue, "needs_of", lambda config, nodes: (slow.wait(30), Needs())[1])
+    runs = [store.create(config()).id for _ in range(2)]
+    with ThreadPoolExecutor(1) as pool:
+        queue = ClusterQueue(store, cluster, HEAD, pool)
+        queue.round()
+        assert cluster.runs() == []
+        assert not read_state(store, HEAD).is_stale()
+        slow.set()
+        while len(cluster.launched) < 2:
+            queue.round()
+    assert cluster.runs() == runs
 
 
 def test_a_lost_run_is_resumed_first_in_the_line_a_limited_number_of_times(store, config, cluster, queue):
@@ -151,7 +178,7 @@ def test_a_queue_that_begins_anew_restarts_what_the_one_before_had_placed(store,
     cluster.ends[elsewhere] = TaskEnd(NOT_TAKEN)
     claims.claim(store, elsewhere, "cpu", alone=False)  # by a worker of another machine
     again = Commanded(SMALL)
-    successor = ClusterQueue(store, again, HEAD)
+    successor = ClusterQueue(store, again, HEAD, AtOnce())
     successor.round()
     assert again.runs() == [lost, waiting]
     assert lines(store, lost)[-1] == "restarted by the cluster, 1 of at most 3 times: its node or process is gone"

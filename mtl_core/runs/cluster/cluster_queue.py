@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,10 +59,16 @@ class Cluster(Protocol):
 
 
 class ClusterQueue:
-    """The queue of one store on one cluster. ``round`` does what is due."""
+    """The queue of one store on one cluster. ``round`` does what is due.
 
-    def __init__(self, store: RunStore, cluster: Cluster, address: str):
+    Args:
+        pool: estimates what runs need. The first estimate imports PyTorch, and the queue goes on meanwhile.
+    """
+
+    def __init__(self, store: RunStore, cluster: Cluster, address: str, pool: Executor | None = None):
         self.store, self.cluster = store, cluster
+        self._pool = pool or ThreadPoolExecutor(1, thread_name_prefix="needs")
+        self._needs: dict[str, Future[Needs]] = {}  # by run, while its estimate is made
         self.state = read_state(store, address)
         self._tasks: dict[str, Any] = {}  # by run; runs of ``state`` without a task were placed by a queue before this one
         self._refused: dict[str, tuple[float, str]] = {}  # run -> when it may be tried again, and why it was refused
@@ -148,6 +155,7 @@ class ClusterQueue:
         ids = {run.id for run in waiting}
         ahead = sum(run_id in ids for run_id in self._tasks)
         self._refused = {run_id: refusal for run_id, refusal in self._refused.items() if run_id in ids}
+        self._needs = {run_id: future for run_id, future in self._needs.items() if run_id in ids}
         problems = [why for _, why in self._refused.values()]
         chosen = []
         for run in waiting:
@@ -155,19 +163,30 @@ class ClusterQueue:
                 break
             if run.id in self._tasks or time.monotonic() < self._refused.get(run.id, (0.0, ""))[0]:
                 continue
-            placed = self.state.runs.get(run.id) or Placed(needs_of(run.config, self.state.nodes))
-            if not any(node.holds(placed.needs) for node in self.state.nodes):
-                placed.needs = needs_of(run.config, self.state.nodes)
-                problems.append(f"run {run.id} needs {placed.needs}, and no node of the cluster has that much")
+            needs = self._needs_of(run)
+            if needs is None:
+                break  # a later run does not overtake it for that
+            if not any(node.holds(needs) for node in self.state.nodes):
+                problems.append(f"run {run.id} needs {needs}, and no node of the cluster has that much")
                 continue
-            self.state.runs[run.id] = placed
-            chosen.append((run.id, placed.needs))
+            self.state.runs.setdefault(run.id, Placed(needs)).needs = needs
+            chosen.append((run.id, needs))
         self._changed |= bool(chosen) or self.state.problem != "; ".join(problems[:3])
         self.state.problem = "; ".join(problems[:3])
         if chosen:
             self._write()
         for run_id, needs in chosen:
             self._tasks[run_id] = self.cluster.launch(run_id, needs)
+
+    def _needs_of(self, run: Run) -> Needs | None:
+        """What a run needs on the present nodes; None while that is estimated."""
+        future = self._needs.get(run.id)
+        if future is None:
+            future = self._needs[run.id] = self._pool.submit(needs_of, run.config, list(self.state.nodes))
+        if not future.done():
+            return None
+        del self._needs[run.id]  # the nodes may be others when it is asked again
+        return future.result()
 
 
 def _is_unwanted(run: Run) -> bool:
