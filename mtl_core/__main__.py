@@ -33,7 +33,7 @@ from mtl_core.cli.repeat_commands import again, differences
 from mtl_core.cli.resume_commands import fork, resume
 from mtl_core.cli.study_commands import study
 from mtl_core.cli.train_commands import queue, race, train
-from mtl_core.cli.work_commands import work
+from mtl_core.cli.work_commands import cluster, work
 from mtl_core.errors import MTLError
 
 
@@ -68,6 +68,7 @@ for command in (
     export,
     parts,
     backbones,
+    cluster,
     doctor,
 ):
     commands.add_command(command)

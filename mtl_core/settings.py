@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import path_problem
 
 PREFIX = "MTL_"
-EXECUTORS = ("thread", "process")
+EXECUTORS = ("thread", "process")  # on this machine; one of them is the store's setting
+CLUSTER = "ray"  # the executor that only the environment can choose: runs train on the nodes of a Ray cluster
+_ADDRESS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}")
 MOST_THREADS = 1024
 SPINS = "10000"  # turns of a waiting thread's loop before it sleeps: as fast as endless turns on idle cores, nearly as fast as none beside other work
 MEMORY_CHECKS = ("on", "off")
@@ -42,7 +46,12 @@ VARIABLES = (
         "`store.sqlite` in `MTL_HOME`",
         is_secret=True,
     ),
-    Variable("MTL_EXECUTOR", "Where runs train: `thread` in the server, `process` each in a process of its own.", "what is set under Advanced"),
+    Variable(
+        "MTL_EXECUTOR",
+        "Where runs train: `thread` in the server, `process` each in a process of its own, `ray` on a Ray cluster.",
+        "what is set under Advanced",
+    ),
+    Variable("MTL_RAY_ADDRESS", "Head of the Ray cluster, as `host:port`; read with `MTL_EXECUTOR=ray`.", "no cluster"),
     Variable("MTL_MEMORY_CHECK", "`off`: a run that seems to need more memory than is free is begun all the same.", "`on`"),
     Variable(
         "MTL_DATA_FOLDERS",
@@ -66,6 +75,11 @@ def home(given: Path | str | None = None) -> Path:
     return Path(given or _value("MTL_HOME") or "runs").expanduser().absolute()
 
 
+def names_home() -> bool:
+    """Whether MTL_HOME is set."""
+    return bool(_value("MTL_HOME"))
+
+
 def store_url() -> str:
     """MTL_STORE_URL; empty if not set. Raises ConfigError for a database that is not PostgreSQL."""
     value = _value("MTL_STORE_URL")
@@ -84,11 +98,49 @@ def _url_problem(value: str) -> str:
 
 
 def executor() -> str:
-    """MTL_EXECUTOR; empty if not set. Raises ConfigError for anything but ``EXECUTORS``."""
+    """MTL_EXECUTOR; empty if not set. Raises ConfigError for anything but ``EXECUTORS`` and ``CLUSTER``."""
     value = _value("MTL_EXECUTOR")
-    if problem := _choice_problem(value, EXECUTORS):
+    if problem := _choice_problem(value, (*EXECUTORS, CLUSTER)):
         raise ConfigError(Problem("MTL_EXECUTOR", problem))
     return value
+
+
+def ray_address() -> str:
+    """MTL_RAY_ADDRESS, as ``host:port``; empty if not set. Raises ConfigError for anything else."""
+    value = _value("MTL_RAY_ADDRESS")
+    if problem := _address_problem(value):
+        raise ConfigError(Problem("MTL_RAY_ADDRESS", problem))
+    return value
+
+
+def ray_authentication() -> str:
+    """Ray's own RAY_AUTH_MODE in this process; empty if not set."""
+    return os.environ.get("RAY_AUTH_MODE", "").strip()
+
+
+def ask_for_ray_token() -> None:
+    """Have Ray authenticate by token where nothing else is said, and send no statistics. Call this before Ray is imported."""
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def _address_problem(value: str) -> str:
+    if not value or (_ADDRESS.fullmatch(value) and 0 < int(value.rpartition(":")[2]) < 1 << 16):
+        return ""
+    kind = "an address of Ray Client" if value.startswith("ray://") else f"'{value}'"
+    return f"expected the head's address and port, such as 10.0.0.5:6379, found {kind}. The program runs on a machine of the cluster"
+
+
+def _cluster_problems() -> list[Problem]:
+    """What keeps runs from a Ray cluster that the environment asks for."""
+    if _value("MTL_EXECUTOR") != CLUSTER:
+        return []
+    found = []
+    if not _value("MTL_RAY_ADDRESS"):
+        found.append(Problem("MTL_RAY_ADDRESS", "MTL_EXECUTOR=ray needs the cluster's address; set it to the head's, such as 10.0.0.5:6379"))
+    if find_spec("ray") is None:
+        found.append(Problem("MTL_EXECUTOR", "'ray' needs the package Ray. Install the extra: pip install '.[cluster]', or choose thread or process"))
+    return found
 
 
 def memory_check() -> str:
@@ -151,9 +203,12 @@ def check() -> None:
 def problems() -> list[Problem]:
     """Problems of the variables: invalid values, and unknown names that are close to one of ours."""
     found = []
-    for name, choices in (("MTL_EXECUTOR", EXECUTORS), ("MTL_MEMORY_CHECK", MEMORY_CHECKS)):
+    for name, choices in (("MTL_EXECUTOR", (*EXECUTORS, CLUSTER)), ("MTL_MEMORY_CHECK", MEMORY_CHECKS)):
         if problem := _choice_problem(_value(name), choices):
             found.append(Problem(name, problem))
+    if problem := _address_problem(_value("MTL_RAY_ADDRESS")):
+        found.append(Problem("MTL_RAY_ADDRESS", problem))
+    found += _cluster_problems()
     if problem := _url_problem(_value("MTL_STORE_URL")):
         found.append(Problem("MTL_STORE_URL", problem))
     if problem := _threads_problem(_value("MTL_THREADS")):
@@ -189,7 +244,7 @@ def _choice_problem(value: str, choices: tuple[str, ...]) -> str:
         return ""
     close = difflib.get_close_matches(value.lower(), choices, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"expected {' or '.join(choices)}, found '{value}'{hint} Set one of them, or leave it empty"
+    return f"expected {', '.join(choices[:-1])} or {choices[-1]}, found '{value}'{hint} Set one of them, or leave it empty"
 
 
 def _threads_problem(value: str) -> str:

@@ -57,7 +57,8 @@ def test_the_requirements_files_are_the_dependencies(metadata):
     assert len(metadata["optional-dependencies"]["offline-weights"]) == len(weights)
     assert len(metadata["optional-dependencies"]["search"]) == len(search)
     assert len(metadata["optional-dependencies"]["timm"]) == len(timm)
-    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(timm) + len(cluster) + len(dev)
+    assert len(metadata["optional-dependencies"]["cluster"]) == len(cluster)
+    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(timm) + len(dev)
     assert all(re.fullmatch(r"[A-Za-z0-9-]+[<>=0-9.,]*", requirement) for requirement in metadata["dependencies"])
 
 

@@ -26,8 +26,8 @@ def home(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("MTL_EXECUTOR", "proces", "expected thread or process, found 'proces'; did you mean 'process'?"),
-        ("MTL_EXECUTOR", "carrier pigeon", "expected thread or process, found 'carrier pigeon'."),
+        ("MTL_EXECUTOR", "proces", "expected thread, process or ray, found 'proces'; did you mean 'process'?"),
+        ("MTL_EXECUTOR", "carrier pigeon", "expected thread, process or ray, found 'carrier pigeon'."),
         ("MTL_THREADS", "two", "expected a whole number from 1 to 1024, found 'two'"),
         ("MTL_THREADS", "0", "expected a whole number from 1 to 1024, found '0'"),
         ("MTL_THREADS", "1.5", "found '1.5'"),

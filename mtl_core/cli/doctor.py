@@ -37,6 +37,7 @@ NEEDED_BY = {
     "export": "Only some exports need it",
     "offline-weights": "Only the starting weights in it are missing",
     "search": "Only the search of loss weights in studies needs it",
+    "cluster": "Only several machines on one store need it",
 }
 
 

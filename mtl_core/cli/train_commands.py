@@ -10,6 +10,7 @@ import click
 from mtl_core.cli.foreground import ForegroundRun, check_config, train_in_foreground
 from mtl_core.cli.output import JSON, SET, emit, emit_json, json_refusals, run_as_json, say
 from mtl_core.config import RunConfig
+from mtl_core.runs.cluster.cluster_start import is_on_cluster
 from mtl_core.runs.store import open_store
 
 
@@ -84,6 +85,9 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
 
 def print_who_trains() -> None:
     """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
+    if is_on_cluster():
+        say("waits for the Ray cluster; 'cluster' starts its queue if it is not there, and shows which run is where")
+        return
     say("waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'")
 
 

@@ -1,4 +1,4 @@
-"""``work``: train one queued run in this process, as the dashboard's process executor does, or the whole queue."""
+"""``work``: train one queued run in this process, as the dashboard's process executor does, or the whole queue. ``cluster``: on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import click
 
+from mtl_core import settings
 from mtl_core.cli.disk_full import Unwritten
-from mtl_core.cli.output import complain, emit, headline
+from mtl_core.cli.output import JSON, complain, emit, emit_json, emit_table, headline, json_refusals, say
+from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Control
+from mtl_core.runs.cluster.cluster_start import is_on_cluster, keep_queue
+from mtl_core.runs.cluster.cluster_state import ClusterState, Node, read_state
 from mtl_core.runs.jobs import NOT_TAKEN
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
@@ -21,6 +26,8 @@ from mtl_core.runs.store import RunStore, open_store
 
 DONE, FAILED, STOPPED = 0, 1, 130  # exit codes, beside NOT_TAKEN
 POLL_SECONDS = 0.5  # between two checks whether a device is free
+FOLLOW_UPS = ("mtl_core.studies.weight_search:queue_next_trials",)  # what the queue on a cluster does for studies between runs
+CLUSTER_SECONDS = 2.0  # between two looks at what the cluster has taken
 
 
 @click.command()
@@ -67,6 +74,8 @@ def train_queue(store: RunStore, wanted: Callable[[], list[Run]] | None = None, 
         wanted: the queued runs that are trained; None for the whole queue.
         report: prints a line for each run that has ended.
     """
+    if is_on_cluster():
+        return _leave_to_cluster(store, wanted or store.queued)
     code, signals = DONE, []
     while not signals and (waiting := (wanted or store.queued)()):
         ended = next((run for run in (_train(store, each, signals) for each in waiting) if run), None)
@@ -77,6 +86,14 @@ def train_queue(store: RunStore, wanted: Callable[[], list[Run]] | None = None, 
         if ended.status == RunStatus.FAILED:
             code = FAILED
     return _code(code, signals)
+
+
+def _leave_to_cluster(store: RunStore, wanted: Callable[[], list[Run]]) -> int:
+    """Wait until the cluster has taken all runs that are wanted. Ctrl-C ends the waiting only."""
+    while wanted():
+        keep_queue(store)
+        time.sleep(CLUSTER_SECONDS)
+    return DONE
 
 
 def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:
@@ -125,3 +142,46 @@ def _end_on_signals(control: Control, signals: list[int], training: threading.Ev
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+@click.command()
+@click.option("--end", is_flag=True, help="End the queue on the cluster. The runs that it trains are interrupted and can be resumed.")
+@JSON
+def cluster(end: bool, as_json: bool) -> int:
+    """Start this store's queue on the Ray cluster at MTL_RAY_ADDRESS, if it is not there, and show the nodes and their runs.
+
+    The dashboard does so by itself with MTL_EXECUTOR=ray. The queue stays on the cluster's head when this command, or the dashboard, has ended.
+    """
+    from mtl_core.runs.cluster import ray_cluster
+
+    with json_refusals(as_json):
+        address = settings.ray_address()
+        if not address:
+            raise ConfigError(Problem("MTL_RAY_ADDRESS", "the command needs the cluster's address; set it to the head's, such as 10.0.0.5:6379"))
+        store = open_store()
+        if end:
+            was_there = ray_cluster.end_queue(address)
+        else:
+            nodes = [Node(**node) for node in ray_cluster.start_queue(address, FOLLOW_UPS)["nodes"]]
+            state = read_state(store, address)
+            state.nodes = nodes
+    if end:
+        said = "the queue on the cluster has ended" if was_there else "there was no queue on the cluster"
+        emit_json({"status": "ended", "was_there": was_there}) if as_json else emit(said)
+        return 0
+    if as_json:
+        emit_json({"status": "ok", **asdict(state)})
+    else:
+        _show(state, len(store.queued()))
+    return 0
+
+
+def _show(state: ClusterState, queued: int) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (node.name, node.id[:8], str(node.cpus), str(node.gpus), f"{node.memory / 1e9:.0f} GB", ", ".join(state.runs_on(node.id)) or "-")
+        for node in state.nodes
+    ]
+    emit_table(("node", "id", "CPUs", "GPUs", "memory", "runs"), rows, numbers=("CPUs", "GPUs"), cut="runs")
+    emit(f"{queued} queued")
+    if state.problem:
+        say(f"waiting: {state.problem}")

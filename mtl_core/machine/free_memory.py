@@ -50,6 +50,20 @@ def kills() -> int | None:
     return _counts(SYSTEM_COUNTS).get("oom_kill")
 
 
+def why_killed(kills_before: int | None) -> str:
+    """Sentences on the likely sender of a SIGKILL.
+
+    Args:
+        kills_before: ``kills()`` at the start of the process.
+    """
+    count = kills()
+    if count is None or kills_before is None:
+        return " The system may have run out of memory; this machine does not count such kills."
+    if count == kills_before:
+        return " The system counted no process that it ended for lack of memory, so the process may have been ended by hand."
+    return " The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."
+
+
 def _left_in_cgroups() -> Iterator[int]:
     for folder, version in _cgroups():
         limit_file, use_file, reclaimable = _FILES[version]

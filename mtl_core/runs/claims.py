@@ -147,6 +147,14 @@ def take_controls(store: RunStore, run_id: str, token: str | None = None) -> lis
     return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]
 
 
+def requests_of_attempt(store: RunStore, run_id: str) -> list[str]:
+    """Kinds of the requests (stop, pause, proceed) that were made since the run was claimed, oldest first."""
+    since = select(func.coalesce(_runs.c.started_at, 0.0)).where(_runs.c.id == run_id).scalar_subquery()
+    asked = select(_controls.c.kind).where(_controls.c.run_id == run_id, _controls.c.kind != "change", _controls.c.created_at >= since)
+    with store.database.read() as connection:
+        return list(connection.execute(asked.order_by(_controls.c.number)).scalars())
+
+
 def give_up(store: RunStore, run_id: str) -> Run:
     """Mark a hung run as interrupted and end its claim: its trainer, if it still exists, can write nothing more.
 

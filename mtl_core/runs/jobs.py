@@ -24,6 +24,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.machine import free_memory
 from mtl_core.runs import claims, study_cells
+from mtl_core.runs.cluster.cluster_start import cluster_of, is_on_cluster, keep_queue
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
@@ -60,7 +61,8 @@ def submit(store: RunStore, config: RunConfig, request_id: str | None = None) ->
 
 def executor_of(store: RunStore) -> str:
     """``thread``: runs train in a thread of the process that claims them. ``process``: each run has its own process, so that a crash in native code,
-    a hang or running out of memory does not end the dashboard. MTL_EXECUTOR decides, else the store's setting.
+    a hang or running out of memory does not end the dashboard. ``ray``: the nodes of a Ray cluster train; only MTL_EXECUTOR can say so. MTL_EXECUTOR
+    decides, else the store's setting.
 
     Raises:
         ConfigError: MTL_EXECUTOR, or the store's setting, is neither.
@@ -81,6 +83,8 @@ def queue_problem(store: RunStore) -> str:
     found = [str(problem) for problem in settings.problems()]
     if store.database.read_only:
         found.append(read_only.sentence(store.database.path))
+    elif not found and (cluster := cluster_of(store)) and cluster.problem and not cluster.is_stale():
+        found.append(cluster.problem)
     known = process_slot("queue problems").get(str(store.home))
     return "; ".join(dict.fromkeys([*found, *([known["text"]] if known else [])]))
 
@@ -135,6 +139,9 @@ def _work(store: RunStore, wake: threading.Event) -> None:
                 study_cells.resume_interrupted(store)
                 for follow_up in list(study_cells.FOLLOW_UPS.values()):
                     follow_up(store)
+            if is_on_cluster():
+                _leave_to_cluster(store)
+                continue
             waiting = store.queued()
             if not waiting:
                 _note_problem(store, None)
@@ -146,6 +153,18 @@ def _work(store: RunStore, wake: threading.Event) -> None:
                 _note_problem(store, None)
         except Exception as error:  # an error of the machine, not of a run: runs and worker keep waiting
             _note_problem(store, error)
+
+
+def _leave_to_cluster(store: RunStore) -> None:
+    """See to it that the cluster's queue starts the runs; a cluster that cannot be used is tried again after a while."""
+    if _is_held_up(store):
+        return
+    try:
+        settings.check()
+        keep_queue(store)
+        _note_problem(store, None)
+    except MTLError as error:
+        _note_problem(store, error, REFUSED_SECONDS)
 
 
 def _is_held_up(store: RunStore) -> bool:
@@ -237,20 +256,6 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     threading.Thread(target=_await_process, args=(store, worker, wake), name=f"await-{run.id}", daemon=True).start()
 
 
-def why_killed(kills_before: int | None) -> str:
-    """Sentences on the likely sender of a SIGKILL.
-
-    Args:
-        kills_before: ``free_memory.kills()`` at the start of the process.
-    """
-    kills = free_memory.kills()
-    if kills is None or kills_before is None:
-        return " The system may have run out of memory; this machine does not count such kills."
-    if kills == kills_before:
-        return " The system counted no process that it ended for lack of memory, so the process may have been ended by hand."
-    return " The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."
-
-
 def _is_starting(store: RunStore, worker: dict[str, Any]) -> bool:
     run = store.find(worker["run"])
     return not worker["taken"] and run is not None and run.status == RunStatus.QUEUED
@@ -263,13 +268,13 @@ def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Even
     try:
         run = store.get(run_id)  # ``get`` marks a run whose process is gone as interrupted
         if code < 0 and run.status == RunStatus.INTERRUPTED and not worker["unwanted"] and not is_closing():
-            why = why_killed(worker.get("kills")) if code == -signal.SIGKILL else ""
+            why = free_memory.why_killed(worker.get("kills")) if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
         elif code == REFUSED and run.status == RunStatus.QUEUED:
             reason = "its worker process cannot use the settings or the run store (exit code 2); the server's log has the reason"
             _note_problem(store, ConfigError(f"run {run_id} waits: {reason}. The queue tries again"), REFUSED_SECONDS)
         elif code not in (TAKEN, NOT_TAKEN, -signal.SIGTERM) and run.status == RunStatus.QUEUED and not worker["taken"] and not is_closing():
-            why = f".{why_killed(worker.get('kills'))}" if code == -signal.SIGKILL else ""
+            why = f".{free_memory.why_killed(worker.get('kills'))}" if code == -signal.SIGKILL else ""
             _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it claimed the run{why}"))
     except RunNotFoundError:
         _logger.warning("run %s was deleted as its worker process ended", run_id)

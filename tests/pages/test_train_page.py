@@ -258,7 +258,7 @@ def test_an_executor_of_the_environment_is_shown_as_fixed(open_page, monkeypatch
     assert "Fixed by MTL_EXECUTOR=process" in texts(app)
     monkeypatch.setenv("MTL_EXECUTOR", "carrier pigeon")
     app.run()
-    assert "expected thread or process" in app.error[0].value
+    assert "expected thread, process or ray" in app.error[0].value
 
 
 @pytest.mark.parametrize("way", ["typed", "pasted", "in the address"])

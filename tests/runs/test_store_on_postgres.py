@@ -1,6 +1,5 @@
 """The store's contract on a real PostgreSQL, which these tests start; skipped where it is not installed."""
 
-import getpass
 import os
 import random
 import shutil
@@ -14,12 +13,14 @@ from pathlib import Path
 
 import pytest
 from evidence import brief
+from postgres_server import Server, program
 from sqlalchemy import create_engine, text
 from victims import PATIENCE, ended
 
 from mtl_core import settings
 from mtl_core.errors import StoreError
 from mtl_core.runs.claims import claim, heartbeat
+from mtl_core.runs.executor import execute
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.sql import clock, schema
@@ -29,40 +30,6 @@ from tests.runs.test_store import StoreContract
 
 pytestmark = pytest.mark.database
 SECRET = "s3cret-word"
-
-
-def program(name):
-    """A program of PostgreSQL; Debian keeps them out of PATH."""
-    found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None)
-    return str(found) if found else ""
-
-
-class Server:
-    """A server on a socket and a port of its own. PostgreSQL refuses to run as root, so root lends it another user."""
-
-    def __init__(self, folder):
-        self.folder, self.data = folder, folder / "data"
-        user, self._as_user = getpass.getuser(), []
-        if os.geteuid() == 0:
-            user, self._as_user = "postgres", ["runuser", "-u", "postgres", "--"]
-            shutil.chown(folder, user)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"postgresql+psycopg://tests@/postgres?host={folder}&port={self.port}"
-        self._call("initdb", "-D", self.data, "--auth-local=trust", "--auth-host=scram-sha-256", "-U", "tests", "--no-sync")
-
-    def start(self):
-        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
-        self._call("pg_ctl", "-D", self.data, "-o", options, "-l", self.folder / "log", "-w", "start")
-
-    def stop(self, how="fast"):
-        self._call("pg_ctl", "-D", self.data, "-m", how, "-w", "stop")
-
-    def over_network(self, password, database="postgres", port=None):
-        return f"postgresql+psycopg://tests:{password}@127.0.0.1:{port or self.port}/{database}"
-
-    def _call(self, name, *arguments):
-        subprocess.run([*self._as_user, program(name), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
 
 
 @pytest.fixture(scope="session")
@@ -221,6 +188,36 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(server, store, config)
         if subprocess.run([program("pg_isready"), "-h", server.folder, "-p", str(server.port)], stdout=-1, check=False).returncode:
             server.start()
     assert store.log(run.id)[-1].text == "afterwards"
+
+
+def make_version_4(store):
+    """The tables as version 4 had them."""
+    with store.database.write() as connection:
+        for column in ("mean", "points"):
+            connection.execute(text(f"ALTER TABLE run_results DROP COLUMN {column}"))
+        connection.execute(schema.meta.update().where(schema.meta.c.key == "schema_version").values(value="4"))
+    forget(store.url)
+
+
+def test_a_store_of_version_4_is_converted_with_its_runs_unless_one_of_them_trains(server, store, config, engine):
+    store.url = server.url
+    ended, training = store.create(config()), store.create(config())
+    assert execute(store, ended.id).status == "finished"
+    before = store.summary(ended.id)
+    claim(store, training.id, "cpu")
+    make_version_4(store)
+    with pytest.raises(StoreError, match=f"is of an earlier version, and process {os.getpid()} .* trains run {training.id}"):
+        open_postgres(server.url, store.home)
+    connected = create_engine(server.url)
+    with connected.begin() as connection:
+        assert connection.execute(text("SELECT value FROM meta WHERE key = 'schema_version'")).scalar() == "4"
+        connection.execute(schema.runs.update().where(schema.runs.c.id == training.id).values(status="stopped"))
+    connected.dispose()
+    converted = RunStore(store.home, open_postgres(server.url, store.home))
+    assert {run.id for run in converted.runs()} == {ended.id, training.id}
+    assert converted.summary(ended.id) == before
+    again = converted.create(config())
+    assert execute(converted, again.id).status == "finished"
 
 
 @pytest.mark.parametrize("version", ["3", "99"])

@@ -1,8 +1,9 @@
 """Processes that train and are made to die: one process imports torch once, then forks a victim for each line it reads.
 
-A line is JSON: ``home``, ``run``, ``executor``, ``fault`` and ``url`` (of the store's database, else empty). The answer is the
-victim's process id. A victim of the executor ``thread`` works on the queue in a background thread, as a server does, until nothing is left to do; one
-of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in one thread.
+A line is JSON: ``home``, ``run``, ``executor``, ``fault``, ``url`` (of the store's database, else empty) and ``host`` (the name of the machine that
+the victim takes itself to be on, else empty). The answer is the victim's process id. A victim of the executor ``thread`` works on the queue in a
+background thread, as a server does, until nothing is left to do; one of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in
+one thread.
 
 A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
 ``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
@@ -20,6 +21,7 @@ import os
 import resource
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -40,9 +42,10 @@ class Victims:
             [sys.executable, __file__], cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self, home: Path, run: str, executor: str = "thread", fault: dict[str, Any] | None = None, url: str = "") -> int:
+    def start(self, home: Path, run: str, executor: str = "thread", fault: dict[str, Any] | None = None, url: str = "", host: str = "") -> int:
         """Fork a victim that trains a queued run; its process id."""
-        self._parent.stdin.write(json.dumps({"home": str(home), "run": run, "executor": executor, "fault": fault, "url": url}) + "\n")
+        order = {"home": str(home), "run": run, "executor": executor, "fault": fault, "url": url, "host": host}
+        self._parent.stdin.write(json.dumps(order) + "\n")
         self._parent.stdin.flush()
         return int(self._parent.stdout.readline())
 
@@ -108,6 +111,8 @@ def _become_victim(order: dict[str, Any]) -> None:
             os.dup2(log if standard else os.open(os.devnull, os.O_RDONLY), standard)
         os.environ["MTL_HOME"] = str(home)
         os.environ["MTL_STORE_URL"] = order["url"]
+        if order["host"]:
+            socket.gethostname = lambda: order["host"]
         if order["fault"]:
             _put_in(order["fault"], home)
         code = _work_on_the_queue(home) if order["executor"] == "thread" else _work(order["run"])

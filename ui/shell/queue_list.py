@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.runs import actions
+from mtl_core.runs.cluster.cluster_start import is_on_cluster
 from ui.run.run_actions import place_buttons
 from ui.shell import words
 from ui.shell.state import last_refusal, run_action, run_store
@@ -19,7 +20,10 @@ SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 def queue_popover(queued: list[Any]) -> None:
     """Draw a button with the number of queued runs that opens their list."""
     with st.popover(tr("{count} queued", count=len(queued)), icon=":material/queue:", key="queue", type="tertiary"):
-        st.caption(tr("Each device trains one run at a time. The first run in the queue starts next."))
+        if is_on_cluster():
+            st.caption(tr("The cluster starts runs in this order, as its nodes have free CPUs, GPUs and memory."))
+        else:
+            st.caption(tr("Each device trains one run at a time. The first run in the queue starts next."))
         for run in queued[:SHOWN]:
             _row(run, len(queued))
         if len(queued) > SHOWN:

@@ -10,6 +10,7 @@ from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
+from ui.shell.cluster_list import cluster_popover
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.gauge_bar import draw_gauges
 from ui.shell.language_choice import language_switch
@@ -74,6 +75,7 @@ def _strip(own_run: str) -> None:
             st.markdown(f":gray[{own.get(str(active[0].status)) or tr(':material/bolt: This run is training.')}]", width="content")
         if queued:
             queue_popover(queued)
+        cluster_popover(store, len(queued))
         _preparing()
         if active:
             draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)

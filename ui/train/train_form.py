@@ -244,6 +244,9 @@ def executor_choice() -> None:
     except ConfigError as error:
         st.error(tr(str(error)))
         return
+    if fixed == mtl_settings.CLUSTER:
+        st.caption(tr(":material/lock: Runs train on the Ray cluster at {address}, as MTL_EXECUTOR says.", address=mtl_settings.ray_address()))
+        return
     hold("executor", current)
     if refused := st.session_state.pop("executor_refused", ""):
         st.error(plain(tr(refused)), icon=":material/block:")

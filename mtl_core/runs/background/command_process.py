@@ -12,7 +12,6 @@ from typing import Any
 
 from mtl_core.errors import ConfigError, MTLError, Problem
 from mtl_core.machine import free_memory
-from mtl_core.runs.jobs import why_killed
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import process_environment
 
@@ -72,7 +71,7 @@ def report_of(code: int, said: str, wrong: str, work: str, killed_before: int | 
     if isinstance(report, dict) and code in (0, 1):
         return report
     if code == -9:
-        raise MTLError(f"the process that {work} was ended by the system. {why_killed(killed_before).strip()} {less_memory}".strip())
+        raise MTLError(f"the process that {work} was ended by the system. {free_memory.why_killed(killed_before).strip()} {less_memory}".strip())
     last = next((line for line in reversed(wrong.splitlines()) if line.strip()), "it said nothing")
     raise MTLError(f"the process that {work} ended with code {code}: {last.strip()}")
 

@@ -90,7 +90,7 @@ class Database:
         self.check_writable()
         self._check_there()
         with self.transaction() as connection:
-            if _version(connection) != str(schema.SCHEMA_VERSION):
+            if version_of(connection) != str(schema.SCHEMA_VERSION):
                 raise StoreError(
                     f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
                     "Nothing was written. End this process and start it again with the version that converted the store."
@@ -217,13 +217,13 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
             schema.metadata.create_all(connection)
             connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
             return
-        found = _version(connection) if "meta" in tables else None
+        found = version_of(connection) if "meta" in tables else None
         is_older = found is not None and found.isdigit() and int(found) < schema.SCHEMA_VERSION
         if is_older:
-            _refuse_in_use(connection, path)
-            migrate(connection, int(found or 0), _reporter(path, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
+            refuse_in_use(connection, path)
+            migrate(connection, int(found or 0), reporter_of(path, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
         elif found == str(schema.SCHEMA_VERSION):
-            refresh_facts(connection, _reporter(path, "has its list of runs rebuilt"))
+            refresh_facts(connection, reporter_of(path, "has its list of runs rebuilt"))
     if is_older:
         database.give_back_space()
         return
@@ -238,16 +238,17 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
 
 def check_version(connection: Connection, name: str) -> None:
     """Raise StoreError if the database is not a store of this version."""
-    found = _version(connection)
+    found = version_of(connection)
     if found != str(schema.SCHEMA_VERSION):
         raise StoreError(f"the run store '{name}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. Nothing was changed.")
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
+    """The version that the store's tables have, as text; None if it is not written."""
     return connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
 
 
-def _refuse_in_use(connection: Connection, path: Path) -> None:
+def refuse_in_use(connection: Connection, path: Path | str) -> None:
     """Raise StoreError if a live process holds a run of an older store: it would find its tables changed and lose what it measures."""
     runs = schema.runs.c  # the columns that every version had
     active = select(runs.id, runs.owner_host, runs.owner_pid, runs.owner_started, runs.heartbeat_at).where(runs.status.in_(ACTIVE))
@@ -259,7 +260,8 @@ def _refuse_in_use(connection: Connection, path: Path) -> None:
             )
 
 
-def _reporter(path: Path, what: str) -> Callable[[float], None]:
+def reporter_of(path: Path | str, what: str) -> Callable[[float], None]:
+    """Logs the progress of a conversion of the store ``path``."""
     return lambda share: _logger.warning("The run store '%s' %s: %.0f %%. Nothing is lost if this is interrupted.", path, what, 100 * share)
 
 

@@ -20,9 +20,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from mtl_core.errors import StoreError
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import clock, schema
-from mtl_core.runs.sql.database import Database, check_version, run_folders_in
+from mtl_core.runs.sql.database import Database, check_version, refuse_in_use, reporter_of, run_folders_in, version_of
+from mtl_core.runs.sql.migrations import migrate
 from mtl_core.runs.sql.run_facts import refresh_facts
 
+FIRST_VERSION = 4  # of the tables that a PostgreSQL store can have: there was none before
 WRITERS = 0x6D746C  # the advisory lock that a writing transaction holds
 LOCK_SECONDS = 15  # how long a transaction waits for another's
 IDLE_SECONDS = 60  # after which the server ends a transaction that does nothing: its machine may be gone, and it holds the lock
@@ -141,7 +143,7 @@ def _connect(url: str, home: Path) -> dict[str, Any]:
 
 
 def _prepare(connection: Connection, name: str, home: Path) -> None:
-    """Create or check the tables."""
+    """Create, convert or check the tables, in one transaction: a process that is killed in it leaves the old store."""
     tables = inspect(connection).get_table_names()
     if not tables:
         if left := run_folders_in(home):
@@ -153,6 +155,9 @@ def _prepare(connection: Connection, name: str, home: Path) -> None:
         connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
     elif "meta" not in tables:
         raise StoreError(f"the PostgreSQL database '{name}' is not a run store of this program. Set MTL_STORE_URL to another database.")
+    elif (found := version_of(connection) or "").isdigit() and FIRST_VERSION <= int(found) < schema.SCHEMA_VERSION:
+        refuse_in_use(connection, name)
+        migrate(connection, int(found), reporter_of(name, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
     check_version(connection, name)
     refresh_facts(connection)
 

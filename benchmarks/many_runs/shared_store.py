@@ -1,0 +1,137 @@
+"""Several workers on one PostgreSQL store, killed at random: is every run finished once, none lost or doubled, and each as if undisturbed?
+
+    python -m benchmarks.many_runs.shared_store [--workers 4] [--runs 200] [--kills 20] [--restarts 1] [--seed 0]
+
+Each worker is a process that takes itself to be on a machine of its own, so that all train at the same time and a dead one is noticed by its silence
+(15 s), as on real machines. Kills strike at drawn moments; a dead worker is replaced. The server restarts while runs train. What is interrupted is
+resumed. In the end every run is compared with one that nobody disturbed: all scalars, the last and the best network, the predictions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
+from evidence import KINDS, Wholes, brief
+from postgres_server import Server
+from victims import PATIENCE, Victims, ended
+
+from mtl_core.errors import MTLError
+from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.store import RunStore
+
+EPOCHS = 4
+
+
+class Workers:
+    """Processes that work on the store's queue, each under the name of a machine of its own."""
+
+    def __init__(self, home: Path, url: str, victims: Victims, count: int):
+        self.home, self.url, self.victims, self.started = home, url, victims, 0
+        self.pids = [self._start() for _ in range(count)]
+
+    def _start(self) -> int:
+        self.started += 1
+        return self.victims.start(self.home, "", "thread", url=self.url, host=f"machine-{self.started}")
+
+    def kill(self, place: int) -> None:
+        """End one with SIGKILL, and start another in its place."""
+        os.kill(self.pids[place], signal.SIGKILL)
+        assert ended(self.pids[place], PATIENCE)
+        self.pids[place] = self._start()
+
+    def replace_ended(self) -> None:
+        """Start another for each that has ended by itself: it saw an empty queue."""
+        self.pids = [self._start() if ended(pid, 0) else pid for pid in self.pids]
+
+
+def stress(store: RunStore, server: Server, workers: Workers, arguments: argparse.Namespace) -> Counter[str]:
+    """Kill and restart until every run has finished. Returns what happened, counted."""
+    chance, happened = random.Random(arguments.seed), Counter()
+    total = store.count()
+    marks = sorted(chance.sample(range(1, total), min(arguments.kills, total - 1)))  # kills, by the number of runs that have finished
+    restarts = [total * (number + 1) // (arguments.restarts + 1) for number in range(arguments.restarts)]
+    while (finished := sum(run.status == "finished" for run in store.runs())) < total:
+        if marks and finished >= marks[0]:
+            marks.pop(0)
+            threading.Event().wait(chance.uniform(0, 1))
+            workers.kill(chance.randrange(len(workers.pids)))
+            happened["kills"] += 1
+        if restarts and finished >= restarts[0]:
+            restarts.pop(0)
+            server.stop()
+            server.start()
+            happened["restarts of the server"] += 1
+        for run in store.runs():
+            if run.status in ("interrupted", "failed"):
+                try:
+                    resume(store, run.id)
+                    happened[f"resumed after it was {run.status}"] += 1
+                except MTLError:
+                    happened["resumed by nobody at the second look"] += 1
+        workers.replace_ended()
+        threading.Event().wait(0.5)
+    return happened
+
+
+def check(store: RunStore, home: Path) -> list[str]:
+    """Every fault of the runs in the end."""
+    wholes, faults = Wholes(home), []
+    os.environ.pop("MTL_STORE_URL", None)
+    for run in store.runs():
+        ends = sum(line.text.startswith("finished after") for line in store.log(run.id))
+        if ends != 1:
+            faults.append(f"{run.id} finished {ends} times")
+        try:
+            wholes.assert_same(store, run.id)
+        except AssertionError as error:
+            faults.append(f"{run.id} is another one: {error}")
+    return faults
+
+
+def main() -> None:
+    """Run the stress and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("workers", 4), ("runs", 200), ("kills", 20), ("restarts", 1), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    folder = Path(tempfile.mkdtemp(prefix="mtl-pg-", dir="/tmp"))  # a socket's path has at most 107 characters
+    folder.chmod(0o755)
+    (folder / "server").mkdir()
+    (folder / "home").mkdir()
+    server, victims = Server(folder / "server"), Victims()
+    try:
+        server.start()
+        store = RunStore(folder / "home", open_postgres(server.url, folder / "home"))
+        kinds = list(KINDS)
+        for number in range(arguments.runs):
+            store.create(brief(kinds[number % len(kinds)], epochs=EPOCHS))
+        began = time.monotonic()
+        workers = Workers(folder / "home", server.url, victims, arguments.workers)
+        happened = stress(store, server, workers, arguments)
+        seconds = time.monotonic() - began
+        faults = check(store, folder / "wholes")
+        print(f"| workers | runs | {' | '.join(happened)} | seconds | faults |")
+        print(f"|{'---|' * (len(happened) + 4)}")
+        print(f"| {arguments.workers} | {arguments.runs} | {' | '.join(map(str, happened.values()))} | {seconds:.0f} | {len(faults)} |")
+        print("\n".join(faults))
+    finally:
+        victims.close()
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

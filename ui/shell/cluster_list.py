@@ -1,0 +1,57 @@
+"""The cluster popover: the nodes of a Ray cluster, the runs on each, and the length of the queue."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.language import tr
+from mtl_core.runs.cluster.cluster_start import cluster_of
+from mtl_core.runs.cluster.cluster_state import ClusterState
+from mtl_core.runs.store import RunStore
+from ui.shell import words
+
+
+def cluster_popover(store: RunStore, queued: int) -> None:
+    """Draw a button with the number of nodes that opens their table; nothing if runs train on this machine."""
+    state = cluster_of(store)
+    if state is None:
+        return
+    if state.is_stale():
+        st.markdown(tr(":gray[:material/hub: The cluster {address} has not answered yet.]", address=state.address), width="content")
+        return
+    with st.popover(tr("Nodes: {count}", count=len(state.nodes)), icon=":material/hub:", key="cluster", type="tertiary"):
+        st.caption(tr("Ray cluster at {address}. Waiting runs: {queued}.", address=state.address, queued=queued))
+        st.dataframe(_table(store, state), hide_index=True, width="stretch")
+        if restarted := _restarted(store, state):
+            st.caption(tr("Restarted after a loss: {runs}.", runs=restarted))
+
+
+def _table(store: RunStore, state: ClusterState) -> pd.DataFrame:
+    """A row for each node."""
+    names = _names(store, state)
+    rows = []
+    for node in state.nodes:
+        here = [(run_id, placed.needs) for run_id, placed in state.runs.items() if placed.node == node.id]
+        cpus, gpus = sum(needs.cpus for _, needs in here), sum(needs.gpus for _, needs in here)
+        rows.append(
+            {
+                tr("Node"): f"{node.host} ({node.name}, {node.id[:8]})",
+                tr("CPUs in use"): tr("{used} of {total}", used=cpus, total=node.cpus),
+                tr("GPUs in use"): tr("{used} of {total}", used=gpus, total=node.gpus),
+                tr("Memory"): words.size(node.memory),
+                tr("Runs"): ", ".join(names[run_id] for run_id, _ in here),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _names(store: RunStore, state: ClusterState) -> dict[str, str]:
+    """Name and the end of the id of each run on the cluster."""
+    known = {run.id: run.name for run in store.several(list(state.runs))}
+    return {run_id: f"{words.shortened(known[run_id], 40)} {run_id[-4:]}" if run_id in known else run_id for run_id in state.runs}
+
+
+def _restarted(store: RunStore, state: ClusterState) -> str:
+    names = _names(store, state)
+    return ", ".join(f"{words.plain(names[run_id])} ({placed.restarts})" for run_id, placed in state.runs.items() if placed.restarts)
