@@ -114,3 +114,12 @@ class NonFiniteLossError(TrainingError):
             "Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
             "the checkpoints saved before this step are kept."
         )
+
+
+def is_error(error: BaseException, kind: type[MTLError]) -> bool:
+    """Whether an error is of a class of this module.
+
+    ``isinstance`` does not know the error of a run that goes on while a source file is saved: Streamlit imports the modules anew, and every class
+    exists twice. So the classes are compared by name.
+    """
+    return any(parent.__name__ == kind.__name__ for parent in type(error).__mro__)

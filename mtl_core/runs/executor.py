@@ -22,7 +22,7 @@ from importlib import import_module
 from itertools import chain, repeat
 from typing import Any
 
-from mtl_core.errors import StoreError
+from mtl_core.errors import LostRankError, RunTakenError, StoreError, is_error
 from mtl_core.events import Control
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
@@ -112,10 +112,10 @@ class _Training:
             if not ended and not self.control.abandoned:
                 raise RuntimeError("the trainer ended without a RunEnded event")
         except Exception as error:
-            if type(error).__name__ == "RunTakenError":
+            if is_error(error, RunTakenError):
                 _logger.warning("run %s was given up here: %s", run_id, error)
                 return
-            if type(error).__name__ == "LostRankError":  # the machine's fault, not that of the settings
+            if is_error(error, LostRankError):  # the machine's fault, not that of the settings
                 self._end(RunStatus.INTERRUPTED, f"interrupted: {error}")
                 return
             _logger.warning("run %s failed", run_id, exc_info=error)
@@ -153,7 +153,7 @@ class _Training:
                 self.store.end(self.trained.id, status, failure, self.token, line)
                 break
             except StoreError as error:
-                if type(error).__name__ == "RunTakenError":
+                if is_error(error, RunTakenError):
                     break
                 _logger.error("cannot record that run %s %s: %s", self.trained.id, line, error)
                 if is_closing() or status == RunStatus.INTERRUPTED or not self.on_unwritten(line, error):
@@ -205,7 +205,7 @@ class _Training:
         try:
             return claims.heartbeat(self.store, self.trained.id, self.token, progress_at) or self.store.get(self.trained.id).holder == self.token
         except StoreError as error:
-            if type(error).__name__ != "RunTakenError":
+            if not is_error(error, RunTakenError):
                 raise
             return False
 

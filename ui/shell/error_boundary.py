@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.errors import MTLError, is_error
 from mtl_core.language import tr
 from ui.shell.styles import page_icon
 from ui.shell.words import plain
@@ -18,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the error is an MTLError. The check is by name, because the class can exist twice after a source file was saved."""
-    return any(parent.__name__ == "MTLError" for parent in type(error).__mro__)
+    """Whether the error is one that mtl_core raises on purpose."""
+    return is_error(error, MTLError)
 
 
 @contextmanager
