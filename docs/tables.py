@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core import settings
+from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator
 from mtl_core.catalogue import REGISTRIES, described
@@ -28,6 +29,7 @@ from mtl_core.presets import load_presets
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^(<!-- table: ([a-z-]+) -->\n).*?^(<!-- end of table -->)$", re.DOTALL | re.MULTILINE)
+SIDE = 64  # pixels of the images with which backbones are counted; every one takes them
 NOT_LISTED = ("balancing-gradients.md", "balancing-loss-weighting.md", "importing.md", "architecture.md", "cli.md")
 
 
@@ -92,6 +94,25 @@ def data_sets() -> str:
 def backbones() -> str:
     """Every backbone with its options."""
     return _with_options("backbone", "backbones")
+
+
+@cache
+def backbone_sizes() -> str:
+    """What every backbone is, with its default options, on colour images of ``SIDE`` pixels."""
+    from mtl_core.training.before_training.backbone_table import sizes, weights_of  # here, because only this table computes
+
+    rows = [f"| backbone | parameters | multiply-adds, {SIDE} x {SIDE} | smallest image | published weights |", "|---|---|---|---|---|"]
+    for entry in _own("backbones"):
+        backbone = BACKBONES.load(entry["name"])
+        options = backbone.Options()
+        parameters, operations = sizes(backbone, options, (3, SIDE, SIDE))
+        smallest = next(side for side in range(1, SIDE + 1) if not backbone.problem(options, (3, side, side)))
+        published = weights_of(backbone, options)
+        weights = f"{published.trained_on}; {published.megabytes:.0f} MB; {published.licence}" if published else "none"
+        if need := backbone.unpublished(options):
+            weights += f" ({need})"
+        rows.append(f"| `{entry['name']}` | {parameters:,} | {operations:,} | {smallest} | {weights} |")
+    return "\n".join(rows)
 
 
 def sharing_schemes() -> str:
@@ -178,6 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "variables": variables,
     "data-sets": data_sets,
     "backbones": backbones,
+    "backbone-sizes": backbone_sizes,
     "sharing": sharing_schemes,
     "exports": exports,
     "presets": presets,

@@ -28,7 +28,7 @@ from mtl_core.cli.list_commands import data, presets, runs
 from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.part_commands import parts
 from mtl_core.cli.predict_commands import predict
-from mtl_core.cli.preflight_commands import preflight
+from mtl_core.cli.preflight_commands import backbones, preflight
 from mtl_core.cli.repeat_commands import again, differences
 from mtl_core.cli.resume_commands import fork, resume
 from mtl_core.cli.study_commands import study
@@ -67,6 +67,7 @@ for command in (
     predict,
     export,
     parts,
+    backbones,
     doctor,
 ):
     commands.add_command(command)

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mtl_core.config_sections import (
     STORED,
     AugmentationConfig,
     BackboneConfig,
-    ChangeConfig,
     DataConfig,
     OptimizerConfig,
     PartConfig,
     ScheduleConfig,
     Strict,
     TaskConfig,
+    bounded_weight,
 )
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem
@@ -38,6 +38,19 @@ MOST_TASKS = 1000  # each has a head, curves and a slider
 
 # Keys whose value is a part, given by name.
 PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])
+
+
+class ChangeConfig(Strict):
+    """A live change of a setting. A run with changes in its config replays them at the same steps."""
+
+    step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
+    key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")
+    value: float = Field(description="What it was set to.")
+
+    @field_validator("value")
+    @classmethod
+    def _value_isbounded_weight(cls, value: float, info: ValidationInfo) -> float:
+        return bounded_weight(value, info) if str(info.data.get("key")).startswith("tasks.") else value
 
 
 class RunConfig(Strict):
@@ -101,6 +114,7 @@ class RunConfig(Strict):
     keep_checkpoints: int = Field(
         10, ge=0, le=1000, description="Epochs whose checkpoint is kept to fork from, spread evenly over the run, beside the best and the last two."
     )
+    keep_best_of_tasks: bool = Field(True, description="Keep the checkpoint of each task's best epoch on val, beside the one for all tasks.")
     probe_samples: int = Field(16, ge=1, le=64, description="Validation images predicted and kept at every epoch.")
 
     conflict_every: int = Field(

@@ -209,11 +209,21 @@ class TaskConfig(BaseModel):
     )
     start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
     stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
+    selection_weight: float = Field(
+        1.0, gt=0, le=1000, description="Factor on its metric where the task is among those that choose the best checkpoint (select_by)."
+    )
+    selection_floor: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Least value on val that the best checkpoint may have in this task, in select_by or not; in the metric that chooses, of which 1 "
+        "is perfect. If no epoch reaches every floor, the one that misses them least is chosen. Empty for no floor.",
+    )
 
     @field_validator("loss_weight")
     @classmethod
-    def _weight_is_bounded(cls, value: float, info: ValidationInfo) -> float:
-        return _bounded(value, info)
+    def _weight_isbounded_weight(cls, value: float, info: ValidationInfo) -> float:
+        return bounded_weight(value, info)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -328,20 +338,7 @@ def _lines(error: ValidationError) -> list[InitErrorDetails]:
     ]
 
 
-class ChangeConfig(Strict):
-    """A live change of a setting. A run with changes in its config replays them at the same steps."""
-
-    step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
-    key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")
-    value: float = Field(description="What it was set to.")
-
-    @field_validator("value")
-    @classmethod
-    def _value_is_bounded(cls, value: float, info: ValidationInfo) -> float:
-        return _bounded(value, info) if str(info.data.get("key")).startswith("tasks.") else value
-
-
-def _bounded(value: float, info: ValidationInfo) -> float:
+def bounded_weight(value: float, info: ValidationInfo) -> float:
     """A loss weight within the bound. Runs stored before there was a bound stay readable."""
     if value > LARGEST_LOSS_WEIGHT and info.context != STORED:
         raise ValueError(

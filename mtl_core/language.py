@@ -26,6 +26,7 @@ SOURCE = "en"
 FOLDER = Path(__file__).with_name("locale")
 LEAST_WORDS = 3  # in a template's fixed text; one with fewer would match texts that have nothing to do with it
 LONGEST = 1_000  # letters of a text that is looked for by its template; a longer one is translated sentence by sentence
+MOST_SENTENCES = 4  # that are looked for together, where a text is translated sentence by sentence
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
@@ -191,5 +192,24 @@ def _by_sentence(text: str, name: str) -> str:
     parts = _SENTENCE_END.split(text)
     if len(parts) < 3:
         return text
-    said = [part if place % 2 else _translated(part, name) for place, part in enumerate(parts)]
-    return "".join("" if place % 2 and said[place - 1].endswith(("。", "？", "！", "：", "；")) else part for place, part in enumerate(said))
+    said, place = "", 0
+    while place < len(parts):
+        end, known = _longest_known(parts, place, name)
+        said += known
+        if end < len(parts) and not known.endswith(("。", "？", "！", "：", "；")):
+            said += parts[end]
+        place = end + 1
+    return said
+
+
+def _longest_known(parts: list[str], place: int, name: str) -> tuple[int, str]:
+    """The longest sequence of sentences from ``place`` on that has a translation: where it ends, and the translation. Else the first sentence.
+
+    ``parts``: sentences, and what stands between them, in turn.
+    """
+    for end in range(min(len(parts), place + 2 * MOST_SENTENCES - 1), place + 1, -2):
+        text = "".join(parts[place:end])
+        known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name))
+        if known:
+            return end, known
+    return place + 1, _translated(parts[place], name)

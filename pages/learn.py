@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.lessons import LESSONS
 from ui.learn.article_tour import article_tour
 from ui.learn.board_screen import show_board
@@ -12,11 +12,14 @@ from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.kept_tabs import kept_tabs
 from ui.shell.language_choice import ADDRESS
 from ui.shell.state import torch_is_ready
 from ui.shell.status_bar import polling_strip
 from ui.shell.styles import enlarge
 from ui.shell.words import plain
+
+TABS = (mark("Lessons"), mark("The plane"), mark("Gradients by hand"), mark("For a class"), mark("The article"))
 
 
 def main() -> None:
@@ -40,9 +43,7 @@ def main() -> None:
     st.title(tr("Learn"), anchor=False)
     if address.lesson:
         st.error(tr("There is no lesson '{lesson}'. Choose one below.", lesson=plain(address.lesson[:60])), icon=":material/search_off:")
-    lessons, plane, by_hand, in_class, article = st.tabs(
-        [tr("Lessons"), tr("The plane"), tr("Gradients by hand"), tr("For a class"), tr("The article")]
-    )
+    lessons, plane, by_hand, in_class, article = kept_tabs(TABS, "learn.tab")
     with lessons:
         lesson_list(learner)
     with in_class:

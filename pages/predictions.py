@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.language import mark, tr
 from ui.drawing.contact_sheets import epoch_slider
+from ui.predictions.chosen_network import network_choice
 from ui.predictions.error_gallery import error_gallery
 from ui.predictions.image_source import PROBE, SPLITS, pictures_of, tasks_of
 from ui.predictions.own_image import own_image, way_to_an_image
@@ -44,6 +45,8 @@ def _show(run) -> None:
                 way = way_to_an_image()
             else:
                 source = _source(run.id)
+            if view == "own" or source != PROBE:
+                network_choice(run)
             if view == "sample":
                 second_run(run)
     if not has_predictions:

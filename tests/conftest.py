@@ -23,6 +23,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--walks", metavar="FOLDER", help="walk every lesson in every language in Chromium; pictures and a table go to FOLDER")
+
+
 def pytest_collection_finish() -> None:
     """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again.
 
@@ -165,7 +169,7 @@ def write_checkpoint():
         execution = {"precision": "fp32", "layout": "contiguous"}
         plain = {"format": checkpoint_files.FORMAT, "position": position, "best": best, "execution": execution, "sha256": sums}
         (path / "meta.json").write_text(json.dumps({**plain, **meta}))
-        checkpoint_files.update_index(folder, name, best=best, keep=keep)
+        checkpoint_files.update_index(folder, name, best=best, best_of=meta.get("best_of", ()), keep=keep)
         return name
 
     return write

@@ -57,13 +57,16 @@ class CutNetwork(Backbone):
         cure = small or "Take larger images or another backbone"
         return f"{cls.title} needs images of at least {least}x{least} pixels, found {height}x{width}. {cure}"
 
-    def cut(self, network: nn.Module, parts: Sequence[nn.Module], channels: int) -> None:
+    def cut(self, network: nn.Module, parts: Sequence[nn.Module], channels: int, sides: tuple[int, int] = (PROBE, PROBE)) -> None:
         """Make ``parts`` of ``network``, which run one after another on images of ``channels`` channels, the stages of this backbone.
 
         Names of tensors in files of published weights are those of ``network``.
+
+        Args:
+            sides: height and width of the images that measure the strides, for a network that is built for one size.
         """
         groups: list[tuple[FeatureInfo, list[nn.Module]]] = []
-        for part, info in zip(parts, measured(parts, channels), strict=True):
+        for part, info in zip(parts, measured(parts, channels, sides), strict=True):
             if groups and groups[-1][0].stride == info.stride:
                 groups[-1] = (info, [*groups[-1][1], part])
             else:
@@ -74,14 +77,14 @@ class CutNetwork(Backbone):
         self.remember_names(network)
 
 
-def measured(parts: Sequence[nn.Module], channels: int) -> list[FeatureInfo]:
-    """Channels and stride after each part, by running them on an empty image."""
-    images, found = torch.zeros(1, channels, PROBE, PROBE), []
+def measured(parts: Sequence[nn.Module], channels: int, sides: tuple[int, int] = (PROBE, PROBE)) -> list[FeatureInfo]:
+    """Channels and stride after each part, by running them on an empty image of these sides."""
+    images, found = torch.zeros(1, channels, *sides), []
     training = [part.training for part in parts]
     with torch.no_grad():
         for part in parts:
             images = part.eval()(images)
-            found.append(FeatureInfo(images.shape[1], PROBE // images.shape[2]))
+            found.append(FeatureInfo(images.shape[1], sides[0] // images.shape[2]))
     for part, was in zip(parts, training, strict=True):
         part.train(was)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -12,8 +13,9 @@ class PublishedWeights:
     Attributes:
         name: short and unique; the name of its folder below ``MTL_HOME/data/weights``.
         file: name of the file as it is published.
-        sha256: of the file, in hexadecimal: all 64 digits, or the first ones where no more are published.
-        megabytes: its size.
+        sha256: of the file, in hexadecimal: all 64 digits, or the first ones where no more are published. Empty where the server says it when the
+            file is fetched.
+        megabytes: its size; about, where ``sha256`` is empty.
         url: where it is fetched; empty where it is not.
         package: the Python package that holds it; empty where none does.
         extra: the extra of this project that installs the package.
@@ -45,4 +47,29 @@ def of_torchvision(file: str, megabytes: float) -> PublishedWeights:
         trained_on="ImageNet-1k, 224 pixels",
         licence="BSD-3-Clause (torchvision); ImageNet's terms may apply",
         url=f"https://download.pytorch.org/models/{file}",
+    )
+
+
+def of_hub(
+    repository: str,
+    file: str,
+    *,
+    megabytes: float,
+    trained_on: str,
+    licence: str | None,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> PublishedWeights:
+    """Weights in a repository of the Hugging Face Hub, which says a file's SHA-256 when it is asked for it."""
+    short, page = repository.rpartition("/")[2], f"https://huggingface.co/{repository}"
+    return PublishedWeights(
+        f"hub-{repository.replace('/', '-')}",
+        f"{short}.{file.rpartition('.')[2]}",
+        sha256="",
+        megabytes=megabytes,
+        trained_on=trained_on,
+        licence=licence or f"not stated by timm; see {page}",
+        url=f"{page}/resolve/main/{file}",
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
     )

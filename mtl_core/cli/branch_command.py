@@ -11,7 +11,9 @@ from mtl_core.runs.store import open_store
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--checkpoint", metavar="K", default="last", show_default=True, help="State to look at: 'last', 'best', or a kept epoch's number.")
+@click.option(
+    "--checkpoint", metavar="K", default="last", show_default=True, help="State to look at: 'last', 'best', 'best:TASK', or a kept epoch's number."
+)
 @JSON
 def branch(run_id: str, checkpoint: str, as_json: bool) -> None:
     """Print the config that trains the network which RUN's sharing scheme has found, from its starting values.

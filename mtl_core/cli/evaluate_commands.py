@@ -19,7 +19,7 @@ from mtl_core.training.checkpoint_files import find_checkpoint
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Images to measure on; repeatable. Default: val.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to evaluate.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|best:TASK|last|EPOCH", help="The checkpoint to evaluate.")
 @click.option("--background", is_flag=True, hidden=True, help="Write the progress to the run's folder and run at low priority.")
 @JSON
 def evaluate(run_id: str, splits: tuple[str, ...], checkpoint: str, background: bool, as_json: bool) -> int:

@@ -25,7 +25,7 @@ FORMATS = [*EXPORTS, "zip"]
     help=f"One of {', '.join(FORMATS)} (all in one file). Repeatable, or separated by commas.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("exported"), show_default=True, help="Folder to write into.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to export.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|best:TASK|last|EPOCH", help="The checkpoint to export.")
 @click.option("--language", type=click.Choice(list(LANGUAGES)), default=SOURCE, show_default=True, help="Language of the report.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @JSON

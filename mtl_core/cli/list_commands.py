@@ -28,6 +28,7 @@ from mtl_core.runs.resume_and_fork import forkable
 from mtl_core.runs.run_reading import unread_words
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import open_store
+from mtl_core.training.checkpoint_files import KeptCheckpoint
 
 
 @click.command()
@@ -93,15 +94,14 @@ def show(run_id: str, as_json: bool) -> None:
         more["kept"] = [checkpoint_as_json(checkpoint) for checkpoint in kept]
         emit_json({**run_as_json(run), **more, "folder": str(store.folder(run.id))})
         return
-    best = next((checkpoint.epoch for checkpoint in kept if checkpoint.is_best), None)
-    emit("\n".join([headline(run), *_remarks(run, [checkpoint.epoch for checkpoint in kept], best)]))
+    emit("\n".join([headline(run), *_remarks(run, kept)]))
     if run.failure:
         emit(f"\n{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
     emit(f"\n{run.config.to_yaml()}")
     metrics_table(summary)
 
 
-def _remarks(run: Run, kept: list[int], best: int | None) -> list[str]:
+def _remarks(run: Run, kept: list[KeptCheckpoint]) -> list[str]:
     """Lines on a run: precision in use, parent, tags, note, kept epochs, marks."""
     info = run.info or {}
     lines = {
@@ -109,10 +109,16 @@ def _remarks(run: Run, kept: list[int], best: int | None) -> list[str]:
         "forked from": f"{run.parent} after epoch {run.parent_epoch}" if run.parent else "",
         "tags": ", ".join(run.tags),
         "note": run.note,
-        "kept epochs": ", ".join(f"{epoch} (best on val)" if epoch == best else str(epoch) for epoch in kept),
+        "kept epochs": ", ".join(_kept_in_words(checkpoint) for checkpoint in kept),
         "marks": ", ".join(name for name in ("pinned", "archived") if getattr(run, name)),
     }
     return [f"{name}: {text}" for name, text in lines.items() if text]
+
+
+def _kept_in_words(checkpoint: KeptCheckpoint) -> str:
+    marks = ["best on val"] if checkpoint.is_best else []
+    marks += [f"best of {task}" for task in checkpoint.best_of]
+    return f"{checkpoint.epoch} ({', '.join(marks)})" if marks else str(checkpoint.epoch)
 
 
 @runs.command()

@@ -23,7 +23,7 @@ from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreE
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
 from mtl_core.terminal_text import ACTED_ON, visible
-from mtl_core.training.checkpoint_files import KeptCheckpoint
+from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
@@ -94,13 +94,31 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
 
 
 def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
-    """Print best and last value of every scalar; the arrow shows the better direction."""
+    """Print best and last value of every scalar, and the value with the chosen checkpoint; the arrow shows the better direction.
+
+    Regret: what a metric on val loses at the chosen checkpoint, against its best epoch.
+    """
     rows = [
-        (key, ARROWS[entry["higher_is_better"]], number(entry["best"]), number(entry["last"]), entry["unit"], number(entry["best_epoch"]))
+        (
+            key,
+            ARROWS[entry["higher_is_better"]],
+            *(number(entry[name]) for name in ("best", "last", "chosen")),
+            number(regret_of(key, entry)),
+            entry["unit"],
+            number(entry["best_epoch"]),
+        )
         for key, entry in summary.items()
     ]
     if rows:
-        emit_table(("metric", "better", "best", "last", "unit", "best epoch"), rows, numbers=("best", "last", "best epoch"))
+        columns = ("metric", "better", "best", "last", "chosen", "regret", "unit", "best epoch")
+        emit_table(columns, rows, numbers=("best", "last", "chosen", "regret", "best epoch"))
+
+
+def regret_of(key: str, entry: dict[str, Any]) -> float | None:
+    """What a metric on val loses at the chosen checkpoint, in its unit; None for other values."""
+    if not key.startswith("val/") or entry["best"] is None or entry["chosen"] is None:
+        return None
+    return abs(entry["best"] - entry["chosen"])
 
 
 def headline(run: Run) -> str:
@@ -119,9 +137,21 @@ def run_as_json(run: Run) -> dict[str, Any]:
     return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}, "parent": parent}
 
 
+def marks_of(checkpoint: KeptCheckpoint) -> list[str]:
+    """The names by which a checkpoint can be asked for, besides its epoch."""
+    named = (("best", checkpoint.is_best), ("last", checkpoint.is_last))
+    return [name for name, holds in named if holds] + [f"{BEST_OF}{task}" for task in checkpoint.best_of]
+
+
 def checkpoint_as_json(checkpoint: KeptCheckpoint) -> dict[str, Any]:
     """The JSON object of a kept epoch for ``--json``."""
-    return {"epoch": checkpoint.epoch, "step": checkpoint.step, "best": checkpoint.is_best, "last": checkpoint.is_last}
+    return {
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "best": checkpoint.is_best,
+        "last": checkpoint.is_last,
+        "best_of": list(checkpoint.best_of),
+    }
 
 
 def number(value: float | None) -> str:

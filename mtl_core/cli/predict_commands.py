@@ -33,7 +33,7 @@ LARGEST = 1600
 @click.argument("run_id", metavar="RUN")
 @click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write into; created if missing.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to predict with.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|best:TASK|last|EPOCH", help="The checkpoint to predict with.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps or auto.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @JSON

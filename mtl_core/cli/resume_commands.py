@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from mtl_core.cli.foreground import ForegroundRun, check_config, train_in_foreground
-from mtl_core.cli.output import JSON, SET, checkpoint_as_json, emit_json, emit_table, json_refusals
+from mtl_core.cli.output import JSON, SET, checkpoint_as_json, emit_json, emit_table, json_refusals, marks_of
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import open_store
+from mtl_core.training.checkpoint_files import BEST_OF
 
 
 @click.command()
@@ -34,7 +35,7 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--epoch", metavar="K", help="The kept epoch to start from: a number, 'best' or 'last'.")
+@click.option("--epoch", metavar="K", help="The kept epoch to start from: a number, 'best', 'best:TASK' or 'last'.")
 @click.option("--list", "only_list", is_flag=True, help="List the kept epochs and exit.")
 @click.option("--add-task", "added", metavar="NAME", multiple=True, help="Add a task; what the network has is frozen. Repeatable.")
 @SET
@@ -48,8 +49,10 @@ def fork(run_id: str, epoch: str | None, only_list: bool, added: tuple[str, ...]
     """
     if only_list:
         return _list_kept(run_id, as_json)
-    if epoch is None or not (epoch.isdecimal() or epoch in ("best", "last")):
-        raise click.UsageError("give the epoch to start from: --epoch followed by a number, 'best' or 'last'; --list shows the kept epochs")
+    if epoch is None or not (epoch.isdecimal() or epoch in ("best", "last") or epoch.startswith(BEST_OF)):
+        raise click.UsageError(
+            "give the epoch to start from: --epoch followed by a number, 'best', 'best:TASK' or 'last'; --list shows the kept epochs"
+        )
 
     def prepare() -> ForegroundRun:
         store = open_store()
@@ -70,6 +73,6 @@ def _list_kept(run_id: str, as_json: bool) -> int:
     if as_json:
         emit_json({"run": run.id, "kept": [checkpoint_as_json(checkpoint) for checkpoint in kept]})
     else:
-        rows = [(str(c.epoch), str(c.step), " ".join(name for name, holds in (("best", c.is_best), ("last", c.is_last)) if holds)) for c in kept]
+        rows = [(str(each.epoch), str(each.step), " ".join(marks_of(each))) for each in kept]
         emit_table(("epoch", "step", "is"), rows, numbers=("epoch", "step"))
     return 0

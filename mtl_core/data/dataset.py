@@ -23,9 +23,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mtl_core.language import mark
+
 IGNORE = 255  # segmentation pixels that count for nothing
 PADDING = -1.0  # class of a detection row that holds no box
-SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
+# Of the units that our data sets have.
+SINGULAR = {"degrees": mark("degree"), "digits": mark("digit"), "objects": mark("object"), "pixels": mark("pixel")}
 SHARE = "share"  # unit of a number from 0 to 1, such as the part of an image that ink covers
 POINT_FIELDS = ("edges", "mirror_points", "sigmas")  # of a task of named points
 LEAST_KEPT = 0.25  # of a box's area; with less of it left in the picture the box is dropped

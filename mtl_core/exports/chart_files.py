@@ -1,8 +1,16 @@
-"""Curves and the conflict matrix as PNG and SVG files, drawn by matplotlib, because Plotly's export needs a browser."""
+"""Curves and the conflict matrix as PNG and SVG files, drawn by matplotlib, because Plotly's export needs a browser.
+
+matplotlib brings a font without Chinese. An SVG file holds its text as text, which whoever shows it draws in a font that it has. A PNG file is in the
+reader's language where this machine has a font for it, and else in English.
+"""
 
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +22,52 @@ from mtl_core.exports.export_source import ExportSource
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import decimate, ema
 from mtl_core.figures.matrix import SCALE
-from mtl_core.language import tr
+from mtl_core.language import SOURCE, language, speaking, tr
 
 TITLE = "Charts, PNG and SVG"
 SUMMARY = "Each task's loss and main metric, loss weights, learning rate, gradient conflict; on white, for papers and slides."
 SMOOTHING = 0.6  # of curves with a value per step; the faint line shows the raw values
 INK = "#010203"  # placeholder for the text colour
+# Language -> fonts that have its letters, on Linux, Windows and macOS. An underscore stands for a space: these are no texts for translators.
+FONTS = {
+    "zh": "Noto_Sans_CJK_SC,Source_Han_Sans_SC,WenQuanYi_Micro_Hei,WenQuanYi_Zen_Hei,Microsoft_YaHei,SimHei,PingFang_SC,Heiti_SC",
+}
 
 
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>-charts/<name>.png`` and ``.svg``."""
     place = folder / f"{source.run.id}-charts"
     place.mkdir()
-    for name, _, figure in all_charts(source):
-        figure.savefig(place / f"{name}.png", dpi=160, facecolor="white")
+    charts = all_charts(source)
+    for name, _, figure in charts:
         (place / f"{name}.svg").write_text(svg(figure).replace(INK, "#222222"), encoding="utf-8")
+    if not _font_of(language()):
+        with speaking(SOURCE):
+            charts = all_charts(source)
+    for name, _, figure in charts:
+        with _fonts():
+            figure.savefig(place / f"{name}.png", dpi=160, facecolor="white")
+
+
+@cache
+def _font_of(name: str) -> str:
+    """A font for a language: matplotlib's own where it has the letters, else one of this machine; empty where there is none."""
+    from matplotlib.font_manager import fontManager
+
+    if name not in FONTS:
+        return "sans-serif"
+    there = {font.name for font in fontManager.ttflist}
+    return next((font for font in FONTS[name].replace("_", " ").split(",") if font in there), "")
+
+
+@contextmanager
+def _fonts() -> Iterator[None]:
+    """Draw with the fonts that there are. A letter without one is no reason to warn: in an SVG file it is text, and PNG files avoid it."""
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context({"font.family": ["sans-serif", *filter(None, map(_font_of, FONTS))]}):
+        warnings.filterwarnings("ignore", "Glyph .*missing")
+        yield
 
 
 def all_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
@@ -68,7 +107,7 @@ def svg(figure: Any) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mtl"}):
+    with _fonts(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mtl"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
@@ -89,6 +128,7 @@ def _figure(width: float = 5.2, height: float = 2.3) -> tuple[Any, Any]:
     return figure, axes
 
 
+@_fonts()
 def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any:
     """A figure of curves over epochs; None if none of the keys was recorded."""
     frame, found = source.scalars, []
@@ -128,6 +168,7 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
     return figure
 
 
+@_fonts()
 def conflict_figure(source: ExportSource) -> Any:
     """Matrix of the last measured cosines between the tasks' gradients; None if there is no measurement."""
     frame, tasks = source.scalars, list(source.tasks)

@@ -32,7 +32,7 @@ class ExportSource:
     """A run to export.
 
     Attributes:
-        checkpoint: ``best``, ``last`` or an epoch's number.
+        checkpoint: ``best``, ``best:TASK``, ``last`` or an epoch's number.
         progress: called with the share done (0..1) and a text; an exception from it ends the export.
         language: of the texts for people, a key of ``LANGUAGES``. Files for programs are in English.
     """

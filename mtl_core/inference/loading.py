@@ -27,7 +27,7 @@ def load(
 
     Args:
         run_or_folder: a run's id in the store (or the beginning of the id); or the folder of an exported model or of a run.
-        checkpoint: ``best`` (on val), ``last``, or a kept epoch's number. An exported folder holds one only, and this is ignored.
+        checkpoint: ``best`` (on val), ``best:TASK`` (of one task), ``last``, or a kept epoch's number. An exported folder has one: ignored.
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         fit: how images are resized to the network's size: ``pad``, ``stretch`` or ``crop``; None: as in training, else ``pad``.
         home: the store's folder; None for MTL_HOME, else ``./runs``.

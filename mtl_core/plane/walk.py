@@ -74,7 +74,8 @@ class Walk:
         rate = step or landscape.step
         self.optimizer = torch.optim.Adam(parameters, lr=rate) if optimizer == "adam" else torch.optim.SGD(parameters, lr=rate)
         self.points: list[tuple[float, float]] = [(float(start[0]), float(start[1]))]
-        self.losses = [tuple(self._losses().detach().tolist())]
+        self._here = self.landscape.losses(self.model.point)  # (2,) at the point, with its graph: computed once for the record and for the next step
+        self.losses = [tuple(self._here.detach().tolist())]
         self.coefficients: list[tuple[float, ...]] = []
         self.stopped = ""
 
@@ -92,19 +93,17 @@ class Walk:
                 self.stopped = "the update is not finite"
                 return
             self.optimizer.step()
+            self._here = self.landscape.losses(self.model.point)
             self.balancer.after_step(lambda: (self._raised().detach(), present))
             x, y = self.model.point.detach().tolist()
             self.points.append((x, y))
-            self.losses.append(tuple(self._losses().detach().tolist()))
+            self.losses.append(tuple(self._here.detach().tolist()))
             self.coefficients.append(tuple(coefficients.detach().tolist()))
             if not all(abs(value) < FARTHEST for value in self.points[-1]):
                 self.stopped = "it has left the plane"
 
-    def _losses(self) -> Tensor:
-        return self.landscape.losses(self.model.point)
-
     def _raised(self) -> Tensor:
-        return self._losses() - self._lowest + 1
+        return self._here - self._lowest + 1
 
     def _drawing(self) -> Any:
         return self.generators.drawing() if self.balancer.may_draw() else nullcontext()

@@ -1,15 +1,17 @@
-"""How long a preset takes: as its own last run in this store took, else a range from what other presets' runs took here, else a wide range."""
+"""How long a preset or a race takes: as the same runs took in this store, else a range from what other presets' runs took here, else a wide range."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from mtl_core.config import RunConfig
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.presets import Preset
+from mtl_core.runs.method_race import relative_cost
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -21,10 +23,11 @@ SCALED = (0.7, 1.5)  # times of the estimate from other presets: their parts do 
 
 @dataclass(frozen=True)
 class PresetTime:
-    """Seconds of a preset's run. ``low`` and ``high`` are equal where this very config was measured.
+    """Seconds of a preset's run, or of all runs of a race. ``low`` and ``high`` are equal where these settings were measured.
 
     Attributes:
-        source: ``measured``: the last run of this config; ``scaled``: from runs of other presets in this store; ``published``: from elsewhere.
+        source: ``measured``: the last run of each config; ``own``: from runs of the same settings with another method or another number of epochs;
+            ``scaled``: from runs of other presets in this store; ``published``: from elsewhere.
     """
 
     low: float
@@ -51,7 +54,7 @@ def preset_time(preset: Preset, presets: Mapping[str, Preset], runs: Iterable[An
     prints = {fingerprint(each.config): name for name, each in presets.items()}
     factors = []
     for run in runs:
-        if run.status != RunStatus.FINISHED or run.parent or run.resumed_step or run.seconds_before or run.config.changes:
+        if not _is_whole(run):
             continue
         name = prints.get(fingerprint(run.config))
         if name == preset.name:
@@ -65,3 +68,50 @@ def preset_time(preset: Preset, presets: Mapping[str, Preset], runs: Iterable[An
         factor = median(factors)
         return PresetTime(SCALED[0] * factor * stated, SCALED[1] * factor * stated + START, "scaled")
     return PresetTime(UNKNOWN[0] * stated, UNKNOWN[1] * stated + START, "published")
+
+
+def race_time(configs: Sequence[RunConfig], preset: Preset, presets: Mapping[str, Preset], store: RunStore) -> PresetTime | None:
+    """What runs of these configs take one after the other; None if nothing is known.
+
+    Args:
+        configs: the settings of the form, once per balancing method.
+        preset: what the settings started from. Its time counts only if nothing but method, epochs, seed and name differs.
+    """
+    lengths = {configs[0].epochs, preset.config.epochs}
+    wanted = {fingerprint(_with_epochs(config, epochs)): (place, epochs) for place, config in enumerate(configs) for epochs in lengths}
+    return _own_time(configs, wanted, store.of_fingerprints(wanted.keys())) or _time_by_preset(configs, preset, time_in_store(store, preset, presets))
+
+
+def _own_time(configs: Sequence[RunConfig], wanted: Mapping[str, tuple[int, int]], runs: Iterable[Any]) -> PresetTime | None:
+    """From runs of the same settings, newest first. A method without a run takes the others' time by its published cost of a step."""
+    costs = [relative_cost(config.balancing) for config in configs]
+    measured: dict[int, float] = {}
+    plain = []  # seconds of all epochs with fixed weights, as each run lets expect
+    for run in filter(_is_whole, runs):
+        place, epochs = wanted[fingerprint(run.config)]
+        plain.append(run.seconds * configs[place].epochs / epochs / costs[place])
+        if epochs == configs[place].epochs:
+            measured.setdefault(place, run.seconds)
+    if not plain:
+        return None
+    usual = float(median(plain))
+    seconds = sum(measured[place] if place in measured else usual * cost for place, cost in enumerate(costs))
+    return PresetTime(seconds, seconds, "measured" if len(measured) == len(configs) else "own")
+
+
+def _time_by_preset(configs: Sequence[RunConfig], preset: Preset, known: PresetTime | None) -> PresetTime | None:
+    same = {"name": "", "seed": 0, "epochs": 1, "balancing": preset.config.balancing}
+    if known is None or any(config.model_copy(update=same) != preset.config.model_copy(update=same) for config in configs):
+        return None
+    factor = sum(relative_cost(config.balancing) for config in configs) / relative_cost(preset.config.balancing)
+    factor *= configs[0].epochs / preset.config.epochs
+    return PresetTime(factor * known.low, factor * known.high, "own" if known.source == "measured" else known.source)
+
+
+def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    return config.model_copy(update={"epochs": epochs})
+
+
+def _is_whole(run: Any) -> bool:
+    """Whether the run's seconds are those of a whole run with the settings that it began with."""
+    return run.status == RunStatus.FINISHED and not (run.parent or run.resumed_step or run.seconds_before or run.config.changes)

@@ -18,7 +18,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies import aggregates
 from mtl_core.studies.front import dominates, front, hypervolume
-from mtl_core.studies.grouping import Grouping, Network, best_grouping
+from mtl_core.studies.grouping import Grouping, Network, affordable, groupings_by_cost
 from mtl_core.studies.paired import PairedDifference, holm, paired_difference
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_kind import Comparison
@@ -31,6 +31,8 @@ from mtl_core.studies.study_values import (
     metrics_of,
     overall_gains,
     pairs_of,
+    ranks_of,
+    regrets_of,
     spreads_of,
     values_of,
 )
@@ -89,7 +91,9 @@ class Answer:
         spreads: cell -> task -> values of the main metric over the seeds.
         delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the first comparison's baseline.
         robust: cell -> (interquartile mean of value / baseline, its interval's ends, probability of improvement).
-        groupings: number of networks -> the best division of the tasks; for studies of groups.
+        ranks: cell -> mean rank over tasks and seeds, 1 is best, among the cells with every task.
+        regrets: cell -> task -> what it loses at the chosen checkpoint against its own best epoch on val, mean over the seeds.
+        groupings: number of networks -> the best division of the tasks; for studies of groups. ``group_networks``: what it was searched among.
         statuses: (cell, seed) -> status of its run.
         notes: what a reader must know, such as runs that do not count.
     """
@@ -102,11 +106,29 @@ class Answer:
     delta_m: dict[str, tuple[float, float]]
     robust: dict[str, tuple[float, float, float, float]]
     front: Front | None
+    ranks: dict[str, float]
+    regrets: dict[str, dict[str, float]]
     groupings: dict[int, Grouping]
-    group_names: list[str]
+    group_networks: list[Network]
     statuses: dict[tuple[str, int], str]
     run_ids: dict[tuple[str, int], str]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def group_names(self) -> list[str]:
+        """Labels of ``group_networks``."""
+        return [network.name for network in self.group_networks]
+
+    @property
+    def measured_networks(self) -> list[str]:
+        """Cells whose networks' costs are measured: those of the study's comparison of one network with several, then those of other groups."""
+        compared = self.study.compared_networks
+        return compared + [cell.key for cell in self.study.cells if cell.label in self.group_names and cell.key not in compared]
+
+    def whole_seed(self, cells: Sequence[str]) -> int | None:
+        """The first seed whose runs have finished in all of these cells; None if there is none."""
+        done = RunStatus.FINISHED.value
+        return next((seed for seed in self.study.seeds if all(self.statuses.get((cell, seed)) == done for cell in cells)), None)
 
     @property
     def total(self) -> int:
@@ -152,6 +174,8 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         {comparison.cell: _delta_m(study, comparison, every) for comparison in study.comparisons},
         {comparison.cell: found for comparison in study.comparisons if (found := _robust(study, comparison, values, metrics))},
         _front(study, values, metrics),
+        ranks_of([cell.key for cell in study.cells], study.seeds, metrics, values),
+        _regrets(study, {place: regrets_of(results[run["id"]], metrics) for place, run in finished.items()}),
         *_groupings(study, values, metrics),
         {place: run["status"] for place, run in runs.items()},
         {place: run["id"] for place, run in runs.items()},
@@ -206,6 +230,15 @@ def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values:
         Line(comparison.cell, comparison.label, task, metric, value, baseline, seeds, verdict(difference, p, count) if difference else None)
         for (comparison, task, metric, value, baseline, seeds, difference), p in zip(drafts, corrected, strict=True)
     ]
+
+
+def _regrets(study: Study, found: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Cell -> task -> mean regret over the seeds."""
+    rows = {cell.key: [found[cell.key, seed] for seed in study.seeds if (cell.key, seed) in found] for cell in study.cells}
+    return {
+        key: {task: float(np.mean([each[task] for each in regrets if task in each])) for task in {task for each in regrets for task in each}}
+        for key, regrets in rows.items()
+    }
 
 
 def _delta_m(
@@ -289,18 +322,18 @@ def _volume(points: Sequence[tuple[float, ...]]) -> float:
     return hypervolume(((table - low) / size).tolist(), [0.0] * table.shape[1])
 
 
-def _groupings(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[dict[int, Grouping], list[str]]:
+def _groupings(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[dict[int, Grouping], list[Network]]:
     """For each number of networks the division with the highest mean gain over single networks; only where each task alone is a cell."""
     tasks = list(study.base.tasks)
     groups = [cell for cell in study.cells if cell.key == "+".join(cell.config.tasks)]
     if len(groups) < len(study.cells) or not all(task in {cell.key for cell in groups} for task in tasks):
         return {}, []
-    networks, names = [], []
+    networks: list[Network] = []
     for cell in groups:
         pairs = pairs_of(study, Comparison(cell.key, "", {task: task for task in cell.config.tasks}), values)
         gains = {task: float(np.mean([gain_of(pair, metrics[task]) for pair in each.values()])) for task, each in pairs.items() if each}
         if set(gains) == set(cell.config.tasks) and all(math.isfinite(gain) for gain in gains.values()):
             networks.append(Network({task: -gain for task, gain in gains.items()}, 1.0, cell.label))
-            names.append(cell.label)
-    found = {budget: best_grouping(networks, tasks, budget) for budget in range(1, len(tasks) + 1)}
-    return {budget: grouping for budget, grouping in found.items() if grouping is not None}, names
+    best = groupings_by_cost(networks, tasks)
+    found = {budget: affordable(best, budget) for budget in range(1, len(tasks) + 1)}
+    return {budget: grouping for budget, grouping in found.items() if grouping is not None}, networks

@@ -32,6 +32,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             cell: {"interquartile_mean": found[0], "low": found[1], "high": found[2], "probability_of_improvement": found[3]}
             for cell, found in answer.robust.items()
         },
+        "mean_rank": answer.ranks,
+        "checkpoint_regret": answer.regrets,
         "front": answer.front and answer.front.__dict__,
         "groupings": {
             str(budget): {

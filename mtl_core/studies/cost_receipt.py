@@ -19,7 +19,6 @@ from mtl_core.inference.loading import find_model
 from mtl_core.inference.predictor import Predictor
 from mtl_core.inference.timing import median_times
 from mtl_core.language import tr
-from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
 from mtl_core.training.execution import device_name
@@ -58,7 +57,7 @@ class CostReceipt:
 
     Attributes:
         shared: the network of the comparison's cell.
-        apart: the networks of its baselines.
+        apart: the networks of its baselines. ``others``: the other networks that the tasks can be divided among, for studies of groups.
         seed: of all of them.
         device: where it was measured. ``threads``: of PyTorch.
         without_onnx: why there are no times of ONNX Runtime; empty where there are.
@@ -70,6 +69,7 @@ class CostReceipt:
     device: str
     threads: int
     without_onnx: str = ""
+    others: tuple[NetworkCost, ...] = ()
 
     def all_apart(self) -> NetworkCost:
         """The networks of the baselines together: sums; for memory the parameters of all and the largest pass."""
@@ -93,13 +93,13 @@ def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda sha
     Raises:
         NotPossibleError: the study compares single networks, or no seed has all of its runs.
     """
-    cells = answer.study.compared_networks
-    if not cells:
+    cells, compared = answer.measured_networks, len(answer.study.compared_networks)
+    if not compared:
         raise NotPossibleError("the study compares single networks; only one that compares a network with several others has such costs")
-    seed = next((seed for seed in answer.study.seeds if all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells)), None)
+    labels = {cell.key: cell.label for cell in answer.study.cells}
+    seed = answer.whole_seed(cells)
     if seed is None:
         raise NotPossibleError("no seed of the study has finished in every network; wait until one has")
-    labels = {cell.key: cell.label for cell in answer.study.cells}
     found, predictors = {}, {}
     for number, cell in enumerate(cells):
         progress(number / (2 * len(cells)), f"reading {labels[cell]}")
@@ -115,8 +115,9 @@ def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda sha
     for cell in cells:
         by_kind = {kind: {batch: times[kind, cell, batch] for batch in BATCHES if (kind, cell, batch) in times} for kind in ("torch", "onnx")}
         found[cell] = replace(found[cell], torch_ms=by_kind["torch"], onnx_ms=by_kind["onnx"])
-    shared, *apart = (found[cell] for cell in cells)
-    return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing)
+    shared, *apart = (found[cell] for cell in cells[:compared])
+    others = tuple(found[cell] for cell in cells[compared:])
+    return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing, others)
 
 
 def _counted(predictor: Predictor, label: str) -> NetworkCost:

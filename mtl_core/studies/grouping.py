@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+
+ROUNDING = 1e-9  # of sums in another order
+_Way = tuple[float, float, tuple[int, ...]]  # cost, sum of losses, places of the networks
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class Grouping:
     cost: float
 
 
-def best_grouping(networks: Sequence[Network], tasks: Sequence[str], budget: float) -> Grouping | None:
-    """The networks with the lowest sum of losses that serve all tasks within the budget; None if no set does.
+def groupings_by_cost(networks: Sequence[Network], tasks: Sequence[str]) -> list[Grouping]:
+    """The best set of networks for every budget: each entry costs more and has a lower sum of losses than the one before.
 
     Each task uses the chosen network with its lowest loss, so a network may also be trained with a task that it does not serve (Standley et al. 2020,
-    section 3). Exact: a branch is left only if even the lowest losses of all remaining networks cannot beat the best set found. Of sets with equal
-    sums the cheapest is taken.
+    section 3). Exact: for every set of tasks, the cheapest ways to serve it are made from those of its smaller sets, and only those that another one
+    beats in cost and loss are left out. The time grows with 3 to the power of the tasks: for up to ten. Empty if the networks do not serve all tasks.
 
     Raises:
         ValueError: a cost is not above 0, or a loss is not finite.
@@ -55,29 +57,51 @@ def best_grouping(networks: Sequence[Network], tasks: Sequence[str], budget: flo
             raise ValueError(f"expected costs above 0, found {network.cost}")
         if not all(math.isfinite(loss) for loss in network.losses.values()):
             raise ValueError("expected finite losses")
-    table = [[network.losses.get(task, math.inf) for task in tasks] for network in networks]
-    lowest = [[math.inf] * len(tasks)]  # lowest[-1 - i]: the lowest losses among the networks from place i on
-    for row in reversed(table):
-        lowest.append([min(a, b) for a, b in zip(row, lowest[-1], strict=True)])
-    lowest.reverse()
-    best: tuple[float, float, tuple[int, ...]] = (math.inf, math.inf, ())
+    masks = [sum(1 << place for place, task in enumerate(tasks) if task in network.losses) for network in networks]
+    parts = [_sums(network, tasks, mask) for network, mask in zip(networks, masks, strict=True)]
+    ways: list[list[_Way]] = [[(0.0, 0.0, ())]]  # at a set of tasks, as bits: the undominated ways to serve it
+    for served in range(1, 1 << len(tasks)):
+        first = served & -served  # one of the networks serves this task, and maybe more of the set
+        found = []
+        for place, network in enumerate(networks):
+            for part, loss in parts[place].items():
+                if part & first and part & served == part:
+                    found += [(cost + network.cost, total + loss, (*chosen, place)) for cost, total, chosen in ways[served ^ part]]
+        ways.append(_undominated(found))
+    return [_grouping(networks, tasks, set(chosen)) for _, _, chosen in ways[-1]]
 
-    def search(place: int, chosen: tuple[int, ...], losses: list[float], cost: float) -> None:
-        nonlocal best
-        total = sum(losses)
-        if math.isfinite(total) and (total, cost) < best[:2]:
-            best = (total, cost, chosen)
-        if place == len(table) or sum(min(a, b) for a, b in zip(losses, lowest[place], strict=True)) > best[0]:
-            return
-        if cost + networks[place].cost <= budget + 1e-9:
-            joined = [min(a, b) for a, b in zip(losses, table[place], strict=True)]
-            if joined != losses:
-                search(place + 1, (*chosen, place), joined, cost + networks[place].cost)
-        search(place + 1, chosen, losses, cost)
 
-    search(0, (), [math.inf] * len(tasks), 0.0)
-    if not math.isfinite(best[0]):
-        return None
-    total, cost, chosen = cast("tuple[float, float, tuple[int, ...]]", best)  # ``search`` has replaced it
-    serves = {task: min(chosen, key=lambda place: table[place][number]) for number, task in enumerate(tasks)}
-    return Grouping(chosen, total, serves, cost)
+def affordable(groupings: Sequence[Grouping], budget: float) -> Grouping | None:
+    """The last of ``groupings_by_cost`` within a budget, rounding allowed for; None if none is."""
+    within = [grouping for grouping in groupings if grouping.cost <= budget * (1 + ROUNDING)]
+    return within[-1] if within else None
+
+
+def best_grouping(networks: Sequence[Network], tasks: Sequence[str], budget: float) -> Grouping | None:
+    """The networks with the lowest sum of losses that serve all tasks within the budget; of equal sums the cheapest. None if no set does."""
+    return affordable(groupings_by_cost(networks, tasks), budget)
+
+
+def _sums(network: Network, tasks: Sequence[str], mask: int) -> dict[int, float]:
+    """Every set of the network's tasks, as bits -> the sum of their losses."""
+    found, part = {}, mask
+    while part:
+        found[part] = sum(network.losses[task] for place, task in enumerate(tasks) if part >> place & 1)
+        part = (part - 1) & mask
+    return found
+
+
+def _undominated(found: list[_Way]) -> list[_Way]:
+    """The ways that no other one equals or beats in cost and loss, the cheapest first."""
+    kept: list[_Way] = []
+    for way in sorted(found, key=lambda way: way[:2]):
+        if not kept or way[1] < kept[-1][1] - ROUNDING * abs(kept[-1][1]):
+            kept.append(way)
+    return kept
+
+
+def _grouping(networks: Sequence[Network], tasks: Sequence[str], chosen: set[int]) -> Grouping:
+    places = tuple(sorted(chosen))
+    serves = {task: min(places, key=lambda place: networks[place].losses.get(task, math.inf)) for task in tasks}
+    total = sum(networks[place].losses[task] for task, place in serves.items())
+    return Grouping(places, total, serves, sum(networks[place].cost for place in places))

@@ -41,6 +41,8 @@ def frame_of(answer: Answer) -> pandas.DataFrame:
                         "low": spread.low,
                         "high": spread.high,
                         "n": spread.n,
+                        "checkpoint_regret": answer.regrets.get(cell.key, {}).get(task, math.nan),
+                        "mean_rank": answer.ranks.get(cell.key, math.nan),
                         "delta_m_tasks_percent": gains,
                         "delta_m_metrics_percent": drops,
                         "values": " ".join(f"{seed}:{value:.6g}" for seed, value in spread.values.items()),
@@ -57,6 +59,8 @@ def frame_of(answer: Answer) -> pandas.DataFrame:
         "low",
         "high",
         "n",
+        "checkpoint_regret",
+        "mean_rank",
         "delta_m_tasks_percent",
         "delta_m_metrics_percent",
         "values",
@@ -73,6 +77,13 @@ def to_latex(answer: Answer) -> str:
     """The table for a paper that uses ``booktabs``: a row for each cell, a column for each task, and delta_m."""
     with speaking(SOURCE):
         return _latex_table(answer)
+
+
+def regret_in_words(answer: Answer, cell: str) -> str:
+    """What each task of a cell loses at the chosen checkpoint, such as ``digit 0.012, boxes 0``; a dash before a run has finished."""
+    found = answer.regrets.get(cell, {})
+    said = [tr("{task} {value}", task=task, value=f"{found[task]:.2g}") for task in answer.metrics if task in found]
+    return tr(", ").join(said) or "–"
 
 
 def _latex_table(answer: Answer) -> str:

@@ -90,13 +90,16 @@ class Study:
         return self.part.comparisons(self.base, self.options, self.cells)
 
     @property
+    def network_comparison(self) -> Comparison | None:
+        """The comparison of one network with the most others, the first of equals; None if every one compares single networks."""
+        most = max(self.comparisons, key=lambda each: len(set(each.baselines.values())), default=None)
+        return most if most and len(set(most.baselines.values())) > 1 else None
+
+    @property
     def compared_networks(self) -> list[str]:
-        """The cell of the first comparison and its baselines, if it compares one network with several; else empty."""
-        if not self.comparisons:
-            return []
-        first = self.comparisons[0]
-        baselines = list(dict.fromkeys(first.baselines.values()))
-        return [first.cell, *baselines] if len(baselines) > 1 else []
+        """The cell of ``network_comparison`` and its baselines; empty without one."""
+        found = self.network_comparison
+        return [found.cell, *dict.fromkeys(found.baselines.values())] if found else []
 
     def config_of(self, cell: Cell, seed: int) -> RunConfig:
         """The config of one run."""

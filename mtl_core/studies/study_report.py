@@ -11,7 +11,7 @@ from mtl_core.html_pages import render
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, Line
-from mtl_core.studies.paper_table import heading, metric_title, number
+from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
 INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
@@ -41,9 +41,15 @@ def _report(store: RunStore, answer: Answer) -> str:
         lines=[_verdict_row(line) for line in answer.lines],
         explained=explained(answer),
         split=answer.split,
-        cell_head=[tr("cell"), *(heading(metric) for metric in answer.metrics.values()), tr("Δm, tasks (%) ↑")],
+        cell_head=[
+            tr("cell"),
+            *(heading(metric) for metric in answer.metrics.values()),
+            tr("Δm, tasks (%) ↑"),
+            tr("mean rank ↓"),
+            tr("checkpoint regret ↓"),
+        ],
         cells=_cell_rows(answer) if answer.metrics else [],
-        cell_numbers=list(range(1, len(answer.metrics) + 2)),
+        cell_numbers=list(range(1, len(answer.metrics) + 3)),
         front=[labels[key] for key in answer.front.on_front] if answer.front else [],
         groupings=_grouping_rows(answer),
         runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status)] for (cell, seed), status in sorted(answer.statuses.items())],
@@ -127,7 +133,9 @@ def _cell_rows(answer: Answer) -> list[list[str]]:
     for cell in answer.study.cells:
         gain = answer.delta_m.get(cell.key, (math.nan,))[0]
         spreads = answer.spreads.get(cell.key, {})
-        rows.append([cell.label, *(number(spreads.get(task)) for task in answer.metrics), f"{gain:+.2f}" if math.isfinite(gain) else "–"])
+        rank = f"{answer.ranks[cell.key]:.2f}" if cell.key in answer.ranks else "–"
+        values = [*(number(spreads.get(task)) for task in answer.metrics), f"{gain:+.2f}" if math.isfinite(gain) else "–"]
+        rows.append([cell.label, *values, rank, regret_in_words(answer, cell.key)])
     return rows
 
 

@@ -74,6 +74,16 @@ def all_metrics_of(results: Sequence[Result], split: str, which: str) -> dict[tu
     return found
 
 
+def regrets_of(results: Sequence[Result], metrics: Mapping[str, TaskMetric]) -> dict[str, float]:
+    """Task -> what it loses on val at the one chosen checkpoint, against its own best epoch: in its main metric's unit, 0 or more."""
+    wanted = {(task, metric.name) for task, metric in metrics.items()}
+    return {
+        each.task: abs(each.best - each.chosen)
+        for each in results
+        if each.split == "val" and (each.task, each.metric) in wanted and each.best is not None and each.chosen is not None
+    }
+
+
 Values = Mapping[tuple[str, int], Mapping[str, float]]
 
 
@@ -110,3 +120,18 @@ def overall_gains(pairs: Mapping[str, Mapping[int, tuple[float, float]]], metric
     common = set.intersection(*(set(each) for each in pairs.values())) if pairs else set()
     found = {seed: float(np.mean([gain_of(each[seed], metrics[task]) for task, each in pairs.items()])) for seed in sorted(common)}
     return {seed: gain for seed, gain in found.items() if math.isfinite(gain)}
+
+
+def ranks_of(cells: Sequence[str], seeds: Sequence[int], metrics: Mapping[str, TaskMetric], values: Values) -> dict[str, float]:
+    """Cell -> mean rank over the tasks and seeds, 1 is best, among the cells that have every task, in the seeds that all of these have.
+
+    Empty below two such cells.
+    """
+    whole = {place for place, each in values.items() if set(each) >= set(metrics)}
+    ranked = [cell for cell in cells if any((cell, seed) in whole for seed in seeds)]
+    common = [seed for seed in seeds if all((cell, seed) in whole for cell in ranked)]
+    if len(ranked) < 2 or not common:
+        return {}
+    directions = [metric.higher_is_better for metric in metrics.values()]
+    tables = [aggregates.mean_ranks([[values[cell, seed][task] for task in metrics] for cell in ranked], directions) for seed in common]
+    return {cell: float(rank) for cell, rank in zip(ranked, np.mean(tables, axis=0), strict=True)}

@@ -20,7 +20,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import percent
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.grouping import Grouping, Network, best_grouping
+from mtl_core.studies.grouping import Grouping, Network, affordable, groupings_by_cost
 from mtl_core.studies.study_values import gain_of
 
 MOST_TASKS = 5  # 31 groups take the exact search some tenths of a second, 63 some seconds
@@ -102,7 +102,8 @@ def _searched(tasks: tuple[str, ...], values: tuple[tuple[float, ...], ...]) -> 
     affinity = TaskAffinity(tasks, np.array(values), np.array(values), 0)
     groups = tuple(group for size in range(1, len(tasks) + 1) for group in combinations(tasks, size))
     networks = [Network({task: -affinity.onto(task, group) for task in group}, 1.0, " + ".join(group)) for group in groups]
-    found = {budget: best_grouping(networks, tasks, budget) for budget in range(1, len(tasks) + 1)}
+    best = groupings_by_cost(networks, tasks)
+    found = {budget: affordable(best, budget) for budget in range(1, len(tasks) + 1)}
     return Advice(groups, {budget: division for budget, division in found.items() if division is not None})
 
 

@@ -167,15 +167,15 @@ def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: 
     return found
 
 
-def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
-    """The network of a config on the meta device (shapes without values) and its task kinds. Draws nothing: torch's global random generator
-    keeps its state for a run that trains in this process.
+def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource, device: str = "meta") -> tuple[MultiTaskModel, dict[str, TaskKind]]:
+    """The network of a config on the meta device (shapes without values) and its task kinds. There it draws nothing: torch's global random generator
+    keeps its state for a run that trains in this process. On another device it has random values.
 
     Raises:
         ConfigError: it cannot be built.
     """
     kinds, statistics = _unmeasured(config, source)
-    with torch.device("meta"):
+    with torch.device(device):
         model = build_model(parts, kinds, statistics)
     freeze(model, config, epoch=1)
     return model, kinds

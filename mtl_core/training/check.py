@@ -62,6 +62,13 @@ def problems(config: RunConfig) -> list[Problem]:
     return memory.problems(Parts(config, device, source, network, balancing, update), later=True)
 
 
+def network_problems(config: RunConfig, source: DataSource) -> list[Problem]:
+    """The problems of a config's backbone and sharing scheme alone, such as images that are too small for them."""
+    found: list[Problem] = []
+    _try(lambda: _network(config, source), found)
+    return found
+
+
 def parameter_counts(config: RunConfig) -> dict[str, Any]:
     """``{"shared": int, "tasks": {task: int}}`` of the network a config describes.
 

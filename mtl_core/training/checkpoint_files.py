@@ -1,8 +1,8 @@
 """The files of a run's checkpoints: index, checksums, copies for forks. Imports no torch, because pages and the store read it.
 
-``checkpoints/index.json`` names the best checkpoint, the last, the one before it, and those kept for forks. Each checkpoint is a folder
-with ``model.safetensors``, ``state.pt`` and ``meta.json`` (position, how it was computed, SHA-256 of the other two files). A checkpoint is written
-to a temporary folder and renamed, and the index is replaced atomically: after a crash the old state or the new one is there.
+``checkpoints/index.json`` names the best checkpoint, the best of each task, the last, the one before it, and those kept for forks. Each checkpoint
+is a folder with ``model.safetensors``, ``state.pt`` and ``meta.json`` (position, how it was computed, SHA-256 of the other two files). A checkpoint
+is written to a temporary folder and renamed, and the index is replaced atomically: after a crash the old state or the new one is there.
 
 A damaged checkpoint is never deleted: its folder is renamed to end in ``.damaged``.
 """
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem, TrainingErro
 
 FORMAT = 2  # format 1 had no checksums
 INDEX = "index.json"
+BEST_OF = "best:"  # before a task's name, where a checkpoint is asked for
 FILES = ("model.safetensors", "state.pt")
 
 _NAME = re.compile(r"epoch_(\d{4,})_step_(\d{8,})")
@@ -42,6 +43,7 @@ class KeptCheckpoint:
         epoch, step: whole epochs and optimizer steps done.
         whole_epoch: the checkpoint was saved after an epoch's evaluation, not in the middle of an epoch.
         is_best, is_last: the index names it as best or last.
+        best_of: the tasks whose best epoch on val it is.
     """
 
     name: str
@@ -50,6 +52,7 @@ class KeptCheckpoint:
     whole_epoch: bool
     is_best: bool
     is_last: bool
+    best_of: tuple[str, ...] = ()
 
 
 def name_of(epoch: int, step: int) -> str:
@@ -58,7 +61,7 @@ def name_of(epoch: int, step: int) -> str:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """``{"best": name, "last": name, "previous": name, "kept": [names]}``; empty if there is no checkpoint.
+    """``{"best": name, "last": name, "previous": name, "kept": [names], "best_of": {task: name}}``; empty if there is no checkpoint.
 
     An unreadable index is rebuilt from the checkpoints in the folder.
     """
@@ -77,7 +80,10 @@ def read_index(folder: Path) -> dict[str, Any]:
 def _is_index(value: Any) -> bool:
     if not isinstance(value, dict) or "last" not in value or not isinstance(value.get("kept", []), list):
         return False
-    names = (*value.get("kept", []), *(value[key] for key in ("best", "last", "previous") if key in value))
+    best_of = value.get("best_of", {})
+    if not isinstance(best_of, dict):
+        return False
+    names = (*value.get("kept", []), *best_of.values(), *(value[key] for key in ("best", "last", "previous") if key in value))
     return all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)  # a path could leave the run's folder
 
 
@@ -85,13 +91,16 @@ def _index_of_folder(parent: Path) -> dict[str, Any]:
     names = sorted(path.name for path in parent.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
     if not names:
         return {}
-    best = [name for name in names if _meta_or_empty(parent / name).get("best")]
-    return {"best": (best or names)[-1], "last": names[-1], "kept": names, **({"previous": names[-2]} if len(names) > 1 else {})}
+    metas = {name: _meta_or_empty(parent / name) for name in names}
+    best = [name for name in names if metas[name].get("best")]
+    best_of = {task: name for name in names for task in metas[name].get("best_of", [])}
+    index = {"best": (best or names)[-1], "last": names[-1], "kept": names}
+    return {**index, **({"previous": names[-2]} if len(names) > 1 else {}), **({"best_of": best_of} if best_of else {})}
 
 
 def named(index: dict[str, Any]) -> set[str]:
     """All checkpoints that an index names."""
-    return {index[key] for key in ("best", "last", "previous") if key in index} | set(index.get("kept", []))
+    return {index[key] for key in ("best", "last", "previous") if key in index} | {*index.get("kept", []), *index.get("best_of", {}).values()}
 
 
 def newest_first(folder: Path) -> list[str]:
@@ -113,26 +122,30 @@ def kept_checkpoints(folder: Path) -> list[KeptCheckpoint]:
         match, meta = _NAME.fullmatch(name), _meta_or_empty(folder / "checkpoints" / name)
         if match and meta:
             whole = meta.get("position", {}).get("step_in_epoch", 0) == 0
-            found.append(KeptCheckpoint(name, int(match[1]), int(match[2]), whole, name == index.get("best"), name == index.get("last")))
+            best_of = tuple(task for task, its in index.get("best_of", {}).items() if its == name)
+            found.append(KeptCheckpoint(name, int(match[1]), int(match[2]), whole, name == index.get("best"), name == index.get("last"), best_of))
     return found
 
 
 def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> KeptCheckpoint:
-    """The checkpoint of a run's folder that ``best`` (on val), ``last`` or an epoch's number names.
+    """The checkpoint of a run's folder that ``best`` (on val), ``best:TASK`` (of one task), ``last`` or an epoch's number names.
 
     Args:
         whole: consider only checkpoints after whole epochs, from which a fork can start; ``last`` is the newest of these.
 
     Raises:
-        ConfigError: ``wanted`` is none of the three.
+        ConfigError: ``wanted`` is none of these.
         NotPossibleError: there is no such checkpoint; the message lists those that exist.
     """
     asked = str(wanted).strip()
-    if asked not in ("best", "last") and not (asked.isdecimal() and len(asked) < 10):
-        raise ConfigError(Problem("checkpoint", f"expected 'best', 'last' or the number of an epoch, found {str(wanted)!r:.60}"))
+    task = asked.removeprefix(BEST_OF) if asked.startswith(BEST_OF) else ""
+    if not task and asked not in ("best", "last") and not (asked.isdecimal() and len(asked) < 10):
+        raise ConfigError(Problem("checkpoint", f"expected 'best', 'best:TASK', 'last' or the number of an epoch, found {str(wanted)!r:.60}"))
     kept = kept_checkpoints(folder)
     epochs = [each for each in kept if each.whole_epoch]
-    if asked.isdecimal():
+    if task:
+        found = [each for each in kept if task in each.best_of]
+    elif asked.isdecimal():
         found = [each for each in epochs if each.epoch == int(asked)]
     elif asked == "last" and whole:
         found = epochs
@@ -142,9 +155,17 @@ def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> 
         return found[-1]
     if not kept:
         raise NotPossibleError(f"run {folder.name} has no checkpoint yet: one is saved after each epoch")
+    if task:
+        raise NotPossibleError(_without_best_of(folder, task, sorted({name for each in kept for name in each.best_of})))
     there = ", ".join(map(str, sorted({each.epoch for each in epochs}))) or "none"
     what = f"state of epoch {asked}" if asked.isdecimal() else f"{asked} state of a whole epoch" if whole else f"{asked} state"
     raise NotPossibleError(f"run {folder.name} has no {what}. Kept epochs: {there} (see keep_checkpoints), besides 'best' and 'last'")
+
+
+def _without_best_of(folder: Path, task: str, tasks: list[str]) -> str:
+    if tasks:
+        return f"run {folder.name} has no best state of '{task:.60}'; it has one of {', '.join(tasks)}"
+    return f"run {folder.name} keeps no best state of single tasks: keep_best_of_tasks is off, or an earlier version began it"
 
 
 def reached(folder: Path) -> tuple[int, float]:
@@ -225,10 +246,11 @@ def put_aside(folder: Path, name: str) -> None:
         os.replace(source, target)
 
 
-def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tuple[int, int] | None = None) -> None:
+def update_index(folder: Path, name: str, *, best: bool, keep: bool, best_of: Collection[str] = (), limit: tuple[int, int] | None = None) -> None:
     """Make ``name`` the last checkpoint, and delete the checkpoints that the index no longer names.
 
     Args:
+        best_of: tasks of which it is the best checkpoint.
         keep: keep ``name`` for forks.
         limit: the run's epochs and the largest number of kept checkpoints; surplus ones of a run that was shorter are deleted. None for no limit.
     """
@@ -241,6 +263,9 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
     index["last"] = name
     if best or index.get("best") not in there:
         index["best"] = name
+    its_best = {task: its for task, its in index.get("best_of", {}).items() if its in there} | dict.fromkeys(best_of, name)
+    if its_best:
+        index["best_of"] = its_best
     # A rebuilt index names every checkpoint in the folder, this one included; ``keep`` decides on this one.
     made_anew = not (parent / INDEX).exists()
     kept = {kept for kept in index.get("kept", []) if kept in there and not (made_anew and kept == name)}
@@ -256,16 +281,16 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
 
 def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
     """At most ``most`` kept checkpoints, besides the one that a fork started from. Drops first the oldest that a run of ``epochs`` would not keep."""
-    stay = {name for name in kept if _is_origin(parent / name)}
+    stay = {name for name in kept if is_origin(_meta_or_empty(parent / name))}
     free = sorted(kept - stay, key=_place)
     while len(free) > most:
         free.remove(next((name for name in free if not is_kept(_place(name)[1], epochs, most)), free[0]))
     return stay | set(free)
 
 
-def _is_origin(path: Path) -> bool:
-    """Whether this run is a fork that started from the checkpoint: ``copy_for_fork`` unsets its best score."""
-    position = _meta_or_empty(path).get("position", {})
+def is_origin(meta: dict[str, Any]) -> bool:
+    """Whether the run is a fork that started from the checkpoint with this ``meta``: ``copy_for_fork`` unsets its best score."""
+    position = meta.get("position", {})
     return position.get("best_score") == -1.0 and position.get("epoch", 0) > 0 and position.get("step_in_epoch") == 0
 
 
@@ -293,7 +318,8 @@ def copy_for_fork(source: Path, name: str, target: Path) -> None:
     check_files(source, name)
     meta = read_meta(source, name)
     meta["position"]["best_score"] = -1.0  # the fork chooses its best checkpoint among its own epochs
-    meta["best"] = False
+    meta["position"].pop("best_of", None)
+    meta["best"], meta["best_of"] = False, []
     parent = target / "checkpoints"
     with atomic_folder(parent / name) as temporary:
         for file in FILES:

@@ -12,7 +12,7 @@ import copy
 import io
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from mtl_core.training.checkpoint_files import (
     DamagedCheckpointError,
     check_files,
     is_kept,
+    is_origin,
     name_of,
     named,
     newest_first,
@@ -47,12 +48,12 @@ from mtl_core.training.tensors.network_tensors import fitting_tensors
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 
 
-def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], None] = lambda: None) -> str:
+def publish(folder: Path, setup: Setup, best: bool, best_of: Collection[str] = (), check_held: Callable[[], None] = lambda: None) -> str:
     """Write a checkpoint under a temporary name, rename it, point the index at it, then drop what the index no longer names.
 
     Args:
         folder: the run's folder.
-        best: this is the best checkpoint so far.
+        best: this is the best checkpoint so far. ``best_of``: tasks of which it is the best so far.
         check_held: raises if another process has claimed the run. Called before the rename, so that an error changes nothing.
 
     Returns:
@@ -66,13 +67,13 @@ def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], Non
         shutil.rmtree(parent / name)  # left by a process that ended before it wrote the index; the settings may have changed since (more epochs)
     if not (parent / name).exists():
         with atomic_folder(parent / name) as temporary:
-            _write_files(temporary, setup, best)
+            _write_files(temporary, setup, best, best_of)
             check_held()
     else:
         check_held()
     config = setup.run.config
     keep = position.step_in_epoch == 0 and is_kept(position.epoch, config.epochs, config.keep_checkpoints)
-    update_index(folder, name, best=best, keep=keep, limit=(config.epochs, config.keep_checkpoints))
+    update_index(folder, name, best=best, best_of=best_of, keep=keep, limit=(config.epochs, config.keep_checkpoints))
     return f"checkpoints/{name}"
 
 
@@ -169,6 +170,8 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     earlier = {"cpu": state.get("generator"), "cuda": state.get("device_generator")}
     progress.random.restore(state["random"] if "random" in state else {kind: kept for kind, kept in earlier.items() if kept is not None})
     progress.position.move_to(meta["position"])
+    if "best_of" not in meta["position"] and meta["position"]["epoch"] and not is_origin(meta):
+        progress.position.best_of = None  # earlier versions did not record each task's best value, so later epochs have nothing to beat
     return remarks
 
 
@@ -221,7 +224,7 @@ def _parameter_names(network: Network) -> list[str]:
     return [names[id(parameter)] for group in network.optimizer.param_groups for parameter in group["params"]]
 
 
-def _write_files(folder: Path, setup: Setup, best: bool) -> None:
+def _write_files(folder: Path, setup: Setup, best: bool, best_of: Collection[str]) -> None:
     run, network, progress = setup.run, setup.network, setup.progress
     tensors = {name: tensor.contiguous() for name, tensor in network.model.state_dict().items()}
     write_synced(folder / FILES[0], save(tensors))
@@ -242,6 +245,7 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
         "format": FORMAT,
         "position": progress.position.as_dict(),
         "best": best,
+        "best_of": list(best_of),
         "steps_per_epoch": run.steps_per_epoch,
         "tasks": list(run.kinds),
         "balancing": run.config.balancing.name,

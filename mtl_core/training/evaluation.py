@@ -53,13 +53,38 @@ def _mean_loss(parts: list[Any]) -> float:
 
 
 def selection_score(config: RunConfig, kinds: Mapping[str, TaskKind], scalars: Mapping[str, float]) -> float:
-    """Mean over ``selecting_tasks`` of each one's selection metric on val, each at most 1; a value below 0 or undefined counts as 0.
+    """The mean over ``selecting_tasks`` of each one's selection metric on val, weighted by ``selection_weight``: from 0 to 1.
 
-    The floor keeps one failed task from outweighing the others, and scores of all epochs are means over the same tasks.
+    A value below 0 or undefined counts as 0, so that one failed task does not outweigh the others. Where a task is below its ``selection_floor``,
+    the score is minus the mean shortfall over all floors instead: between -1 and 0, below the score of every epoch that keeps the floors.
     """
-    chosen = {name: kinds[name] for name in selecting_tasks(config, kinds)}
-    values = [scalars.get(f"{name}/{kind.selection_metric}", 0.0) for name, kind in chosen.items()]
-    return sum(max(0.0, value) for value in values) / len(values)
+
+    def value(name: str) -> float:
+        return max(0.0, scalars.get(f"{name}/{kinds[name].selection_metric}", 0.0))
+
+    floors = {name: task.selection_floor for name, task in config.tasks.items() if task.selection_floor is not None}
+    missing = [max(0.0, floor - value(name)) for name, floor in floors.items()]
+    if any(missing):
+        return -sum(missing) / len(missing)
+    weights = {name: config.tasks[name].selection_weight for name in selecting_tasks(config, kinds)}
+    return sum(weight * value(name) for name, weight in weights.items()) / sum(weights.values())
+
+
+def tasks_at_their_best(kinds: Mapping[str, TaskKind], scalars: Mapping[str, float], best: dict[str, float]) -> list[str]:
+    """The tasks whose main metric on val is better than in every epoch before. Their values are written into ``best``.
+
+    Args:
+        scalars: of an epoch, with ``val/<task>/<metric>``; a task that was not measured is left out.
+        best: task -> best value of the epochs before.
+    """
+    found = []
+    for name, kind in kinds.items():
+        main = kind.metrics[0]
+        value = scalars.get(f"val/{name}/{main.name}")
+        if value is not None and (name not in best or (value > best[name] if main.higher_is_better else value < best[name])):
+            best[name] = value
+            found.append(name)
+    return found
 
 
 def selecting_tasks(config: RunConfig, kinds: Mapping[str, TaskKind]) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtl_core.config import RunConfig, task_of
-from mtl_core.config_sections import ChangeConfig
+from mtl_core.config import ChangeConfig, RunConfig, task_of
 from mtl_core.errors import ConfigError
 from mtl_core.events import REFUSED, Control, Message, SettingChanged
 from mtl_core.training.setup import Network

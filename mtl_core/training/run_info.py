@@ -12,6 +12,7 @@ import torchvision
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.sharing.model import trained
 from mtl_core.training.constant_answer import constant_answer
+from mtl_core.training.evaluation import selecting_tasks
 from mtl_core.training.execution import device_name
 from mtl_core.training.setup import Setup
 
@@ -33,6 +34,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "images": {name: len(run.data.split(name)) for name in ("train", "val", "test")},
         "image_shape": list(run.data.statistics["image_shape"]),
         "steps_per_epoch": run.steps_per_epoch,
+        "selecting_tasks": selecting_tasks(run.config, run.kinds),
         "tasks": {name: _task_info(kind, run.data.val) for name, kind in run.kinds.items()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
     }
@@ -58,6 +60,7 @@ def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
         **asdict(task),
         "classes": list(task.classes),
         "main_metric": kind.metrics[0].name,
+        "selection_metric": kind.selection_metric,
         "metrics": metrics | loss,
         "constant": constant_answer(kind, val),
     }

@@ -105,6 +105,7 @@ class Position:
     step_in_epoch: int = 0
     step: int = 0
     best_score: float = -1.0
+    best_of: dict[str, float] | None = field(default_factory=dict)  # task -> best value on val so far; None if earlier epochs did not record it
     training_seconds: float = 0.0  # time in training steps, without evaluation
 
     def as_dict(self) -> dict[str, Any]:

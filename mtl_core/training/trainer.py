@@ -21,7 +21,7 @@ from mtl_core.training.before_training import memory
 from mtl_core.training.before_training.trial import try_first_batch
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
 from mtl_core.training.checkpoint_files import reached
-from mtl_core.training.evaluation import evaluate, selection_score
+from mtl_core.training.evaluation import evaluate, selection_score, tasks_at_their_best
 from mtl_core.training.execution import tune_allocator
 from mtl_core.training.live_changes import Changes
 from mtl_core.training.parts import Parts, resolve
@@ -198,6 +198,7 @@ def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folde
     """End an epoch after its evaluation: yield its events, then save the checkpoint."""
     position, score = setup.progress.position, measured["selection/score"]
     is_best = score > position.best_score
+    best_of = [] if position.best_of is None else tasks_at_their_best(setup.run.kinds, measured, position.best_of)
     with setup.drawing():
         setup.network.balancer.end_epoch()
     position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
@@ -205,7 +206,7 @@ def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folde
         return
     yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()})
     yield probes.save(position.epoch)
-    path = checkpoints.publish(folder, setup, is_best, control.check_held)
+    path = checkpoints.publish(folder, setup, is_best, best_of if setup.run.config.keep_best_of_tasks else (), control.check_held)
     yield CheckpointSaved(position.step, position.epoch, path, is_best)
 
 
@@ -235,6 +236,8 @@ def _finish(setup: Setup, folder: Path, control: Control) -> Generator[Event, No
     if setup.progress.position.epoch < run.config.epochs:
         yield _saved(setup, folder, control)
         return "stopped"
+    if setup.progress.position.best_score < 0:
+        yield Message("no epoch reached every floor (selection_floor), so the best checkpoint is the one that misses them least", "warning")
     measured, remarks = checkpoints.load_best(folder, setup)
     yield from (Message(remark, "warning") for remark in remarks)
     while (test := evaluate(run, model, run.evaluation_batches(run.data.test), control)) is None:

@@ -9,10 +9,12 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
 from mtl_core.registry import Registry
-from mtl_core.training.check import problems
+from mtl_core.training.check import problems, remarks
+from mtl_core.training.tensors.network_description import describe_network
+from mtl_core.training.tensors.starting_weights import fitting
 
 SHAPE = (3, 64, 64)
-COUNT = {"data": {"name": "digit_scenes"}, "tasks": {"count": {}}}
+COUNT = {"data": {"name": "digit_scenes"}, "tasks": {"count": {}, "count_class": {}}}
 
 
 def test_without_its_package_a_part_is_not_listed_and_named_with_what_to_install():
@@ -22,35 +24,100 @@ def test_without_its_package_a_part_is_not_listed_and_named_with_what_to_install
         registry.load("there", "backbone.name")
 
 
-@pytest.mark.parametrize("model", ["resnet10t", "mobilenetv3_small_050", "convnext_atto"])
+@pytest.mark.parametrize("model", ["resnet10t", "mobilenetv3_small_050", "convnext_atto", "swin_tiny_patch4_window7_224"])
 def test_it_computes_what_timms_own_network_computes(model):
+    """From a file with timm's names, which are not those of ``features_only``: that renames layers (convnext). Swin's maps have channels last."""
     timm = pytest.importorskip("timm")
-    backbone_class = BACKBONES.load("timm")
-    network = timm.create_model(model, pretrained=False, features_only=True).eval()
-    backbone = backbone_class(backbone_class.Options(model=model), SHAPE).eval()
-    theirs = network.state_dict()
-    backbone.load_state_dict({own: theirs[other] for own, other in backbone.published_names.items()})
+    sized = {"img_size": SHAPE[1:]} if model.startswith("swin") else {}
+    network = timm.create_model(model, pretrained=False, features_only=True, **sized).eval()
+    whole = timm.create_model(model, pretrained=False, **sized)
+    first, other = whole.state_dict(), network.state_dict()
+    file = {name: other.get(name, other.get(name.replace(".", "_", 1), tensor)) for name, tensor in first.items()}
+    backbone = made(model)
+    backbone.load_state_dict(fitting(file, backbone, "timm's file"))
     images = torch.randn(2, *SHAPE)
     with torch.no_grad():
-        expected = [feature for feature in network(images) if feature.shape[2] <= SHAPE[1] // 4]
+        maps = [feature.permute(0, 3, 1, 2) if sized else feature for feature in network(images)]
+        expected = [feature for feature in maps if feature.shape[2] <= SHAPE[1] // 4]
         assert all(torch.equal(one, other) for one, other in zip(backbone(images), expected, strict=True))
     assert [(info.channels, info.stride) for info in backbone.features] == [(each.shape[1], SHAPE[1] // each.shape[2]) for each in expected]
+    assert len(backbone.stages) > len(expected) - 1
+
+
+def made(model, shape=SHAPE):
+    part = BACKBONES.load("timm")
+    assert part.problem(part.Options(model=model), shape) == ""
+    return part(part.Options(model=model), shape).eval()
+
+
+def test_a_network_that_is_no_chain_gives_what_features_only_gives():
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("coat_lite_tiny", pretrained=False, features_only=True, img_size=SHAPE[1:]).eval()
+    backbone, images = made("coat_lite_tiny"), torch.randn(2, *SHAPE)
+    backbone.network.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        assert all(torch.equal(one, other) for one, other in zip(backbone(images), network(images), strict=True))
+    assert [info.stride for info in backbone.features] == [4, 8, 16, 32]
+    assert [stage.name for stage in backbone.stages] == ["network"]
+
+
+def test_a_transformer_has_one_map_and_its_positions_follow_the_size_of_the_images():
+    pytest.importorskip("timm")
+    backbone = made("vit_tiny_patch16_224", (3, 64, 96))
+    [feature] = backbone(torch.zeros(1, 3, 64, 96))
+    assert feature.shape == (1, 192, 4, 6)
+    assert set(backbone.published_names) == set(backbone.state_dict())
+    plane = torch.linspace(0, 1, 14).expand(14, 14)  # grows from left to right
+    tokens = torch.cat([torch.full((1, 1, 192), 9.0), plane.reshape(1, 196, 1).expand(1, 196, 192)], dim=1)
+    positions = backbone.adapted("network.model.pos_embed", tokens)
+    assert positions.shape == (1, 1 + 4 * 6, 192)
+    assert bool((positions[0, 0] == 9).all())
+    assert bool((positions[:, 1:].reshape(1, 4, 6, 192).diff(dim=2) > 0).all())
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "more", "said"),
     [
-        ("resnet19", "did you mean 'resnet18'?"),
-        ("vit_tiny_patch16_224", "is no chain of layers (FeatureGetterNet)"),
-        ("swin_tiny_patch4_window7_224", "cannot be cut into stages"),
+        ("resnet19", {}, "did you mean 'resnet18'?"),
+        ("vit_tiny_patch16_224", {"small_images": True}, "belong to its patches. Set it to false"),
+        ("efficientformer_l1", {}, "gives no features of images of 64x64 pixels"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(model, said):
+def test_what_does_not_fit_is_refused_in_words(model, more, said):
     pytest.importorskip("timm")
-    [problem] = problems(RunConfig.from_dict({**COUNT, "backbone": {"name": "timm", "model": model}}))
+    [problem] = problems(RunConfig.from_dict({**COUNT, "backbone": {"name": "timm", "model": model, **more}}))
     assert said in problem.message
 
 
-def test_a_run_can_be_made_of_one():
+@pytest.mark.parametrize(
+    ("model", "scheme", "said"),
+    [
+        ("mobilenetv3_small_100", "mmoe", ""),
+        ("coat_lite_tiny", "hard", ""),
+        ("coat_lite_tiny", "separate", ""),
+        ("coat_lite_tiny", "branched", "runs a network stage by stage"),
+        ("vit_tiny_patch16_224", "cross_stitch", ""),
+        ("vit_tiny_patch16_224", "mmoe", "1 stages (network)"),
+    ],
+)
+def test_a_run_can_be_made_of_one_where_the_scheme_needs_no_cut_that_it_has_not(model, scheme, said):
     pytest.importorskip("timm")
-    assert problems(RunConfig.from_dict({**COUNT, "backbone": {"name": "timm"}})) == []
+    config = RunConfig.from_dict({**COUNT, "backbone": {"name": "timm", "model": model}, "sharing": {"name": scheme}})
+    found = problems(config)
+    assert [said in problem.message for problem in found] == ([True] if said else [])
+    if not said:
+        assert sum(part.multiply_adds for part in describe_network(config)) > 0
+
+
+def test_weights_are_those_that_timm_names_with_size_and_licence(home):
+    pytest.importorskip("timm")
+    options = BACKBONES.load("timm").Options(model="mobilenetv3_small_100")
+    weights = BACKBONES.load("timm").published_weights(options)
+    assert weights.url == "https://huggingface.co/timm/mobilenetv3_small_100.lamb_in1k/resolve/main/model.safetensors"
+    assert (weights.file, weights.licence, weights.megabytes) == ("mobilenetv3_small_100.lamb_in1k.safetensors", "apache-2.0", 11)
+    config = RunConfig.from_dict({**COUNT, "backbone": {"name": "timm", "model": "mobilenetv3_small_100", "weights": "pretrained"}})
+    assert problems(config) == []
+    assert any("11 MB of weights are fetched when the run starts" in remark for remark in remarks(config))
+    without = BACKBONES.load("timm").Options(model="mixer_s32_224")
+    assert BACKBONES.load("timm").published_weights(without) is None
+    assert "no weights of 'mixer_s32_224'" in BACKBONES.load("timm").unpublished(without)

@@ -22,7 +22,7 @@ def test_the_plane_and_the_gradients(page, server):
     plane = page.locator(".live-plot").first
     act_until(page, page.get_by_role("tab", name="The plane").click, plane.locator(".main-svg").first.is_visible)
     page.get_by_role("button", name="Step", exact=True).click()
-    expect(page.get_by_text("20 steps taken")).to_be_visible()
+    expect(page.get_by_text("5 steps taken")).to_be_visible()
     start = "() => document.querySelector('.live-plot').data.find((trace) => trace.name === 'start').x[0]"
     assert page.evaluate(start) == -8.5
     area, none = plane.locator(".nsewdrag").first, page.get_by_text("0 steps taken", exact=True)

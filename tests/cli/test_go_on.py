@@ -29,10 +29,10 @@ def ended(store, config):
 
 @pytest.fixture
 def parent(store, ended, write_checkpoint):
-    """A finished run with the state of epochs 1 (the best) and 2."""
+    """A finished run with the state of epochs 1 (the best) and 2 (the best of digit)."""
     run = ended("parent", "finished")
     write_checkpoint(store.folder(run.id), 1, 2, best=True)
-    write_checkpoint(store.folder(run.id), 2, 4)
+    write_checkpoint(store.folder(run.id), 2, 4, best_of=["digit"])
     return run
 
 
@@ -107,7 +107,7 @@ def test_a_fork_is_a_new_run_with_its_parents_state(store, engine, parent, capsy
     assert (store.folder(run.id) / "checkpoints" / "epoch_0001_step_00000002" / "state.pt").is_file()
 
 
-@pytest.mark.parametrize(("word", "epoch"), [("best", 1), ("last", 2)])
+@pytest.mark.parametrize(("word", "epoch"), [("best", 1), ("last", 2), ("best:digit", 2)])
 def test_best_and_last_are_epochs_too(store, engine, parent, capsys, word, epoch):
     assert main(["fork", parent.id, "--epoch", word, "--set", "epochs=3", "--json"]) == 0
     assert store.get(said(capsys)[0]["run"]).parent_epoch == epoch
@@ -150,10 +150,16 @@ def test_wrong_usage_exits_2(store, capsys, arguments):
 
 def test_kept_epochs_are_listed(parent, capsys):
     assert main(["fork", parent.id, "--list", "--json"]) == 0
-    kept = [{"epoch": 1, "step": 2, "best": True, "last": False}, {"epoch": 2, "step": 4, "best": False, "last": True}]
+    kept = [{"epoch": 1, "step": 2, "best": True, "last": False, "best_of": []}]
+    kept.append({"epoch": 2, "step": 4, "best": False, "last": True, "best_of": ["digit"]})
     assert said(capsys)[0] == {"run": parent.id, "kept": kept}
     assert main(["fork", parent.id, "--list"]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [["epoch", "step", "is"], ["1", "2", "best"], ["2", "4", "last"]]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        ["epoch", "step", "is"],
+        ["1", "2", "best"],
+        ["2", "4", "last", "best:digit"],
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

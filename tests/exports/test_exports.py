@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +22,10 @@ from pycocotools.coco import COCO
 
 import mtl_core
 from mtl_core.errors import ConfigError, NotPossibleError, StoreError
-from mtl_core.exports import EXPORTS
+from mtl_core.exports import EXPORTS, chart_files
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export, format_of
+from mtl_core.language import speaking, tr
 
 ROOT = Path(__file__).parents[2]
 
@@ -289,3 +291,23 @@ def test_everything_in_one_zip_says_what_it_left_out(trained, tmp_path, monkeypa
     names = zipfile.ZipFile(path).namelist()
     assert names == [f"{run.id}/csv/{run.id}-metrics.csv", f"{run.id}/left-out.txt", f"{run.id}/yaml/{run.id}.yaml"]
     assert "no task whose predictions are boxes or points" in skipped["coco"]
+
+
+def test_charts_in_chinese_have_no_letters_without_a_font(source, tmp_path, monkeypatch):
+    """matplotlib's own font has no Chinese: it draws a box for each letter, and warns."""
+
+    def one_chart(source):
+        return [("learning-rate", "", chart_files._curves(source, [("optimizer/lr", tr("learning rate"), "#0072B2", "-")]))]
+
+    monkeypatch.setattr(chart_files, "all_charts", one_chart)
+    monkeypatch.setattr(chart_files, "_font_of", lambda name: "")
+    files = {}
+    for name in ("en", "zh"):
+        (tmp_path / name).mkdir()
+        with speaking(name), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            chart_files.write(source, tmp_path / name)
+        files[name] = {path.suffix: path.read_bytes() for path in (tmp_path / name).rglob("learning-rate.*")}
+    assert files["zh"][".png"] == files["en"][".png"]
+    assert ">轮</text>".encode() in files["zh"][".svg"]
+    assert b">epoch</text>" in files["en"][".svg"]

@@ -157,21 +157,24 @@ def _keys_without_editions(monkeypatch):
 def report_all(monkeypatch):
     """Run the page as after a script run that was interrupted: Streamlit knows no former values then and calls every widget's ``on_change``.
 
-    ``report_all(app, late)`` also reports the widgets of an earlier page: ``late = app._tree.get_widget_states()``.
+    ``report_all(app, late)`` also reports the widgets of an earlier page: ``late = app._tree.get_widget_states()``. ``stale``: for widgets of both
+    pages the values of the earlier one, as from a browser that has not drawn the later one yet.
     """
 
     def is_click(state, key):
         metadata = state._new_widget_state.widget_metadata.get(key)
-        return metadata is None or metadata.value_type.endswith("trigger_value")
+        return metadata is None or not metadata.value_type or metadata.value_type.endswith("trigger_value")
 
-    def run(app, late=None):
+    def run(app, late=None, stale=False):
         states = app._tree.get_widget_states()
-        there = {state.id for state in states.widgets}
-        states.widgets.extend(state for state in (late.widgets if late else ()) if state.id not in there)
+        known = {state.id: state for state in states.widgets}
+        before = {state.id: state for state in (late.widgets if late else ())}
+        states = type(states)(widgets=({**known, **before} if stale else {**before, **known}).values())
         with monkeypatch.context() as patch:
             patch.setattr(SessionState, "_widget_changed", lambda state, key: not is_click(state, key))
             patch.setattr(app._tree, "get_widget_states", lambda: states)
             app.run()
+            assert not app.exception
 
     return run
 

@@ -78,3 +78,19 @@ def test_the_list_of_languages_closes_after_a_choice(open_page, browser):
     app.run()
     app.button(key="language.zh").click().run()
     assert app.session_state["language_switch"] is False
+
+
+def test_the_open_tab_stays_open_in_another_language(open_page, browser):
+    browser("en-US")
+    app = open_page("learn")
+    app.session_state["learn.tab.open"] = "The plane"  # what a click on the tab leaves
+    app.button(key="language.zh").click().run()
+    [tabs] = [block.proto for block in blocks(app.main) if hasattr(block.proto, "default_tab_index")]
+    assert tabs.default_tab_index == 1
+
+
+def blocks(block):
+    for child in getattr(block, "children", {}).values():
+        if hasattr(child, "children"):
+            yield child
+            yield from blocks(child)

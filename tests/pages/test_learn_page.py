@@ -35,8 +35,8 @@ def test_it_opens_with_the_first_methods_at_the_start(learn):
 
 def test_a_step_moves_every_method_and_reset_takes_it_back(learn):
     app = press(learn, "Step")
-    assert {len(walk.points) for walk in walks(app).values()} == {21}
-    assert any("20 steps taken" in caption.value for caption in app.caption)
+    assert {len(walk.points) for walk in walks(app).values()} == {6}
+    assert any("5 steps taken" in caption.value for caption in app.caption)
     app = press(app, "Reset")
     assert {len(walk.points) for walk in walks(app).values()} == {1}
 
@@ -53,7 +53,7 @@ def test_a_method_that_is_added_has_taken_as_many_steps(learn):
     app = press(learn, "Step")
     other = next(name for name in BALANCERS if name not in SHOWN_FIRST)
     app.multiselect(key="plane.methods").set_value([SHOWN_FIRST[1], other]).run()
-    assert {name: len(walk.points) for name, walk in walks(app).items()} == {SHOWN_FIRST[1]: 21, other: 21}
+    assert {name: len(walk.points) for name, walk in walks(app).items()} == {SHOWN_FIRST[1]: 6, other: 6}
 
 
 @pytest.mark.parametrize("name", list(LANDSCAPES))

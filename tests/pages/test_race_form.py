@@ -1,10 +1,16 @@
 """The Train page's section that queues a race."""
 
 import pytest
+import streamlit as st
 
+from mtl_core.balancing import RACED_AT_FIRST
+from mtl_core.config_sections import PartConfig
 from mtl_core.errors import DataError, Problem
+from mtl_core.events import RunEnded
 from mtl_core.presets import load_presets
 from mtl_core.runs import method_race
+from mtl_core.runs.sql.clock import store_time
+from ui.shell import words
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +61,18 @@ def test_a_second_click_of_the_same_drawing_shows_the_same_race(open_page, store
     assert len(store.runs()) == 3
 
 
-def test_the_estimate_is_time_where_the_preset_was_measured_else_runs(open_page, texts):
+def test_the_estimate_is_a_range_then_the_time_of_own_runs(open_page, texts, store):
     app = open_page()
-    assert "one after the other; one run with fixed weights takes" in texts(app)
+    assert "(estimate). The first run on this machine measures it." in texts(app)
     app.number_input(key="set.batch_size").set_value(16).run()
     assert "times as long as one run with fixed weights" in texts(app)
+    run = store.create(load_presets()[0].config.with_overrides(["batch_size=16"]), columns={"started_at": store_time() - 100})
+    store.append(run.id, RunEnded("finished", 4, 1.0, 10.0, 100.0))
+    st.cache_data.clear()
+    app.run()
+    together = 100 * sum(method_race.relative_cost(PartConfig(name=name)) for name in RACED_AT_FIRST)
+    assert together > 250
+    assert f"One after the other: {words.about(together)} (estimate from runs in this store" in texts(app)
 
 
 def test_one_method_is_no_race_and_a_wrong_config_none_either(open_page):

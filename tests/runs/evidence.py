@@ -117,7 +117,8 @@ def assert_same(store: RunStore, run_id: str, reference: str, of: RunStore | Non
     for epoch in probe_epochs(folder):
         _assert_equal_arrays(read_probes(folder, epoch), read_probes(other_folder, epoch))
     index, other_index = read_index(folder), read_index(other_folder)  # the one before the last may have been saved at a pause
-    assert [index[name] for name in ("last", "best", "kept")] == [other_index[name] for name in ("last", "best", "kept")]
+    names = ("last", "best", "kept", "best_of")
+    assert [index.get(name) for name in names] == [other_index.get(name) for name in names]
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"index.json", *named(index)}, "something was left"
 
 

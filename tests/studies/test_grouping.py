@@ -1,11 +1,12 @@
 """The grouping search finds what Standley et al. 2020 published, and what trying all sets finds."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from mtl_core.studies.grouping import Network, best_grouping
+from mtl_core.studies.grouping import Network, best_grouping, groupings_by_cost
 
 TASKS = ("segmentation", "distance", "surface", "joints", "contours")
 # Test losses of Standley et al. 2020 ("Which Tasks Should Be Learned Together in Multi-task Learning?", network_selection/results_large_test.txt,
@@ -85,6 +86,18 @@ def test_it_finds_what_trying_all_sets_finds(seed):
                 totals.append(sum(min(network.losses[task] for network in chosen if task in network.losses) for task in tasks))
     found = best_grouping(networks, tasks, budget)
     assert (found.total if found else None) == (pytest.approx(min(totals)) if totals else None)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.5e9, 4e-6])
+def test_the_best_sets_for_every_budget(unit):
+    """By halves they are the published ones, whatever the unit of the costs."""
+    networks = [replace(network, cost=network.cost * unit) for network in published()]
+    found = groupings_by_cost(networks, TASKS)
+    assert [grouping.cost for grouping in found] == sorted(grouping.cost for grouping in found)
+    assert [grouping.total for grouping in found] == sorted((grouping.total for grouping in found), reverse=True)
+    within = {budget: [each for each in found if each.cost <= budget * unit * (1 + 1e-9)][-1] for budget in BEST}
+    assert {budget: round(grouping.total, 5) for budget, grouping in within.items()} == BEST
+    assert groupings_by_cost(networks, (*TASKS, "another")) == groupings_by_cost([], TASKS) == []
 
 
 def test_what_is_no_cost_or_no_loss_is_refused():

@@ -147,6 +147,10 @@ def test_r2_is_compared_by_its_error_and_no_baseline_of_0_is_divided_by():
 
 def test_mean_ranks_share_equal_places():
     assert aggregates.mean_ranks([[0.9, 1.0], [0.9, 2.0], [0.5, 3.0]], [True, False]) == [1.25, 1.75, 3.0]
+    table = np.random.default_rng(0).integers(0, 4, (9, 5)).astype(float)
+    up = [True, False, True, False, True]
+    expected = scipy.stats.rankdata(np.where(up, -table, table), axis=0).mean(axis=1)
+    assert aggregates.mean_ranks(table, up) == pytest.approx(expected)
 
 
 def test_front_and_volume():

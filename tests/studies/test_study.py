@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, StoreError
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs import actions, study_cells
 from mtl_core.runs.claims import claim
 from mtl_core.runs.jobs import execute
@@ -20,8 +21,10 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import OVERALL, answer_of
+from mtl_core.studies.answer_json import answer_as_json
 from mtl_core.studies.estimate import estimate
-from mtl_core.studies.paper_table import _latex, frame_of, number, to_csv, to_latex
+from mtl_core.studies.paper_table import _latex, frame_of, number, regret_in_words, to_csv, to_latex
+from mtl_core.studies.priced_grouping import divisions, priced
 from mtl_core.studies.study_values import TaskMetric, spreads_of
 from mtl_core.studies.verdict import Word
 
@@ -226,6 +229,52 @@ def test_latex_writes_out_what_is_special(store, base):
     base = base.model_copy(update={"name": r"50 % of $x_1$ & \more"})
     latex = to_latex(answer_of(store, studies.create(store, studies.draft("share", base, {}, [0]))))
     assert r"50 \% of \$x\_1\$ \& \textbackslash{}more" in latex
+
+
+def test_ranks_and_regrets_stand_beside_the_values(store, base, engine):
+    """The engine's second epoch is better by 0.01; here the first one is chosen, so that each task loses 0.01."""
+    made = studies.create(store, studies.draft("methods", base, {"options": {"methods": ["pcgrad"], "sweep": 0}}, range(2)))
+    studies.start(store, made.id)
+    for run in store.queued():
+        claim(store, run.id, "cpu", alone=False)
+        metrics = {"digit": ("accuracy", True), "slant": ("mae", False), "ink": ("accuracy", True)}
+        told = {task: {"main_metric": name, "metrics": {name: {"higher_is_better": up}}} for task, (name, up) in metrics.items()}
+        store.append(run.id, RunStarted(2, {"tasks": told, "precision": "fp32", "layout": "contiguous"}))
+        better = run.config.balancing.name == "pcgrad"
+        for epoch, (digit, slant, ink) in enumerate(((0.8 + 0.1 * better, 2.0 + better, 0.5), (0.9 + 0.1 * better, 1.5 + better, 0.5)), 1):
+            values = {"val/digit/accuracy": digit, "val/slant/mae": slant, "val/ink/accuracy": ink}
+            store.append(run.id, EpochMetrics(epoch, epoch, values | {"selection/score": 1.0 / epoch}))
+        store.append(run.id, RunEnded("finished", 2, 2.0, 1.0, 1.0))
+    answer = answer_of(store, made)
+    fixed, method = [cell.key for cell in made.cells]
+    assert answer.regrets == {key: {"digit": pytest.approx(0.1), "slant": 0.5, "ink": 0.0} for key in (fixed, method)}
+    assert answer.ranks == {fixed: pytest.approx((2 + 1 + 1.5) / 3), method: pytest.approx((1 + 2 + 1.5) / 3)}
+    frame = frame_of(answer).set_index(["cell", "task"])
+    assert frame.loc[(made.cells[1].label, "slant"), "checkpoint_regret"] == 0.5
+    assert regret_in_words(answer, method) == "digit 0.1, slant 0.5, ink 0"
+    assert answer_as_json(answer)["checkpoint_regret"] == answer.regrets
+    assert answer_of(store, studies.create(store, studies.draft("share", base, {}, [7]))).ranks == {}
+
+
+def test_networks_are_divided_by_what_they_cost(store, base, engine):
+    """Every group gains alike, so the fewest networks are best, until two small ones are cheaper than the large one."""
+    made = studies.create(store, studies.draft("together", base, {}, [0]))
+    studies.start(store, made.id)
+    train_all(store)
+    answer = answer_of(store, made)
+    assert (len(answer.measured_networks), answer.measured_networks[0], answer.whole_seed(answer.measured_networks)) == (7, "digit+slant+ink", 0)
+    adds = {label: 100.0 * (1 + label.count("+")) ** 2 for label in answer.group_names}
+    networks = [{"label": label, "multiply_adds": cost, "torch_ms": {"1": cost / 50}, "onnx_ms": {}} for label, cost in adds.items()]
+    receipt = {"shared": networks[0], "apart": networks[1:3], "others": networks[3:]}
+    for unit, scale in (("multiply_adds", 1), ("torch_ms", 1 / 50)):
+        found = divisions(priced(answer, receipt, unit), answer)
+        assert [(grouping.cost, len(grouping.networks)) for grouping in found] == [
+            (300 * scale, 3),
+            (500 * scale, 2),
+            (pytest.approx(800 * scale), 2),
+        ]
+    assert priced(answer, receipt, "onnx_ms") == []
+    assert divisions(priced(answer, {"shared": networks[0], "apart": networks[1:2]}, "multiply_adds"), answer) == []
 
 
 def test_grouping_and_front_of_their_kinds(store, base, engine):

@@ -233,10 +233,45 @@ def test_a_checkpoint_that_is_not_there_is_said_in_one_way(four, tmp_path, whole
         with pytest.raises(NotPossibleError, match=rf"run run has no state of epoch {wanted}. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
             find_checkpoint(four, wanted, whole=whole)
     for wanted in ("newest", "-1", "1.5", "", "²", "9" * 5000):
-        with pytest.raises(ConfigError, match="expected 'best', 'last' or the number of an epoch"):
+        with pytest.raises(ConfigError, match="expected 'best', 'best:TASK', 'last' or the number of an epoch"):
             find_checkpoint(four, wanted, whole=whole)
     with pytest.raises(NotPossibleError, match="run empty has no checkpoint yet: one is saved after each epoch"):
         find_checkpoint(tmp_path / "empty", "best", whole=whole)
+
+
+# -- the best of each task
+
+
+def test_the_best_checkpoint_of_each_task_is_kept_and_found(folder, write_checkpoint, tmp_path):
+    """Four epochs of which none is kept to fork from: boxes are best after 1, digits after 1 and then 3, the mean after 2."""
+
+    def publish(epoch, best_of=(), best=False):
+        name = write_checkpoint(folder, epoch, 10 * epoch, best=best, keep=False, best_of=list(best_of))
+        update_index(folder, name, best=best, best_of=best_of, keep=False, limit=(9, 0))
+
+    publish(1, ["boxes", "digits"], best=True)
+    publish(2, best=True)
+    publish(3, ["digits"])
+    publish(4)
+    for epoch in (5, 6):
+        publish(epoch)
+    assert there(folder) == [name_of(epoch, 10 * epoch) for epoch in (1, 2, 3, 5, 6)]
+    assert [find_checkpoint(folder, wanted).epoch for wanted in ("best", "best:boxes", "best:digits", "last")] == [2, 1, 3, 6]
+    assert find_checkpoint(folder, "best:digits", whole=True).best_of == ("digits",)
+    with pytest.raises(NotPossibleError, match="run run has no best state of 'depth'; it has one of boxes, digits"):
+        find_checkpoint(folder, "best:depth")
+
+    (folder / "checkpoints" / "index.json").unlink()  # the checkpoints say it themselves
+    assert read_index(folder)["best_of"] == {"boxes": name_of(1, 10), "digits": name_of(3, 30)}
+
+    copy_for_fork(folder, name_of(3, 30), tmp_path / "fork")
+    with pytest.raises(NotPossibleError, match="run fork keeps no best state of single tasks"):
+        find_checkpoint(tmp_path / "fork", "best:digits")
+
+
+def test_an_index_whose_names_lead_elsewhere_is_made_anew(folder, three):
+    (folder / "checkpoints" / "index.json").write_text(json.dumps({"last": three[2], "best_of": {"digits": "../../other"}}))
+    assert read_index(folder) == {"best": three[1], "last": three[2], "previous": three[1], "kept": three}
 
 
 # -- trust

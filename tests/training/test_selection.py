@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +12,13 @@ import torch
 from sklearn.metrics import f1_score
 
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import ADDED, INDIFFERENT, fingerprint
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.errors import ConfigError
+from mtl_core.events import Metric
 from mtl_core.tasks import TASK_KINDS
 from mtl_core.training.constant_answer import constant_answer
-from mtl_core.training.evaluation import selecting_tasks, selection_score
+from mtl_core.training.evaluation import selecting_tasks, selection_score, tasks_at_their_best
 from mtl_core.training.unclaimed_boxes import unclaimed_of
 
 
@@ -53,6 +57,61 @@ def test_a_pretext_task_does_not_outvote_the_task():
     run = config({"digit": {}, "rotation": {}})
     first = selection_score(run, kinds_of(run), {"digit/accuracy": 0.90, "rotation/accuracy": 0.60})
     assert (first, selection_score(run, kinds_of(run), {"digit/accuracy": 0.95, "rotation/accuracy": 0.40})) == (0.90, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "values", "measured", "score"),
+    [
+        ({"digit": {}, "ink": {}}, {}, (0.9, 0.4), (0.9 + 0.4) / 2),
+        ({"digit": {"selection_weight": 3}, "ink": {}}, {}, (0.9, 0.4), (3 * 0.9 + 0.4) / 4),
+        ({"digit": {}, "ink": {"selection_weight": 3}}, {"select_by": ["digit"]}, (0.9, 0.4), 0.9),  # its weight counts where it chooses
+        ({"digit": {}, "ink": {"selection_floor": 0.4}}, {"select_by": ["digit"]}, (0.9, 0.4), 0.9),  # at the floor is not below it
+        ({"digit": {}, "ink": {"selection_floor": 0.7}}, {"select_by": ["digit"]}, (0.9, 0.4), -0.3),
+        ({"digit": {"selection_floor": 0.95}, "ink": {"selection_floor": 0.7}}, {}, (0.9, 0.4), -(0.05 + 0.3) / 2),
+        ({"digit": {"selection_floor": 0.8}, "ink": {"selection_floor": 0.7}}, {}, (0.9, -2.0), -0.7 / 2),  # below 0 counts as 0
+    ],
+)
+def test_the_score_with_weights_and_floors(tasks, values, measured, score):
+    run = config(tasks, **values)
+    scalars = {"digit/accuracy": measured[0], "ink/r2": measured[1]}
+    assert selection_score(run, kinds_of(run), scalars) == pytest.approx(score, abs=1e-15)
+
+
+def test_an_epoch_that_keeps_the_floors_is_chosen_before_any_other():
+    """Random epochs: the highest score belongs to the best digit among those with enough ink, or to the one that misses it least."""
+    run = config({"digit": {}, "ink": {"selection_floor": 0.6}}, select_by=["digit"])
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        epochs = random.random((6, 2)).round(2)
+        scores = [selection_score(run, kinds_of(run), {"digit/accuracy": digit, "ink/r2": ink}) for digit, ink in epochs]
+        kept = [place for place in range(6) if epochs[place, 1] >= 0.6]
+        best = max(kept, key=lambda place: epochs[place, 0]) if kept else max(range(6), key=lambda place: epochs[place, 1])
+        assert int(np.argmax(scores)) == best
+        assert all(-1 < score <= 1 for score in scores)
+
+
+def test_each_tasks_best_epoch_counts_by_its_main_metric():
+    kinds = {"digit": SimpleNamespace(metrics=[Metric("accuracy", "", "", True)]), "ink": SimpleNamespace(metrics=[Metric("mae", "", "", False)])}
+    course = [(0.5, 3.0), (0.7, 3.0), (0.7, 2.0), (0.6, 2.5)]
+    best: dict[str, float] = {}
+    found = [tasks_at_their_best(kinds, {"val/digit/accuracy": digit, "val/ink/mae": ink}, best) for digit, ink in course]
+    assert found == [["digit", "ink"], ["digit"], ["ink"], []]
+    assert tasks_at_their_best(kinds, {"val/ink/mae": 1.0}, best) == ["ink"]  # digit was not measured
+    assert best == {"digit": 0.7, "ink": 1.0}
+
+
+def test_defaults_leave_a_config_what_it_was():
+    """A run of an earlier version serves as a cell of a study, so its fingerprint is that of the config without the keys."""
+    run = config({"digit": {}, "slant": {}})
+    plain = run.to_dict()
+    assert {key: plain["tasks"]["digit"][key] for key in ADDED} == ADDED
+    for task in plain["tasks"].values():
+        for key in ADDED:
+            del task[key]
+    values = {key: value for key, value in plain.items() if key not in INDIFFERENT}
+    assert fingerprint(run) == hashlib.sha256(json.dumps([values, list(run.tasks)], sort_keys=True).encode()).hexdigest()
+    others = [run.with_overrides([change]) for change in ("tasks.digit.selection_weight=2", "tasks.slant.selection_floor=0.5")]
+    assert len({fingerprint(each) for each in (run, *others)}) == 3
 
 
 def test_a_task_that_is_not_there_cannot_choose():

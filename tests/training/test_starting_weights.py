@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -305,6 +306,24 @@ def test_without_a_network_a_sentence_names_file_size_and_folder(served, tmp_pat
     (folder / PUBLISHED.file).rename(cache / "weights" / PUBLISHED.file)
     assert starting_weights(parts, tmp_path / "run", cache, silent).tensors
     assert (cache / "weights" / PUBLISHED.file).exists()  # a file that somebody put there stays
+
+
+def test_where_only_the_server_says_the_sum_it_is_asked_and_the_file_checked(served, tmp_path, monkeypatch):
+    published, _, folder = served
+    monkeypatch.setattr(SmallCNN, "published_weights", classmethod(lambda cls, options: replace(published, sha256="")))
+    parts, digest = resolve(config_of({"weights": "pretrained"})), hashlib.sha256((folder / published.file).read_bytes()).hexdigest()
+
+    def begin(headers):
+        answer = SimpleNamespace(history=[SimpleNamespace(headers=headers)], headers={}, raise_for_status=lambda: None)  # a redirect says the sum
+        monkeypatch.setattr("requests.head", lambda *arguments, **named: answer)
+        return starting_weights(parts, tmp_path / "run", tmp_path / "cache", silent)
+
+    with pytest.raises(DataError, match=f"expected SHA-256 {'0' * 64}, found {digest}"):
+        begin({"X-Linked-ETag": f'"{"0" * 64}"'})
+    with pytest.raises(DataError, match=r"does not say the SHA-256 .* Put 'test-weights\.pth' \(0 MB\) in the folder"):
+        begin({})
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert begin({"X-Linked-ETag": f'"{digest}"'}).tensors
 
 
 def test_a_check_fetches_nothing_and_says_what_a_run_would(served, home):

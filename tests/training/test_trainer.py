@@ -16,7 +16,7 @@ from mtl_core.errors import ConfigError, NonFiniteLossError
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.training import build as build_module
 from mtl_core.training import checkpoints
-from mtl_core.training.checkpoint_files import named
+from mtl_core.training.checkpoint_files import find_checkpoint, named
 from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
@@ -136,7 +136,10 @@ def test_a_stopped_run_goes_on_bit_by_bit(balancer, tmp_path, shared_cache):
 
 
 def test_best_checkpoint_is_the_one_with_the_highest_score(tmp_path, shared_cache):
-    events = run(config_of(epochs=5), tmp_path / "run", shared_cache)
+    events = run(config_of(tasks={"digit": {}, "ink": {}}, epochs=5, keep_checkpoints=0), tmp_path / "run", shared_cache)
+    for task, key, pick in (("digit", "val/digit/accuracy", max), ("ink", "val/ink/mae", min)):  # the first of equals
+        course = {event.epoch: event.scalars[key] for event in events if isinstance(event, EpochMetrics) and key in event.scalars}
+        assert find_checkpoint(tmp_path / "run", f"best:{task}").epoch == pick(course, key=course.get)
     scores = {
         event.epoch: event.scalars["selection/score"] for event in events if isinstance(event, EpochMetrics) and "selection/score" in event.scalars
     }

@@ -17,8 +17,9 @@ from ui.drawing.run_charts import view_controls
 from ui.run.run_page import refresh_seconds
 from ui.shell import words
 from ui.shell.error_boundary import worded
-from ui.shell.state import hold, hold_first, listing, run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.shell.live_part import end_live_part, live_part
+from ui.shell.state import hold, hold_first, listing, run_store
+from ui.shell.status_bar import polling_strip
 
 USUAL_LAYOUT = "contiguous"
 NOTHING_YET = mark("A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times.")
@@ -49,15 +50,9 @@ def no_race(asked: str) -> None:
 
 
 def show_race(race_id: str) -> None:
-    """Draw a race. While a run is active, one fragment refreshes the page; afterwards only the status bar polls."""
+    """Draw a race as one fragment (``ui.shell.live_part``). It refreshes while a run is active."""
     entries = entries_of(run_store(), race_id)
-    if _has_ended(entries):
-        with st.container():
-            polling_strip()
-            st.fragment(_still)(race_id)
-    else:
-        every = _every(entries)
-        st.fragment(_live, run_every=every)(race_id, every)
+    live_part(_race, None if _has_ended(entries) else _every(entries), race_id)
 
 
 def _has_ended(entries: list[Entry]) -> bool:
@@ -70,23 +65,12 @@ def _every(entries: list[Entry]) -> float:
 
 
 @worded
-def _live(race_id: str, every: float) -> None:
-    draw_strip()
+def _race(every: float | None, race_id: str) -> None:
     entries = entries_of(run_store(), race_id)
     with st.container():
         _draw(race_id, entries)
-    if notice_endings(run_store()) or _has_ended(entries) or _every(entries) > every:
-        st.rerun()
-    whole_page_if_asked()
-
-
-@worded
-def _still(race_id: str) -> None:
-    entries = entries_of(run_store(), race_id)
-    _draw(race_id, entries)
-    if not _has_ended(entries):  # a run was just resumed
-        st.rerun()
-    whole_page_if_asked()
+    ended = _has_ended(entries)
+    end_live_part(every, is_as_drawn=ended if every is None else not ended and _every(entries) <= every)
 
 
 def _draw(race_id: str, entries: list[Entry]) -> None:

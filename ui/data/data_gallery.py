@@ -133,8 +133,8 @@ def _pages(count: int, every: int, name: str) -> int:
         st.space("stretch")
         for label, icon, to in (
             (mark("First"), "first_page", 1),
-            (mark("Previous"), "chevron_left", page - 1),
-            (mark("Next"), "chevron_right", page + 1),
+            (mark("Previous page"), "chevron_left", page - 1),
+            (mark("Next page"), "chevron_right", page + 1),
             (mark("Last"), "last_page", pages),
         ):
             off = not 1 <= to <= pages or to == page
@@ -182,9 +182,16 @@ def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: s
             st.markdown(said_above, width="content")
             st.space("stretch")
             st.button(
-                tr("Previous"), icon=":material/chevron_left:", key="data.previous", disabled=not len(before), on_click=_show, args=(_last(before),)
+                tr("Previous image"),
+                icon=":material/chevron_left:",
+                key="data.previous",
+                disabled=not len(before),
+                on_click=_show,
+                args=(_last(before),),
             )
-            st.button(tr("Next"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
+            st.button(
+                tr("Next image"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),)
+            )
             st.button(tr("Close"), icon=":material/close:", key="data.close", on_click=_close)
         sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
         said(in_words)

@@ -18,7 +18,7 @@ class Viewer extends ViewerPointer {
     this.send = send;
     if (this.data && this.data.revision === data.revision) return;
     const other = !this.data || this.data.sequence !== data.sequence;
-    const layout = JSON.stringify([data.sequence, data.tasks, data.runs.map((run) => run.name), data.with_targets]);
+    const layout = JSON.stringify([data.sequence, data.tasks, data.runs.map((run) => run.name), data.with_targets, data.texts]);
     const sample = JSON.parse(data.sample);
     const image = new Uint8Array(await unpack(sample.image));
     const target = {};
@@ -81,8 +81,8 @@ class Viewer extends ViewerPointer {
     this.shown = shown;
     this.slider.max = this.steps.length - 1;
     this.slider.value = this.at;
-    this.slider.setAttribute("aria-valuetext", `epoch ${asked}`);
-    this.said.textContent = this.data.single ? this.data.single : `epoch ${asked} of ${this.steps[this.steps.length - 1]}`;
+    this.slider.setAttribute("aria-valuetext", this.say("epoch {epoch}", { epoch: asked }));
+    this.said.textContent = this.data.single ? this.data.single : this.say("epoch {epoch} of {last}", { epoch: asked, last: this.steps[this.steps.length - 1] });
     this.root.dataset.epoch = asked;
     this.entitle(asked);
     this.draw();
@@ -95,7 +95,7 @@ class Viewer extends ViewerPointer {
   entitle(asked) {
     for (const { name, title, run } of this.titles) {
       const own = this.shown[run].epoch;
-      name.textContent = name.title = this.data.single || own === asked ? title : `${title} · its epoch ${own}`;
+      name.textContent = name.title = this.data.single || own === asked ? title : this.say("{title} · its epoch {epoch}", { title, epoch: own });
     }
   }
 
@@ -107,7 +107,7 @@ class Viewer extends ViewerPointer {
       if (this.at >= this.steps.length - 1) this.play(false);
     }, PLAY_MS) : null;
     if (on && this.at >= this.steps.length - 1) this.goTo(0);
-    this.player.textContent = on ? "Pause" : "Play";
+    this.player.textContent = this.say(on ? "Pause" : "Play");
   }
 }
 

@@ -17,8 +17,10 @@ from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
 from mtl_core.figures.primitives import WORDS
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.drawing.script_files import joined_script
+from ui.drawing.viewer_texts import TEXTS
 from ui.shell.element_keys import component_key
 
 CONFIDENCE = 0.3  # boxes below are not shown at first, as on the sheets
@@ -72,7 +74,9 @@ def viewer(
         "with_targets": with_targets,
         "single": single,
         "steps_samples": on_move is not None,
-        "unit_of_one": SINGULAR,
+        "texts": {text: tr(text) for text in TEXTS},
+        "unit_of_one": {unit: tr(one) for unit, one in SINGULAR.items()},
+        "units": {task.unit: tr(task.unit) for task in tasks.values() if task.unit},
         "depth_scale": depth_scale(),
         "error_scale": error_scale(),
     }
@@ -85,7 +89,7 @@ def _described(task: Task, colour: str) -> dict[str, Any]:
     layer = kind_of(task.kind).layer
     return {
         "name": task.name,
-        "title": task.title or task.kind,
+        "title": tr(task.title or kind_of(task.kind).title),
         "layer": layer,
         "colour": colour,
         "classes": list(task.classes),

@@ -80,7 +80,7 @@ export class ViewerCanvas extends ViewerParts {
 
   overlay(context, panel, task, k, together) {
     const layer = this.layersOf(panel)[task.name];
-    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer ? "" : panel.what === "target" ? "no target" : "no prediction"; return; }
+    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer ? "" : this.say(panel.what === "target" ? "no target" : "no prediction"); return; }
     if (layer.caption && !together && panel.what !== "error") panel.note.textContent = layer.caption;
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
     if (layer.points) return this.points(context, panel, task, layer, k);
@@ -97,11 +97,11 @@ export class ViewerCanvas extends ViewerParts {
     if (layer.mask) {
       let counted = 0, wrong = 0;
       target.mask.forEach((value, place) => { if (value !== IGNORE) { counted++; wrong += value !== layer.mask[place]; } });
-      return counted ? `${((100 * wrong) / counted).toFixed(1)} % of pixels wrong` : "every pixel ignored";
+      return counted ? this.say("{share} % of pixels wrong", { share: ((100 * wrong) / counted).toFixed(1) }) : this.say("every pixel ignored");
     }
     let sum = 0, known = 0;
     layer.heat.forEach((value, place) => { const error = Math.abs(value - target.heat[place]); if (Number.isFinite(error)) { sum += error; known++; } });
-    return known ? `${this.words(sum / known, task.unit)} on average` : "no measurement";
+    return known ? this.say("{value} on average", { value: this.words(sum / known, task.unit) }) : this.say("no measurement");
   }
 
   boxes(context, panel, task, layer, k) {
@@ -121,7 +121,7 @@ export class ViewerCanvas extends ViewerParts {
       ...judged.found.map((box) => ({ box, colour: GREEN, caption: "" })),
     ]);
     panel.canvas.dataset.boxes = judged.found.length + judged.wrong.length + judged.missed.length;
-    if (panel.task) panel.note.textContent = `${judged.found.length} found, ${judged.missed.length} missed, ${judged.wrong.length} false`;
+    if (panel.task) panel.note.textContent = this.say("{found} found, {missed} missed, {wrong} false", { found: judged.found.length, missed: judged.missed.length, wrong: judged.wrong.length });
   }
 
   // Named points and the lines between them; beside the target, how far each one is off.
@@ -136,7 +136,7 @@ export class ViewerCanvas extends ViewerParts {
       }
       panel.canvas.dataset.points = judged.length;
       const counted = (state) => judged.filter((each) => each[0] === state).length;
-      if (panel.task) panel.note.textContent = `${counted("near")} near, ${counted("off")} off, ${counted("missed")} missed, ${counted("false")} not there`;
+      if (panel.task) panel.note.textContent = this.say("{near} near, {off} off, {missed} missed, {wrong} not there", { near: counted("near"), off: counted("off"), missed: counted("missed"), wrong: counted("false") });
       return;
     }
     const there = layer.points.map((point) => point[2] > 0 && point[3] >= least);

@@ -19,31 +19,37 @@ export function button(text, title, act) {
 }
 
 export class ViewerParts {
+  // A text in the reader's language (TEXTS of viewer.py), with its values.
+  say(text, values = {}) {
+    return (this.data.texts[text] ?? text).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+  }
+
   build() {
     const { data, root } = this;
     root.replaceChildren();
     root.tabIndex = -1;
     root.setAttribute("role", "group");
-    root.setAttribute("aria-label", "Predictions of one image");
+    root.setAttribute("aria-label", this.say("Predictions of one image"));
     const first = element("div", "bar first"), second = element("div", "bar");
     const through = element("div", "through");
-    this.player = button("Play", "Move through the epochs (space)", () => this.play(!this.playing));
-    this.slider = Object.assign(element("input"), { type: "range", min: 0, step: 1, title: "Epoch (left and right arrow keys)" });
-    this.slider.setAttribute("aria-label", "Epoch");
+    this.player = button(this.say("Play"), this.say("Move through the epochs (space)"), () => this.play(!this.playing));
+    this.slider = Object.assign(element("input"), { type: "range", min: 0, step: 1, title: this.say("Epoch (left and right arrow keys)") });
+    this.slider.setAttribute("aria-label", this.say("Epoch"));
     this.slider.oninput = () => this.goTo(Number(this.slider.value));
     this.said = element("span", "epoch");
     through.append(...(data.single ? [] : [this.player, this.slider]), this.said);
     first.append(through);
-    if (data.steps_samples) first.append(button("Previous image", "Arrow key up", () => this.send.trigger("move", -1)), button("Next image", "Arrow key down", () => this.send.trigger("move", 1)));
-    second.append(this.dial("Opacity", 0, 1, 0.05, "opacity"));
+    if (data.steps_samples) first.append(button(this.say("Previous image"), this.say("Arrow key up"), () => this.send.trigger("move", -1)), button(this.say("Next image"), this.say("Arrow key down"), () => this.send.trigger("move", 1)));
+    second.append(this.dial(this.say("Opacity"), 0, 1, 0.05, "opacity"));
     const drawnAs = (layer) => data.tasks.some((task) => task.layer === layer);
-    if (drawnAs("boxes") || drawnAs("points")) second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"));
+    if (drawnAs("boxes") || drawnAs("points")) second.append(this.dial(this.say("Confidence from"), 0.05, 0.95, 0.05, "confidence"));
     if (drawnAs("boxes")) {
-      second.append(this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"), this.choice("One class per place", "Of boxes that overlap, only the best stays, whatever their classes are", "agnostic"));
+      second.append(this.dial(this.say("Overlap up to (NMS)"), 0.05, 1, 0.05, "suppression"), this.choice(this.say("One class per place"), this.say("Of boxes that overlap, only the best stays, whatever their classes are"), "agnostic"));
     }
-    this.hider = button("Hide layers", "Show the plain image (H)", () => this.hide());
-    second.append(this.hider, button("−", "Zoom out (or Ctrl + wheel)", () => this.zoomBy(1 / 1.5)), button("+", "Zoom in (or Ctrl + wheel, then drag)", () => this.zoomBy(1.5)), button("Whole image", "Zoom back (double click)", () => this.zoomTo(1, 0, 0)));
-    second.append(element("span", "quiet", `Keys: ${data.single ? "" : "← → epoch · "}${data.steps_samples ? "↑ ↓ image · " : ""}1–${Math.min(9, data.tasks.length)} layers · H hide · Shift + arrows: move the enlarged picture`));
+    this.hider = button(this.say("Hide layers"), this.say("Show the plain image (H)"), () => this.hide());
+    second.append(this.hider, button("−", this.say("Zoom out (or Ctrl + wheel)"), () => this.zoomBy(1 / 1.5)), button("+", this.say("Zoom in (or Ctrl + wheel, then drag)"), () => this.zoomBy(1.5)), button(this.say("Whole image"), this.say("Zoom back (double click)"), () => this.zoomTo(1, 0, 0)));
+    const keys = [...(data.single ? [] : [this.say("← → epoch")]), ...(data.steps_samples ? [this.say("↑ ↓ image")] : []), this.say("1–{last} layers · H hide · Shift + arrows: move the enlarged picture", { last: Math.min(9, data.tasks.length) })];
+    second.append(element("span", "quiet", this.say("Keys: {keys}", { keys: keys.join(" · ") })));
     this.tip = element("div", "tip");
     this.rows = element("div", "rows");
     root.append(first, this.rows, this.tip);
@@ -74,10 +80,10 @@ export class ViewerParts {
 
   columns() {
     const several = this.data.runs.length > 1;
-    const columns = this.data.with_targets ? [["target", "Target", 0]] : [];
+    const columns = this.data.with_targets ? [["target", this.say("Target"), 0]] : [];
     this.data.runs.forEach((run, place) => {
-      columns.push(["predicted", several ? `Predicted: ${run.name}` : "Predicted", place]);
-      if (this.data.with_targets) columns.push(["error", several ? `Error: ${run.name}` : "Error", place]);
+      columns.push(["predicted", several ? this.say("Predicted: {run}", { run: run.name }) : this.say("Predicted"), place]);
+      if (this.data.with_targets) columns.push(["error", several ? this.say("Error: {run}", { run: run.name }) : this.say("Error"), place]);
     });
     return columns;
   }
@@ -90,19 +96,19 @@ export class ViewerParts {
       row.dataset.task = task.name;
       row.append(this.about(task, number, row));
     } else {
-      row.append(this.panel(row, null, "input", "Input", 0));
+      row.append(this.panel(row, null, "input", this.say("Input"), 0));
     }
     for (const [what, title, run] of columns) {
       if (!task && !this.data.tasks.some((each) => each.drawn && !each.made)) continue; // nothing to lay over the image
       if (task && !task.drawn) row.append(this.sentence(task, what, title, run));
-      else row.append(this.panel(row, task, what, !task ? `${title} · all layers` : task.made && what === "error" ? "What it was shown" : title, run));
+      else row.append(this.panel(row, task, what, !task ? this.say("{title} · all layers", { title }) : task.made && what === "error" ? this.say("What it was shown") : title, run));
     }
     return row;
   }
 
   about(task, number, row) {
     const box = element("div", "about");
-    const toggle = button(number < 9 ? `${number + 1}  ${task.name}` : task.name, `Layer on or off${number < 9 ? ` (key ${number + 1})` : ""}`, () => this.toggle(number));
+    const toggle = button(number < 9 ? `${number + 1}  ${task.name}` : task.name, number < 9 ? this.say("Layer on or off (key {key})", { key: number + 1 }) : this.say("Layer on or off"), () => this.toggle(number));
     const name = element("div", "quiet", task.title);
     this.panels.push({ row, task, draw: () => {
       const off = this.off.has(task.name);
@@ -114,10 +120,10 @@ export class ViewerParts {
     const legend = element("div", "legend-part");
     if (["mask", "boxes", "points"].includes(task.layer)) legend.append(this.keys(task));
     if (task.layer === "heat") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
-    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[RED, "wrong pixel"], ["#888888", "ignored"]], "Error:"));
-    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[GREEN, "found"], [AMBER, "not there, or another class"], [RED, "missed"]], "Error:"));
-    if (this.data.with_targets && task.layer === "points") legend.append(this.note([[GREEN, "within 10 % of the frame"], [AMBER, "farther off, or not there"], [RED, "missed"]], "Error:"));
-    if (this.data.with_targets && task.layer === "heat") legend.append(element("div", "quiet", "Error, distance from the target:"), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
+    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[RED, this.say("wrong pixel")], ["#888888", this.say("ignored")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[GREEN, this.say("found")], [AMBER, this.say("not there, or another class")], [RED, this.say("missed")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "points") legend.append(this.note([[GREEN, this.say("within 10 % of the frame")], [AMBER, this.say("farther off, or not there")], [RED, this.say("missed")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "heat") legend.append(element("div", "quiet", this.say("Error, distance from the target:")), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
     box.append(legend);
     return box;
   }
@@ -126,7 +132,7 @@ export class ViewerParts {
 
   keys(task) {
     const pairs = task.classes.map((name, index) => [task.class_colours[index], name]).filter(([, name]) => name !== "background");
-    return this.note(pairs.slice(0, 24).concat(pairs.length > 24 ? [[QUIET, `and ${pairs.length - 24} more`]] : []));
+    return this.note(pairs.slice(0, 24).concat(pairs.length > 24 ? [[QUIET, this.say("and {more} more", { more: pairs.length - 24 })]] : []));
   }
 
   note(pairs, before = "") {
@@ -150,9 +156,9 @@ export class ViewerParts {
   }
 
   words(value, unit = "") {
-    if (!Number.isFinite(value)) return "unknown";
+    if (!Number.isFinite(value)) return this.say("unknown");
     const number = Number(value.toPrecision(3));
-    return `${number} ${number === 1 ? this.data.unit_of_one[unit] ?? unit : unit}`.trim();
+    return `${number} ${number === 1 ? this.data.unit_of_one[unit] ?? this.data.units[unit] ?? unit : this.data.units[unit] ?? unit}`.trim();
   }
 
   cell(title, what, run) {
@@ -171,7 +177,7 @@ export class ViewerParts {
     const [cell, note] = this.cell(title, what, run);
     const canvas = element("canvas");
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${title}${task ? ` of ${task.name}` : ""}`);
+    canvas.setAttribute("aria-label", task ? this.say("{title} of {task}", { title, task: task.name }) : title);
     cell.append(canvas);
     const panel = { row, task, what, run, canvas, note };
     panel.draw = () => this.paint(panel);
@@ -201,9 +207,9 @@ export class ViewerParts {
   }
 
   layerWords(task, layer, target, what) {
-    if (!layer) return [element("span", "quiet", what === "target" ? "no target" : "no prediction")];
-    if (layer.v !== undefined) return [element("div", "number", layer.v === null ? "unknown" : this.words(layer.v, task.unit))];
-    if (what === "target") return [element("div", "number", layer.p.map((p, index) => (p > 0.5 ? task.classes[index] : "")).filter(Boolean).join(", ") || "none")];
+    if (!layer) return [element("span", "quiet", this.say(what === "target" ? "no target" : "no prediction"))];
+    if (layer.v !== undefined) return [element("div", "number", layer.v === null ? this.say("unknown") : this.words(layer.v, task.unit))];
+    if (what === "target") return [element("div", "number", layer.p.map((p, index) => (p > 0.5 ? task.classes[index] : "")).filter(Boolean).join(", ") || this.say("none"))];
     const order = layer.p.map((p, index) => [p, index]).sort((a, b) => b[0] - a[0]);
     const wanted = (index) => target && target.p[index] > 0.5;
     const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (!layer.one && p >= 0.5)).slice(0, 10);
@@ -211,7 +217,7 @@ export class ViewerParts {
     return shown.map(([p, index]) => {
       const line = element("div", `prob${wanted(index) ? " right" : ""}`), name = element("span", "", task.classes[index]), bar = element("i");
       line.style.setProperty("--names", `${Math.min(longest, 12) + 1}ch`);
-      name.title = task.classes[index] + (wanted(index) ? " (target)" : "");
+      name.title = task.classes[index] + (wanted(index) ? ` ${this.say("(target)")}` : "");
       bar.style.width = `${100 * p}%`;
       bar.style.color = task.colour;
       line.append(name, bar, element("span", "", `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`));
@@ -220,13 +226,13 @@ export class ViewerParts {
   }
 
   errorWords(task, layer, target) {
-    if (!layer || !target) return [element("span", "quiet", "nothing to compare with")];
+    if (!layer || !target) return [element("span", "quiet", this.say("nothing to compare with"))];
     if (layer.v !== undefined) return [element("div", "number", this.words(Math.abs(layer.v - target.v), task.unit))];
     if (layer.one) {
       const best = layer.p.indexOf(Math.max(...layer.p)), right = target.p[best] > 0.5;
-      return [this.note([[right ? GREEN : RED, right ? "right" : `wrong: ${task.classes[best]} for ${task.classes[target.p.indexOf(1)]}`]])];
+      return [this.note([[right ? GREEN : RED, right ? this.say("right") : this.say("wrong: {found} for {wanted}", { found: task.classes[best], wanted: task.classes[target.p.indexOf(1)] })]])];
     }
-    const wrong = layer.p.flatMap((p, index) => (p >= 0.5 === target.p[index] > 0.5 ? [] : [[p >= 0.5 ? AMBER : RED, `${task.classes[index]} ${p >= 0.5 ? "is not there" : "missed"}`]]));
-    return [this.note(wrong.length ? wrong : [[GREEN, "every class right"]])];
+    const wrong = layer.p.flatMap((p, index) => (p >= 0.5 === target.p[index] > 0.5 ? [] : [[p >= 0.5 ? AMBER : RED, p >= 0.5 ? this.say("{name} is not there", { name: task.classes[index] }) : this.say("{name} missed", { name: task.classes[index] })]]));
+    return [this.note(wrong.length ? wrong : [[GREEN, this.say("every class right")]])];
   }
 }

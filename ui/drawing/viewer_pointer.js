@@ -36,18 +36,18 @@ export class ViewerPointer extends ViewerCanvas {
 
   valuesAt(task, x, y) {
     const place = y * this.sample.width + x, pixels = (task && this.target[task.name]?.seen) || this.image;
-    const lines = [`x ${x}, y ${y} · red ${pixels[3 * place]}, green ${pixels[3 * place + 1]}, blue ${pixels[3 * place + 2]}`];
+    const lines = [this.say("x {x}, y {y} · red {red}, green {green}, blue {blue}", { x, y, red: pixels[3 * place], green: pixels[3 * place + 1], blue: pixels[3 * place + 2] })];
     const value = (each, layer) => {
       if (!layer) return null;
-      if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
+      if (layer.mask) return layer.mask[place] === IGNORE ? this.say("ignored") : each.classes[layer.mask[place]];
       if (layer.heat) return this.words(layer.heat[place], each.unit);
       if (layer.points) return this.pointsAt(each, layer, x + 0.5, y + 0.5);
-      if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression, layer !== this.target[each.name] && this.agnostic).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || "no box";
+      if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression, layer !== this.target[each.name] && this.agnostic).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || this.say("no box");
       return null;
     };
     for (const each of task ? [task] : this.data.tasks.filter((one) => one.drawn && !this.off.has(one.name))) {
-      const parts = [this.data.with_targets ? ["target", this.target[each.name] ? value(each, this.target[each.name]) : "none"] : null];
-      this.data.runs.forEach((run, number) => parts.push([this.data.runs.length > 1 ? run.name : "predicted", value(each, this.shown[number][each.name])]));
+      const parts = [this.data.with_targets ? [this.say("target"), this.target[each.name] ? value(each, this.target[each.name]) : this.say("none")] : null];
+      this.data.runs.forEach((run, number) => parts.push([this.data.runs.length > 1 ? run.name : this.say("predicted"), value(each, this.shown[number][each.name])]));
       const told = parts.filter((part) => part && part[1] !== null).map(([name, text]) => `${name} ${text}`);
       if (told.length) lines.push(`${each.name}: ${told.join(" · ")}`);
     }
@@ -58,9 +58,9 @@ export class ViewerPointer extends ViewerCanvas {
     const least = layer === this.target[task.name] ? 0 : this.confidence, reach = 0.03 * Math.max(this.sample.width, this.sample.height);
     const near = layer.points.flatMap((point, index) => {
       if (point[2] === 0 || point[3] < least || Math.hypot(point[0] - x, point[1] - y) > reach) return [];
-      return [`${task.classes[index]}${least ? ` ${point[3].toFixed(2)}` : ""}${point[2] === 1 ? " (hidden)" : ""}`];
+      return [`${task.classes[index]}${least ? ` ${point[3].toFixed(2)}` : ""}${point[2] === 1 ? ` ${this.say("(hidden)")}` : ""}`];
     });
-    return near.join(", ") || "no point";
+    return near.join(", ") || this.say("no point");
   }
 
   zoomBy(factor, across = 0.5, down = 0.5) {

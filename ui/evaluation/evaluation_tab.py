@@ -85,6 +85,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
         marks = [
             word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), (tr("last"), checkpoint.is_last)) if there
         ]
+        marks += [tr("best of {task}", task=task) for task in checkpoint.best_of]
         where = (
             tr("epoch {epoch}", epoch=checkpoint.epoch)
             if checkpoint.whole_epoch
@@ -204,6 +205,21 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
     return {**texts, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
 
 
+def _why_chosen(run: Any, chosen: int) -> str:
+    """What chose the epoch, and where the networks of the tasks' own best epochs are."""
+    tasks, names = run.config.tasks, run.info.get("selecting_tasks") or run.config.select_by
+    weights = [tasks[name].selection_weight for name in names]
+    among = words.plain(tr(", ").join(names)) if names else tr("the tasks")
+    text = tr("Epoch {chosen} has the highest mean score of {tasks} on val.", chosen=chosen, tasks=among)
+    if len(set(weights)) > 1:
+        shown = words.plain(tr(", ").join(f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True)))
+        text += tr(" Weights in the mean: {weights}.", weights=shown)
+    floors = words.plain(tr(", ").join(f"{name} {task.selection_floor:g}" for name, task in tasks.items() if task.selection_floor is not None))
+    if floors:
+        text += tr(" Among the epochs that keep the floors ({floors}); if there is none, it misses them least.", floors=floors)
+    return text + tr(" The network of a task's own best epoch is among the checkpoints above where it was kept.")
+
+
 def _regret(run: Any, frame: pd.DataFrame) -> None:
     chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
     if chosen is None or not found:
@@ -222,8 +238,6 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
         for one in found
     ]
     left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.regret", row_height=30)
-    left.caption(
-        tr("Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.", chosen=chosen)
-    )
+    left.caption(_why_chosen(run, chosen))
     with right:
         plot(prepared(regret_figure(found, colours_of(run.config), chosen), tr("What each epoch costs each task")), key="chart.evaluation.regret")

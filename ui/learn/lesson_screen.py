@@ -18,8 +18,8 @@ from ui.learn.lesson_question import question
 from ui.run.run_actions import stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.state import run_action, run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.shell.live_part import end_live_part, live_part
+from ui.shell.state import run_action, run_store
 
 REFRESH_SECONDS = 2.0
 FAILED = (mark("failed"), mark("stopped"), mark("interrupted"))
@@ -28,35 +28,15 @@ _REFUSED = "lesson.refused"
 
 
 def show_lesson(address: LessonAddress, learner_id: str) -> None:
-    """Draw a lesson. While one of its runs is queued or trains, one fragment refreshes the page; afterwards only the status bar polls.
-
-    Both put the bar and the lesson into the same places (tests/pages/test_hand_over.py): the old edition of a part that moves stays on the page
-    until the new one is drawn to its end.
-    """
-    if _is_going(_found(address, learner_id)):
-        st.fragment(_live, run_every=REFRESH_SECONDS)(address, learner_id)
-    else:
-        with st.container():
-            polling_strip()
-            st.fragment(_still)(address, learner_id)
+    """Draw a lesson as one fragment (``ui.shell.live_part``). It refreshes while one of its runs is queued or trains."""
+    live_part(_lesson, REFRESH_SECONDS if _is_going(_found(address, learner_id)) else None, address, learner_id)
 
 
 @worded
-def _live(address: LessonAddress, learner_id: str) -> None:
-    draw_strip()
+def _lesson(every: float | None, address: LessonAddress, learner_id: str) -> None:
     with st.container():
         _draw(address, learner_id)
-    if notice_endings(run_store()) or not _is_going(_found(address, learner_id)):
-        st.rerun()
-    whole_page_if_asked()
-
-
-@worded
-def _still(address: LessonAddress, learner_id: str) -> None:
-    _draw(address, learner_id)
-    if _is_going(_found(address, learner_id)):  # it was just started
-        st.rerun()
-    whole_page_if_asked()
+    end_live_part(every, is_as_drawn=_is_going(_found(address, learner_id)) == bool(every))
 
 
 Trainings = Mapping[Any, Sequence[Any]]

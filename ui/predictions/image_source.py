@@ -1,4 +1,4 @@
-"""Image sources of the Predictions page: the probe set at every epoch, or a split predicted by the best checkpoint."""
+"""Image sources of the Predictions page: the probe set at every epoch, or a split predicted by the chosen checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
@@ -15,8 +14,8 @@ from mtl_core.language import mark, tr
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import kept_checkpoints
 from ui.drawing.contact_sheets import task_of
+from ui.predictions.chosen_network import network_of
 from ui.shell.error_boundary import worded
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain
@@ -24,9 +23,9 @@ from ui.shell.words import plain
 PROBE = "probe"
 SPLITS = {
     PROBE: mark("Probe images (of val), every epoch"),
-    "val": mark("Validation split, best checkpoint"),
-    "train": mark("Training split, best checkpoint"),
-    "test": mark("Test split, best checkpoint"),
+    "val": mark("Validation split"),
+    "train": mark("Training split"),
+    "test": mark("Test split"),
 }
 POLL_SECONDS = 1.0
 
@@ -58,13 +57,13 @@ def pictures_of(run: Any, source: str) -> Any:
         return film_of(store, run)
     if not torch_is_ready():
         return None
-    checkpoint = next((kept.name for kept in kept_checkpoints(store.folder(run.id)) if kept.is_best), None)
-    if checkpoint is None:
+    network, checkpoint = network_of(run)
+    if not checkpoint:
         st.info(tr("{name} has no checkpoint yet. A split can be predicted after its first epoch.", name=plain(run.name)))
         return None
     found = _split_of(store, run, source, checkpoint)
     if found is None:
-        _offer(store, run, source, checkpoint)
+        _offer(store, run, source, network, checkpoint)
     return found
 
 
@@ -90,7 +89,7 @@ def split_data(cache: str, data: str, split: str) -> Any:
     return prepare(open_source(PartConfig.model_validate(json.loads(data))), Path(cache)).split(split)
 
 
-def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
+def _offer(store: RunStore, run: Any, split: str, network: str, checkpoint: str) -> None:
     from mtl_core.inference import prediction_jobs
 
     key = f"{store.home}/{run.id}/{split}_{checkpoint}"
@@ -102,7 +101,7 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         st.error(tr("The {split} split could not be predicted: {error}", split=split, error=plain(tr(state["error"]))), icon=":material/error:")
     st.info(
         tr(
-            "The {split} split has not been predicted with the best checkpoint yet. {how_many} The predictions are saved with the run.",
+            "The {split} split has not been predicted with this checkpoint yet. {how_many} The predictions are saved with the run.",
             split=split,
             how_many=_how_many(run, split),
         )
@@ -111,7 +110,7 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         st.caption(tr("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them."))
     begin = st.button(tr("Predict the {split} split", split=split), icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
     if begin:
-        prediction_jobs.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
+        prediction_jobs.start(key, lambda progress: _work(store, run, split, network, checkpoint, progress))
         st.rerun()
 
 
@@ -130,15 +129,15 @@ def _how_many(run: Any, split: str) -> str:
     )
 
 
-def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:
+def _work(store: RunStore, run: Any, split: str, network: str, checkpoint: str, progress: Progress) -> None:
     from mtl_core.data import open_source
     from mtl_core.data.prepare import prepare
     from mtl_core.inference.loading import load
     from mtl_core.inference.split_predictions import predict_split
 
-    predictor = load(run_id, "best", home=store.home)
-    data = prepare(open_source(config.data), store.cache, progress).split(split)
-    predict_split(predictor, data, split, checkpoint, store.folder(run_id), progress)
+    predictor = load(run.id, network, home=store.home)
+    data = prepare(open_source(run.config.data), store.cache, progress).split(split)
+    predict_split(predictor, data, split, checkpoint, store.folder(run.id), progress)
 
 
 @st.fragment(run_every=POLL_SECONDS)

@@ -16,6 +16,7 @@ from streamlit.components.v2 import component
 from mtl_core.language import mark, tr
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
+from ui.predictions.chosen_network import network_of
 from ui.predictions.image_source import pictures_of, tasks_of
 from ui.predictions.sample_view import look_sheet, predictor_of
 from ui.predictions.sketch_pad import sketch_pad
@@ -36,7 +37,7 @@ def own_image(run_id: str, way: str) -> None:
     run = run_store().get(run_id)
     if not torch_is_ready():
         return
-    checkpoint = _checkpoint(run)
+    network, checkpoint = network_of(run)
     if not checkpoint:
         st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(run.name)))
         return
@@ -47,7 +48,7 @@ def own_image(run_id: str, way: str) -> None:
     from mtl_core.inference.image_reading import as_image
 
     with st.spinner(tr("Loading the network")):
-        predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
+        predictor = predictor_of(run_store().home.as_posix(), run.id, network, checkpoint)
     try:
         image = as_image(content, predictor.levels)
     except Exception as error:
@@ -229,9 +230,3 @@ def _times(times: dict[str, Any]) -> None:
             rounds=times["rounds"],
         )
     )
-
-
-def _checkpoint(run: Any) -> str:
-    from mtl_core.training.checkpoint_files import kept_checkpoints
-
-    return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")

@@ -17,6 +17,7 @@ from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
+from ui.predictions.chosen_network import BEST, networks_of
 from ui.predictions.error_gallery import chosen_part
 from ui.predictions.image_source import PROBE, pictures_of, tasks_of
 from ui.shell.error_boundary import is_ours, worded
@@ -182,7 +183,8 @@ def _look(run: Any, pictures: Any, number: int) -> None:
     if not st.toggle(tr("Where does each task look? (best checkpoint)"), key="predictions.look", persist_state="session") or not torch_is_ready():
         return
     with st.spinner(tr("Loading the network")):
-        heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
+        checkpoint = networks_of(run)[BEST].name
+        heats = _heats(run_store().home.as_posix(), run.id, checkpoint, json.dumps([number, pictures.row(number)]), pictures.image(number))
     image = pictures.image(number)
     look_sheet(image, heats)
 
@@ -207,23 +209,17 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     )
 
 
-def _best(run: Any) -> str:
-    from mtl_core.training.checkpoint_files import kept_checkpoints
-
-    return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")
-
-
 @st.cache_resource(max_entries=2, show_spinner=False)
-def predictor_of(home: str, run_id: str, checkpoint: str) -> Any:
-    """The network of a run's best checkpoint; ``checkpoint`` names it, so that a newer one is loaded anew."""
+def predictor_of(home: str, run_id: str, network: str, checkpoint: str) -> Any:
+    """The ``network`` of a run, as ``best`` or ``best:TASK``; ``checkpoint`` names it, so that a newer one is loaded anew."""
     from mtl_core.inference.loading import load
 
-    return load(run_id, "best", home=home)
+    return load(run_id, network, home=home)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _heats(home: str, run_id: str, checkpoint: str, which: str, _image: np.ndarray) -> dict[str, np.ndarray]:
     from mtl_core.inference.saliency import saliency
 
-    predictor = predictor_of(home, run_id, checkpoint)
+    predictor = predictor_of(home, run_id, BEST, checkpoint)
     return saliency(predictor, predictor.framed(_image))

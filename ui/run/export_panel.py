@@ -15,10 +15,11 @@ from mtl_core.exports.writing import format_of
 from mtl_core.language import mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import BEST_OF, kept_checkpoints
 from ui.run.failure_card import full_log_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.state import EXPORT, run_store
+from ui.shell.state import EXPORT, hold_first, run_store
 from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
 
 POLL_SECONDS = 1.0
@@ -114,12 +115,21 @@ def _choice(run_id: str, jobs: dict[str, Any]) -> None:
         name = st.selectbox(tr("Export"), [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
         checkpoint = "best"
         if name in NETWORKS:
-            looks = {"default": "best", "required": True, "format_func": tr}
-            checkpoint = st.segmented_control(tr("Network"), ["best", "last"], key=f"export.checkpoint.{run_id}", **looks)
+            tasks = sorted({task for kept in kept_checkpoints(run_store().folder(run_id)) for task in kept.best_of})
+            options = ["best", "last", *(f"{BEST_OF}{task}" for task in tasks)]
+            key = f"export.checkpoint.{run_id}"
+            place = options.index(hold_first(key, "best", options))
+            checkpoint = st.selectbox(tr("Network"), options, place, format_func=_network_in_words, key=key, width=200)
         working = jobs.get(name, {}).get("state") == "working"
         label = tr("Creating…") if working else tr("Create file")
         st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
     st.caption(_about(name)[1])
+
+
+def _network_in_words(network: str) -> str:
+    if network.startswith(BEST_OF):
+        return tr("best of {task}", task=network.removeprefix(BEST_OF))
+    return tr(network)
 
 
 def _start(run_id: str, name: str, checkpoint: str) -> None:
@@ -146,7 +156,7 @@ def _download(made: Any) -> None:
         )
         about = {"size": size / 1e6, "moment": words.moment(made.made_at), "step": made.step}
         st.caption(
-            tr("{size:.1f} MB · created {moment} after step {step:,}, {checkpoint} network", **about, checkpoint=tr(made.checkpoint))
+            tr("{size:.1f} MB · created {moment} after step {step:,}, {checkpoint} network", **about, checkpoint=_network_in_words(made.checkpoint))
             if made.name in NETWORKS
             else tr("{size:.1f} MB · created {moment} after step {step:,}", **about)
         )

@@ -112,7 +112,7 @@ def _layers(run: Any, measured_on: list[str]) -> list[str]:
         blocks = found[region]
         if len(blocks) == 1:
             return blocks
-        with st.popover(tr("Parts"), icon=":material/account_tree:"):
+        with st.popover(tr("Parts of the network"), icon=":material/account_tree:"):
             titles[ALL_PARTS] = tr("mean of {count} parts", count=len(blocks))
             key = f"conflict.part.{run.id}.{region}"
             part = st.radio(
@@ -168,7 +168,9 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     if len(steps) == 1:
         st.caption(tr("At step {step:,}", step=steps[0]))
         return steps[0]
-    return follow(f"conflict.step.{run.id}", steps, tr("Step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed")
+    return follow(
+        f"conflict.step.{run.id}", steps, tr("Training step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed"
+    )
 
 
 def _shares_parameters(run: Any) -> bool:

@@ -111,7 +111,7 @@ def _facts(run) -> None:
     frozen = tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
     facts = {
         tr("Device"): info.get("device_name") or info["device"],
-        tr("Precision"): info["precision"],
+        tr("Numerical precision"): info["precision"],
         tr("Parameters"): tr("{count} ({shared:.0%} shared)", count=words.count(total), shared=counts["shared"] / max(1, total)) + frozen,
         tr("Images"): tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
         tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else tr("measuring"),

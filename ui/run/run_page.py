@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -34,6 +34,7 @@ from ui.run.task_vector_charts import has_task_vectors, task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
+from ui.shell.kept_tabs import kept_tabs
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
@@ -57,13 +58,15 @@ def show_run(run_id: str) -> None:
     view = asked_view()
     every = None if run.status.is_ended() else refresh_seconds(run)
     with st.container():
+        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. The browser keeps
+        # what stood in another place until the whole page is drawn, and then shows header and charts twice.
+        with st.container():
+            export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if every is None:
             with st.container():
                 polling_strip(run.id)
-                export_panel(run.id)  # outside the live part, whose refresh could lose a download
                 st.fragment(_still)(run.id, view)
         else:
-            export_panel(run.id)
             st.fragment(_live, run_every=every)(run.id, every, view)
     if view == "training" or not run.info:
         with st.container():
@@ -250,8 +253,8 @@ def _details(run_id: str) -> None:
     run = store.get(run_id)
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
-    kept: dict[str, Any] = {"default": tr("What next?") if ended else tr("Log"), "key": f"below.{run_id}.{ended}"}
-    tabs = st.tabs([*([tr("What next?")] if ended else []), tr("Settings"), tr("Network"), tr("Cost"), tr("Log")], **kept)
+    names = [*([mark("What next?")] if ended else []), mark("Settings"), mark("Network"), mark("Cost"), mark("Log")]
+    tabs = kept_tabs(names, f"below.{run_id}.{ended}", first=names[0] if ended else names[-1])
     if ended:
         with tabs[0]:
             next_steps(run)

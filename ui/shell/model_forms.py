@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.language import mark, tr
-from ui.shell.form_editions import form_key
-from ui.shell.state import hold, read, write
+from ui.shell.form_editions import form_key, key_for
+from ui.shell.state import MISSING, hold, read, write
 from ui.shell.words import plain
 
 LABELS = {
@@ -29,6 +29,10 @@ LABELS = {
     "seed": mark("Seed"),
     "root": mark("Folder"),
     "probe_samples": mark("Probe images"),
+    # The words "step", "start" and "precision" have other senses elsewhere, which other languages have other words for.
+    "step": mark("Distance of the bins"),
+    "start": mark("First value"),
+    "precision": mark("Numerical precision"),
 }
 LABELS_AT = {("seed",): mark("Seed"), ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
 COLUMNS = 2
@@ -126,8 +130,9 @@ def is_shown(field: Field, values: dict[str, Any]) -> bool:
 
 def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
     """Draw the widget of one setting."""
-    key = widget_key(path)
-    value = as_shown(field, read(path, field.default))
+    key, value = widget_key(path), as_shown(field, read(path, field.default))
+    if key in st.session_state and as_shown(field, as_kept(field, st.session_state[key])) != value:  # more than the spaces of a typed list
+        key = widget_key(path, value)
     hold(key, value)
     shared: dict[str, Any] = {
         "key": key,
@@ -168,10 +173,15 @@ def number_step(field: Field) -> float:
     return magnitude if default > magnitude else magnitude / 2
 
 
-def widget_key(path: tuple[str, ...]) -> str:
-    """Key of a setting's widget in the form as it is now. Parts can have options of the same name, so an option's key names its part."""
+def widget_key(path: tuple[str, ...], shown: Any = MISSING) -> str:
+    """Key of a setting's widget in the form as it is now. Parts can have options of the same name, so an option's key names its part.
+
+    Args:
+        shown: what the widget is about to show; with it, a widget that shows another value gets a new key (``key_for``).
+    """
     part = part_at(path)
-    return form_key("set." + ".".join(path) + (f"@{part}" if part else ""))
+    name = "set." + ".".join(path) + (f"@{part}" if part else "")
+    return form_key(name) if shown is MISSING else key_for(name, shown)
 
 
 def part_at(path: tuple[str, ...]) -> str:

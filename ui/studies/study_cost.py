@@ -9,9 +9,9 @@ import streamlit as st
 
 from mtl_core.language import tr
 from mtl_core.runs.background.command_process import run_command
-from mtl_core.runs.status import RunStatus
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import english_cells
+from mtl_core.studies.priced_grouping import networks_in
 from mtl_core.studies.study_report import signed
 from ui.shell import page_jobs, words
 from ui.shell.state import run_store
@@ -20,11 +20,10 @@ from ui.shell.state import run_store
 def cost(answer: Answer) -> None:
     """Draw the button, the progress, and the receipt. Nothing where the study compares single networks."""
     study = answer.study
-    cells = study.compared_networks
-    if not cells:
+    if not study.compared_networks:
         return
     st.subheader(tr("Cost"), anchor=False)
-    if not any(all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells) for seed in study.seeds):
+    if answer.whole_seed(answer.measured_networks) is None:
         st.caption(tr("The networks can be measured when one seed has finished in all of them."))
         return
     key = f"receipt.{study.id}"
@@ -39,6 +38,12 @@ def cost(answer: Answer) -> None:
     label = tr("Measure the networks") if job is None else tr("Measure again")
     about = tr("Takes about a minute in a process of its own. Times vary while the machine does other work, such as training.")
     st.button(label, icon=":material/speed:", key=f"measure.{study.id}", help=about, on_click=_begin, args=(key, study.id))
+
+
+def last_receipt(study_id: str) -> dict[str, Any] | None:
+    """The receipt that was measured last since the server's start; None without one."""
+    job = page_jobs.state_of(f"receipt.{study_id}")
+    return job["result"] if job is not None and job["done"] and not job["error"] else None
 
 
 def _begin(key: str, study_id: str) -> None:
@@ -79,7 +84,7 @@ def _receipt(answer: Answer, found: dict[str, Any]) -> None:
 def table_of(found: dict[str, Any], labels: dict[str, str]) -> pd.DataFrame:
     """A row for the shared network, for each of the others, and for all of these together."""
     rows = []
-    for network in (found["shared"], *found["apart"], found["all_apart"]):
+    for network in (found["shared"], *found["apart"], found["all_apart"], *found.get("others", [])):
         times = {
             _of_images(title, images): f"{value:.3g}"
             for title, kind in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
@@ -95,7 +100,7 @@ def own_labels(answer: Answer, found: dict[str, Any]) -> dict[str, str]:
     """The labels of the networks, which were measured by a process that speaks English -> those in the reader's language."""
     english = {cell.key: cell.label for cell in english_cells(answer)}
     own = {english[cell.key]: cell.label for cell in answer.study.cells}
-    networks = (found["shared"], *found["apart"])
+    networks = networks_in(found)
     together = tr("{count} networks", count=len(found["apart"]))
     return {network["label"]: own.get(network["label"]) or network["label"] for network in networks} | {found["all_apart"]["label"]: together}
 
@@ -105,8 +110,9 @@ def _of_images(title: str, images: str) -> str:
 
 
 def _quality(answer: Answer) -> str:
-    """The verdicts of the first comparison's tasks in a sentence."""
-    label = answer.study.comparisons[0].label
+    """The verdicts of the tasks of the comparison of one network with several, in a sentence."""
+    comparison = answer.study.network_comparison
+    label = comparison.label if comparison else ""
     said = [
         f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({tr(str(line.verdict.word))})"
         for line in answer.lines

@@ -16,8 +16,9 @@ from mtl_core.studies.answer import Answer, answer_of
 from mtl_core.studies.estimate import estimate
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.shell.live_part import end_live_part, live_part
+from ui.shell.state import go_to, listing, run_store
+from ui.shell.status_bar import polling_strip
 from ui.studies.study_cost import cost
 from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_repetition import repetition
@@ -60,7 +61,7 @@ def list_page() -> None:
 
 
 def show_study(study_id: str) -> None:
-    """Draw one study. While a run of it is queued or active, one fragment refreshes the page; otherwise only the status bar polls."""
+    """Draw one study as one fragment (``ui.shell.live_part``). It refreshes while a run of it is queued or active."""
     try:
         study = studies.get(run_store(), study_id)
     except Exception as error:
@@ -71,32 +72,15 @@ def show_study(study_id: str) -> None:
         st.error(words.plain(tr(str(error))), icon=":material/search_off:")
         st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/science:")
         return
-    if studies.is_going(run_store(), study):
-        st.fragment(_live, run_every=EVERY)(study.id)
-    else:
-        with st.container():
-            polling_strip()
-            st.fragment(_still)(study.id)
+    live_part(_study, EVERY if studies.is_going(run_store(), study) else None, study.id)
 
 
 @worded
-def _live(study_id: str) -> None:
-    draw_strip()
+def _study(every: float | None, study_id: str) -> None:
     study = studies.get(run_store(), study_id)
     with st.container():
         _draw(study)
-    if notice_endings(run_store()) or not studies.is_going(run_store(), study):
-        st.rerun()
-    whole_page_if_asked()
-
-
-@worded
-def _still(study_id: str) -> None:
-    study = studies.get(run_store(), study_id)
-    _draw(study)
-    if studies.is_going(run_store(), study):
-        st.rerun()
-    whole_page_if_asked()
+    end_live_part(every, is_as_drawn=studies.is_going(run_store(), study) == bool(every))
 
 
 def _draw(study: studies.Study) -> None:

@@ -15,13 +15,14 @@ from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
+from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
 from ui.studies.study_affinities import study_affinities
+from ui.studies.study_grouping import study_grouping
 
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
@@ -40,15 +41,16 @@ def results(answer: Answer) -> None:
             "Mean over the seeds ± half of Student's 95 % interval of the mean, on {split}. Cells share their seeds, so read "
             "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a task's "
             "metrics (LibMTL; higher is better). Δm, metrics: mean relative drop over all metrics (Nash-MTL; lower is better). "
-            "IQM: interquartile mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks.",
+            "IQM: interquartile mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks. "
+            "Mean rank: among the cells with every task. Checkpoint regret: what each task loses on val at the one chosen checkpoint, "
+            "against its own best epoch, in its metric's unit.",
             split=answer.split,
         )
     )
     _downloads(answer)
     if answer.front:
         _front(answer)
-    if answer.groupings:
-        _groupings(answer)
+    study_grouping(answer)
     study_affinities(answer)
 
 
@@ -73,6 +75,8 @@ def table_of(answer: Answer) -> pd.DataFrame:
             tr("Δm, tasks (%) ↑"): f"{gains:+.2f}" if math.isfinite(gains) else "–",
             tr("Δm, metrics (%) ↓"): f"{drops:+.2f}" if math.isfinite(drops) else "–",
         }
+        row[tr("mean rank ↓")] = f"{answer.ranks[cell.key]:.2f}" if cell.key in answer.ranks else "–"
+        row[tr("checkpoint regret ↓")] = regret_in_words(answer, cell.key)
         robust = answer.robust.get(cell.key)
         row["IQM ↑"] = tr("{mean:.3f} ({low:.3f} to {high:.3f})", mean=robust[0], low=robust[1], high=robust[2]) if robust else "–"
         row[tr("P(improvement) ↑")] = f"{robust[3]:.2f}" if robust else "–"
@@ -176,27 +180,3 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
         figure.update_layout({axis: {"title": {"text": heading(metric)}}})
     figure.update_layout(height=380, uirevision="front", margin={"l": 60, "r": 20, "t": 20, "b": 50})
     return figure
-
-
-def _groupings(answer: Answer) -> None:
-    st.subheader(tr("Which tasks share a network"), anchor=False)
-    rows = []
-    for budget, grouping in answer.groupings.items():
-        networks = tr("; ").join(answer.group_names[place] for place in grouping.networks)
-        served = tr(", ").join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
-        rows.append(
-            {
-                tr("networks"): budget,
-                tr("best division"): networks,
-                tr("mean gain over single networks (%)"): -grouping.total / len(grouping.serves),
-                tr("served by"): served,
-            }
-        )
-    st.dataframe(rows, hide_index=True, column_config={tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")})
-    st.caption(
-        tr(
-            "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "
-            "2020). The best of many is chosen on the "
-            "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
-        )
-    )

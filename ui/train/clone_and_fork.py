@@ -16,7 +16,7 @@ from mtl_core.language import tr
 from mtl_core.runs import resume_and_fork
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
-from ui.shell.form_editions import begin_edition, form_key
+from ui.shell.form_editions import begin_edition, form_key, key_for
 from ui.shell.state import hold, run_store, settings, write
 from ui.train.preset_changes import changes_in_words, nearest_preset
 
@@ -157,7 +157,7 @@ def _fork_banner() -> None:
     kept = resume_and_fork.forkable(run_store(), origin()["run"])
     labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
     labels.setdefault(origin()["epoch"], tr("epoch {epoch}", epoch=origin()["epoch"]))
-    key = form_key("fork.epoch")
+    key = key_for("fork.epoch", origin()["epoch"])
     hold(key, origin()["epoch"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(tr(":material/fork_right: Fork of **{name}** after", name=words.plain(origin()["name"])), width="content")
@@ -181,6 +181,7 @@ def _fork_banner() -> None:
 
 def _epoch_label(checkpoint: Any) -> str:
     marks = [text for text, holds in ((tr("best"), checkpoint.is_best), (tr("last"), checkpoint.is_last)) if holds]
+    marks += [tr("best of {task}", task=task) for task in checkpoint.best_of]
     return tr("epoch {epoch}", epoch=checkpoint.epoch) + (f" ({', '.join(marks)})" if marks else "")
 
 

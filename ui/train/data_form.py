@@ -17,7 +17,7 @@ from mtl_core.language import tr
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
-from ui.shell.form_editions import form_key
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe, draw_field, options_form, widget_key
 from ui.shell.server_paths import path_problems
 from ui.shell.state import hold, read, settings, write
@@ -142,8 +142,8 @@ def _take_task(name: str, key: str) -> None:
 
 def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False) -> None:
     check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
-    key = form_key(f"task.{name}")
     chosen = name in settings()["tasks"]
+    key = key_for(f"task.{name}", chosen)
     hold(key, chosen)
     check.checkbox(plain(name), chosen, key=key, on_change=_take_task, args=(name, key))
     if made:
@@ -228,11 +228,11 @@ def _among_note() -> None:
 
 def _fraction_slider(name: str) -> None:
     path = ("tasks", name, "label_fraction")
-    key = widget_key(path)
 
     def percent() -> int:
         return max(1, round(100 * float(read(path, 1.0))))
 
+    key = widget_key(path, percent())
     shown = hold(key, percent())
 
     def take() -> None:

@@ -26,22 +26,31 @@ def keep_draft(config: RunConfig | None) -> None:
     """
     if clone_and_fork.is_fork():
         return  # the address holds the fork
-    settings, preset = state.settings(), state.preset_name()
-    begun = {"settings": state.nameless(state.presets()[preset].config.to_dict()), "preset": preset}
-    now = {"settings": settings, "preset": preset}
-    if preset != next(iter(state.presets())) or now != begun:
+    now = {"settings": state.settings(), "preset": state.preset_name()}
+    if _has_changed():
         st.session_state["draft_known"] = True  # a choice of this session takes precedence over an older draft
     known = st.session_state.get("draft_known", False)
     if known and config is None:
-        now = st.session_state.get("draft_kept", begun)
+        now = st.session_state.get("draft_kept", _begun())
     st.session_state["draft_kept"] = now = json.loads(json.dumps(now))
     _component()(key=_KEY, data={"draft": json.dumps(now) if known else None}, on_found_change=_restore_draft)
+
+
+def _begun() -> dict[str, Any]:
+    """The form as its preset fills it."""
+    preset = state.preset_name()
+    return {"settings": state.nameless(state.presets()[preset].config.to_dict()), "preset": preset}
+
+
+def _has_changed() -> bool:
+    """Whether the form differs from that of a new session."""
+    return state.preset_name() != next(iter(state.presets())) or state.settings() != _begun()["settings"]
 
 
 def _restore_draft() -> None:
     """Restore the tab's draft, unless this session has already made a choice. An unusable draft, as after an update, is ignored."""
     found = st.session_state[_KEY].get("found")
-    if not found or st.session_state.get("draft_known"):
+    if not found or st.session_state.get("draft_known") or _has_changed():
         return
     st.session_state["draft_known"] = True
     draft = _usable(found)

@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.language import tr
 from mtl_core.registry import Registry
 from ui.shell import state
-from ui.shell.form_editions import form_key
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import options_form
 from ui.shell.state import hold, read, torch_is_ready
 
@@ -52,7 +52,7 @@ def part_chooser(
     current = read((*path, "name"), default)
     names = list(dict.fromkeys([*(name for name in first if name in registry), *registry, current]))
     base = f"set.{key}.name.{'titled' if loadable else 'named'}"  # a key of its own: with the same key the box would keep the plain name as its text
-    widget = form_key(base)
+    widget = key_for(base, current)
     hold(widget, current)
 
     def title(name: str) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from mtl_core.language import language, tr
 from mtl_core.runs.preset_times import time_in_store
 from ui.shell import state
-from ui.shell.form_editions import form_key
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.state import hold, hold_first, run_store, settings
 from ui.shell.words import duration, plain
 from ui.train import clone_and_fork, data_form
@@ -34,8 +34,11 @@ def preset_section() -> None:
     presets = state.presets()
     preset = presets[state.preset_name()]
     lit, group = _lit_preset(), _preset_group(preset.group)
+    shown = lit if preset.group == group else None
     key = form_key(_key_of(group))  # a key per group: what a browser reports of one group names nothing of another
-    shown = hold(key, lit if preset.group == group else None)
+    if st.session_state.get(key):  # None: the viewer has clicked on the lit preset, and it keeps the keyboard's focus
+        key = key_for(_key_of(group), shown)  # of an unlit preset a late report would count as a click, and undo all changes
+    hold(key, shown)
     st.pills(
         tr("Preset"),
         [name for name in presets if presets[name].group == group],

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
+from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
+from mtl_core.errors import ConfigError
 from mtl_core.language import tr
 from mtl_core.runs import jobs, method_race
-from mtl_core.runs.preset_times import published_seconds
+from mtl_core.runs.preset_times import PresetTime, race_time
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import end_request, go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready
 from ui.train import train_form
-
-NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
 
 
 def race_section(ready: bool) -> None:
@@ -75,26 +76,30 @@ def _balancing_of(name: str) -> PartConfig:
 
 
 def _estimate(methods: list[str]) -> str:
-    """The estimated time of the race: in time where the preset's was measured, else in runs with fixed weights."""
-    together = sum(method_race.relative_cost(_balancing_of(name)) for name in methods)
-    plain = _plain_seconds()
-    if plain is None:
+    """The estimated time of the race: in time where runs of these settings or of the preset say it, else in runs with fixed weights."""
+    known = _time_of(run_store().home.as_posix(), json.dumps(settings()), tuple(methods), state.preset_name())
+    if known is None:
+        together = sum(method_race.relative_cost(_balancing_of(name)) for name in methods)
         return tr("Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights.", together=together)
-    return tr(
-        "Estimate for the machine on which the presets were timed: {together}, one after the other; one run with fixed weights takes {alone}.",
-        together=words.about(plain * together),
-        alone=words.about(plain),
-    )
+    if known.source == "measured":
+        return tr("One after the other: {duration}, as the last runs of these methods took in this store.", duration=words.duration(known.high))
+    if known.source == "own":
+        about = words.about(known.high)
+        return tr("One after the other: {about} (estimate from runs in this store and the measured costs of the methods).", about=about)
+    between = tr("{low} to {high}", low=words.duration(known.low), high=words.duration(known.high))
+    if known.source == "scaled":
+        return tr("One after the other: {between} (estimate from the other presets' runs in this store).", between=between)
+    return tr("One after the other: {between} (estimate). The first run on this machine measures it.", between=between)
 
 
-def _plain_seconds() -> float | None:
-    """Seconds of these settings with fixed weights, from the preset's measured time; None where other settings than its length differ."""
-    preset = state.presets()[state.preset_name()]
-    measured, before = published_seconds(preset), preset.config.to_dict()
-    if not measured or any(before[key] != value for key, value in settings().items() if key not in NOT_THE_LENGTH):
+@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads runs
+def _time_of(home: str, settings_as_json: str, methods: tuple[str, ...], preset: str) -> PresetTime | None:
+    presets = state.presets()
+    try:
+        configs = method_race.configs(RunConfig.from_dict(json.loads(settings_as_json)), methods)
+    except ConfigError:
         return None
-    epochs = settings()["epochs"] / preset.config.epochs if isinstance(settings()["epochs"], int) else 1.0
-    return measured * epochs / method_race.relative_cost(preset.config.balancing)
+    return race_time([*configs.values()], presets[preset], presets, run_store())
 
 
 def _submit(request: str) -> None:

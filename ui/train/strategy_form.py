@@ -9,7 +9,7 @@ import streamlit as st
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.language import tr
 from mtl_core.training import JOINT, UPDATES
-from ui.shell.form_editions import form_key
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe, draw_field, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
@@ -32,7 +32,7 @@ def _task(name: str, fields: dict[str, Any]) -> None:
     title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
-    key = form_key(f"own_optimizer.{name}")
+    key = key_for(f"own_optimizer.{name}", read(path) is not None)
     hold(key, read(path) is not None)
 
     def take() -> None:

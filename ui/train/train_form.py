@@ -21,16 +21,27 @@ from mtl_core.language import mark, tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell.error_boundary import is_ours
-from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
-from ui.shell.state import hold, read, run_store, settings, write
+from ui.shell.state import hold, read, run_store, settings
 from ui.shell.words import plain, translated
 from ui.train import clone_and_fork, data_form
+from ui.train.backbone_panel import backbone_panel
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
+from ui.train.selection_form import selection_section
 
-MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
+MACHINE = (
+    "device",
+    "precision",
+    "layout",
+    "gradient_clip",
+    "gradient_clip_over",
+    "on_non_finite",
+    "probe_samples",
+    "keep_checkpoints",
+    "keep_best_of_tasks",
+)
 TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
 
 
@@ -75,6 +86,20 @@ def network_section() -> None:
         _trained()
     with right:
         _balancing()
+    _compared()
+
+
+def _compared() -> None:
+    """Draw the table of all backbones; nothing while the settings are no valid config."""
+    from mtl_core.runs.jobs import warmed
+
+    if not warmed() or path_problems(settings()["data"]):
+        return
+    try:
+        config = RunConfig.from_dict(settings())
+    except ConfigError:
+        return
+    backbone_panel(config)
 
 
 def _trained() -> None:
@@ -166,7 +191,8 @@ def advanced_section() -> None:
         options_form(ScheduleConfig, ("schedule",))
         st.markdown(tr("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]"))
         options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
-        _select_by()
+        st.markdown(tr("**The best checkpoint** :gray[chosen by the tasks' metrics on val, never by test]"))
+        selection_section()
         if not clone_and_fork.is_fork():
             _seeds_of_data()
         st.markdown(tr("**Device and records**"))
@@ -204,32 +230,6 @@ def _seeds_of_data() -> None:
     for place, (field, path) in zip(st.columns(4), fields, strict=False):
         with place:
             draw_field(field, path)
-
-
-def _select_by() -> None:
-    """Draw the choice of the tasks whose metrics select the best checkpoint."""
-    tasks, about = list(settings()["tasks"]), RunConfig.model_fields["select_by"].description
-    chosen = [name for name in read(("select_by",), []) if name in tasks]
-    if chosen != read(("select_by",), []):  # a task was removed since
-        write(("select_by",), chosen)
-    key = form_key("select_by")
-    hold(key, chosen)
-    st.multiselect(
-        tr("Tasks that choose the best checkpoint"),
-        tasks,
-        chosen,
-        key=key,
-        help=tr(about or ""),
-        placeholder=tr("The supervised tasks"),
-        on_change=_take_select_by,
-        args=(key,),
-    )
-
-
-def _take_select_by(key: str) -> None:
-    chosen = list(st.session_state[key])
-    if key == form_key("select_by") and chosen != read(("select_by",), []):
-        write(("select_by",), chosen)
 
 
 EXECUTOR_TITLES = {"thread": mark("In this server"), "process": mark("In a process of its own")}

@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,8 @@ def _missing(published: PublishedWeights, cache: Path) -> str:
     if published.package:
         name = published.package.replace("_", "-")
         return f"the weights were not found. Install the package {name} (the extra {published.extra}), or put {where}"
-    return f"the weights were not found. Put {where}; they are published at {published.url}"
+    renamed = "" if published.url.endswith(f"/{published.file}") else ", under another name"
+    return f"the weights were not found. Put {where}; they are published at {published.url}{renamed}"
 
 
 def _converted(published: PublishedWeights, cache: Path, progress: Told) -> Path:
@@ -223,7 +224,10 @@ def _converted(published: PublishedWeights, cache: Path, progress: Told) -> Path
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as passing:
-            source = _packaged(published) or _placed(published, cache) or _fetched(published, Path(passing), cache, progress)
+            source = _packaged(published) or _placed(published, cache)
+            if source is None:
+                published = _with_sum(published, cache)
+                source = _fetched(published, Path(passing), cache, progress)
             if folder.exists():  # damaged: it was not accepted before
                 os.replace(folder, Path(passing) / "damaged")
             _keep(published, source, folder, progress)
@@ -243,6 +247,23 @@ def _keep(published: PublishedWeights, source: Path, folder: Path, progress: Tol
         write_synced(temporary / TENSORS, content)
         origin = {"sha256": hashlib.sha256(content).hexdigest(), "file": published.file, "file_sha256": digest, "licence": published.licence}
         write_synced(temporary / ORIGIN, json.dumps(origin, indent=1).encode())
+
+
+def _with_sum(published: PublishedWeights, cache: Path) -> PublishedWeights:
+    """The weights with the SHA-256 that their server says, where nothing else says it."""
+    if published.sha256 or not published.url:
+        return published
+    import requests
+
+    try:
+        answer = requests.head(published.url, allow_redirects=True, timeout=30)
+        answer.raise_for_status()
+    except OSError as error:
+        raise DataError(f"{_missing(published, cache)}. The download failed: {' '.join(str(error).split())}") from None
+    said = next((found.headers["X-Linked-ETag"].strip('"') for found in [*answer.history, answer] if "X-Linked-ETag" in found.headers), "")
+    if len(said) != 64:
+        raise DataError(f"the server does not say the SHA-256 of {published.url}, so the file is not fetched. {_missing(published, cache)}")
+    return replace(published, sha256=said)
 
 
 def _fetched(published: PublishedWeights, folder: Path, cache: Path, progress: Told) -> Path:

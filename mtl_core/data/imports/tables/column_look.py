@@ -38,8 +38,8 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
     words = {cell.lower() for cell, value in zip(others, numbers, strict=True) if value is None}
     made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else suggested_task_name(name)}
     if not alone and (means(name, PROVENANCE) or is_group(name, filled)):
-        what = "marks the source of a row" if means(name, PROVENANCE) else "marks groups of images"
-        return Found(Column(**made, kind="left_out"), f"its name {what}")
+        what = "its name marks the source of a row" if means(name, PROVENANCE) else "its name marks groups of images"
+        return Found(Column(**made, kind="left_out"), what)
     if others and all(value is not None for value in numbers):
         return _numbers(name, sample, others, [value for value in numbers if value is not None], made)
     known = [(cell, value) for cell, value in zip(others, numbers, strict=True) if value is not None]
@@ -88,9 +88,9 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
         return _with_sentinels(quantity, cells, values)
     contiguous = span == different and low in (0, 1) and count >= 2 * different
     taken = "classes" if contiguous or (is_id and different < count) else "quantity"
-    evidence = f"{different} different whole numbers from {low:.0f} to {max(values):.0f} in {count:,} rows; " + (
-        "each number between occurs" if span == different else f"{span - different:.0f} numbers between do not occur"
-    )
+    evidence = f"{different} different whole numbers from {low:.0f} to {max(values):.0f} in {count:,} rows; each number between occurs"
+    if (gone := span - different) > 0:
+        evidence = f"{different} different whole numbers from {low:.0f} to {max(values):.0f} in {count:,} rows; {gone:.0f} between do not occur"
     text = f"Are the whole numbers of '{name}' classes (kinds without an order), or a quantity (to be predicted as a number)?"
     readings = (
         Reading("classes", f"{different} classes", {"kind": "classification"}),

@@ -36,7 +36,7 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
         raise DataError(f"'{file}' is no readable xlsx ({type(error).__name__}: {str(error)[:120]}). Save its sheet as CSV") from None
     found = [(line, cells) for line, cells in found if any(cells)]
     if not found:
-        raise DataError(f"'{file}' has no rows" + (f" in its sheet '{sheet}'" if sheet else ""))
+        raise DataError(f"'{file}' has no rows in its sheet '{sheet}'" if sheet else f"'{file}' has no rows")
     width = max(len(cells) for _, cells in found)
     _check_cells(len(found), width, file)
     return [], [(line, cells + [""] * (width - len(cells))) for line, cells in found]

@@ -92,9 +92,9 @@ class CocoLook:
     def _classes(self, options: dict[str, Any]) -> Guess:
         """The guess for a file whose annotations name an image and a category alone, as iNaturalist's do."""
         options |= {"boxes": "", "present": "", "tags": "class"}
-        said = f"COCO: {self.images:,} images, {self.objects:,} classes of whole pictures, without boxes"
-        self.context.understood(self.file, said)
-        return Guess(options, labelled={"class": len(self.keys)}, notes=[f"'{self.file}': {said}, {len(self.names)} classes"])
+        self.context.understood(self.file, f"COCO: {self.images:,} images, {self.objects:,} classes of whole pictures, without boxes")
+        note = f"'{self.file}': {self.images:,} images, {self.objects:,} labels of whole pictures, without boxes, {len(self.names)} classes"
+        return Guess(options, labelled={"class": len(self.keys)}, notes=[note])
 
     def _points(self, options: dict, notes: list[str], labelled: dict[str, int]) -> list[Question]:
         """Propose a task for each list of points that categories have, and ask about images with several objects."""

@@ -142,8 +142,10 @@ def named_numbers(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
             examples,
         )
     rare = [number for number in seen if scan.masks[number] == 1 and scan.looked_at > 10 and number in names]
-    said = source or f"Numbers seen: {', '.join(map(str, sorted(seen)[:20]))}; name them under 'values'"
-    return said + (f". {', '.join(map(str, rare[:5]))} in one mask only ('{scan.example[rare[0]]}')" if rare else "")
+    numbers = ", ".join(map(str, sorted(seen)[:20]))
+    said = source or f"Numbers seen: {numbers}; name them under 'values'"
+    few, example = ", ".join(map(str, rare[:5])), scan.example[rare[0]] if rare else ""
+    return f"{said}. Numbers in one mask only, such as '{example}': {few}" if rare else said
 
 
 def _white(scan: Scan, seen: set[int], share: dict[int, float], names: dict[int, str]) -> str:
@@ -247,7 +249,7 @@ def named_colours(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
         note = f"{len(named)} colours named by '{best.file}'"
         if missing and exact:
             named |= {hex_of(colour): f"colour {hex_of(colour)}" for colour in missing[:50]}
-            note += f"; {len(missing)} more that it does not name: {', '.join(map(hex_of, missing[:5]))}"
+            note = f"{note}; further colours that it does not name: {len(missing)}, such as {', '.join(map(hex_of, missing[:5]))}"
     else:
         order = sorted(large, key=lambda colour: (colour != (0, 0, 0), -seen[colour]))
         if len(order) > IGNORE - 1:

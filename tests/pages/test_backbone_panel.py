@@ -1,0 +1,79 @@
+"""The table of all backbones on the Train page: asked for, drawn, its errors in words."""
+
+import pytest
+
+from mtl_core.errors import DataError, MTLError
+from mtl_core.presets import load_presets
+from mtl_core.runs.process_singletons import process_slot
+from tests.pages.conftest import choose_preset
+from ui.train import backbone_panel
+from ui.train.backbone_panel import backbone_frame
+
+ROW = {
+    "name": "a",
+    "title": "A",
+    "parameters": 162_024,
+    "multiply_adds": 21_897_216,
+    "licence": "",
+    "megabytes": 0,
+    "weights_need": "",
+    "problem": "",
+}
+REPORT = {
+    "batch_size": 32,
+    "backbones": [
+        {**ROW, "seconds_per_step": 0.01234, "timed_images": 32},
+        {**ROW, "title": "B", "seconds_per_step": 18.5, "timed_images": 4, "licence": "Apache-2.0", "megabytes": 18.8, "weights_need": "turn it off"},
+        {**ROW, "title": "C", "parameters": None, "multiply_adds": 5.2e9, "seconds_per_step": None, "timed_images": 0, "problem": "too small"},
+    ],
+}
+
+
+@pytest.fixture
+def opened(open_page, monkeypatch):
+    """The Train page with the quick preset."""
+
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
+    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
+    app = open_page()
+    choose_preset(app, preset.name)
+    yield app
+    for name in ("backbones", "network-drawing"):
+        for state in process_slot(f"jobs: {name}").values():
+            state["thread"].join(60)
+        process_slot(f"jobs: {name}").clear()
+
+
+def test_the_table_is_asked_for_and_an_error_is_a_sentence(opened, monkeypatch, texts):
+    asked = []
+
+    def fail(store, config, cancelled):
+        asked.append(config)
+        raise MTLError("the process was <b>ended</b>")
+
+    def again():
+        opened.button(key="backbones").click().run()
+        for state in process_slot("jobs: backbones").values():
+            state["thread"].join(60)
+        opened.run()
+        assert not opened.exception
+
+    monkeypatch.setattr(backbone_panel, "compare", fail)
+    again()
+    assert "the process was &lt;b&gt;ended" in texts(opened) or r"\<b" in texts(opened)
+    monkeypatch.setattr(backbone_panel, "compare", lambda store, config, cancelled: REPORT)
+    again()
+    assert [config.data.name for config in asked] == ["digits"]
+    [table] = [frame.value for frame in opened.dataframe if "multiply-adds" in frame.value]
+    assert list(table["backbone"]) == ["A", "B", "C"]
+    assert "A star marks an estimate" in texts(opened)
+
+
+def test_cells():
+    first, second, third = backbone_frame(REPORT).to_dict("records")
+    assert list(first.values()) == ["A", "yes", "0.2 M", "21.9 M", "0.0123", "none"]
+    assert list(second.values()) == ["B", "yes", "0.2 M", "21.9 M", "18.5 *", "19 MB, Apache-2.0 · turn it off"]
+    assert list(third.values()) == ["C", "no: too small", "–", "5.2 G", "–", "none"]

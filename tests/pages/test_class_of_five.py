@@ -1,0 +1,71 @@
+"""Five browsers on one link of a class: five runs on the board, none lost, none doubled, who waits, and the teacher stops any."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mtl_core.lessons import LESSONS
+from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
+from tests.pages.test_lessons_page import button, end
+
+NAME, CLASS = "one_task", "class-1a2b3c4d"
+LINK = {"lesson": NAME, "class": CLASS, "seed": "5"}
+NAMES = ("Ann", "Bo", "Chen", "Bo", "Eve")
+SHOWN = ["Ann", "Bo", "Chen", "Bo \\(2\\)", "Eve"]
+
+
+@pytest.fixture
+def board(open_page):
+    return lambda: open_page("learn", **LINK, board="1")
+
+
+def tiles(app):
+    """Learner on the board -> what stands below the name."""
+    found = [block.value.partition("  \n") for block in app.markdown if block.value.startswith("**") and "  \n" in block.value]
+    return {name.strip("* "): stands for name, _, stands in found}
+
+
+def test_five_browsers_have_five_runs_on_the_board(open_page, store, board):
+    browsers = [open_page("learn", **LINK) for _ in NAMES]
+    for app, name in zip(browsers, NAMES, strict=True):
+        app.text_input[0].set_value(name).run()
+    for app in browsers:
+        button(app, "Train").click()
+    for app in browsers:
+        app.run()
+    runs = runs_tagged(store, CLASS)[::-1]
+    assert len(runs) == len({app.session_state["learner"] for app in browsers}) == 5
+    app = board()
+    assert list(tiles(app)) == SHOWN
+    assert [f"number {place}," in stands for place, stands in enumerate(tiles(app).values(), 1)] == [True] * 5
+    assert [each.label for each in app.button if each.key and each.key.startswith("board.stop.")] == ["Stop"] * 5
+
+    chen = browsers[2].session_state["learner"]
+    app.button(key=f"board.stop.{chen}").click().run()
+    stopped = {run.id for run in runs_tagged(store, CLASS) if run.status == "stopped"}
+    assert stopped == {run.id for run in runs_tagged(store, chen)}
+    for place, run in enumerate(run for run in runs if run.id not in stopped):
+        end(store, run, 0.5 + place / 16)
+    stands = list(tiles(board()).values())
+    assert ["stopped" in stand for stand in stands] == [False, False, True, False, False]
+    assert [f"{50 + 6.25 * place:.1f}%".replace(".", "\\.") in stand for place, stand in enumerate(stands[:2] + stands[3:])] == [True] * 4
+
+
+def test_five_that_click_twice_at_the_same_moment_have_a_run_each(store):
+    """The server takes the clicks of all browsers in threads of their own."""
+    learners, together = [new_learner() for _ in range(5)], threading.Barrier(10)
+    for learner in learners:
+        name_learner(store, learner, "Ann")
+
+    def click(learner):
+        together.wait()
+        return train(store, NAME, learner, LESSONS.load(NAME)().control.first, class_id=CLASS, seed=5, request_id=f"{learner}.once")[0].id
+
+    with ThreadPoolExecutor(10) as browsers:
+        made = list(browsers.map(click, [*learners, *learners]))
+    assert made[:5] == made[5:]
+    assert sorted(run.id for run in runs_tagged(store, CLASS)) == sorted(set(made))
+    assert len(set(made)) == 5

@@ -1,0 +1,60 @@
+"""What chooses the best checkpoint: the tasks, their weights in the mean, and floors that no task may fall below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import TaskConfig
+from mtl_core.language import tr
+from ui.shell.form_editions import form_key, key_for
+from ui.shell.model_forms import describe, draw_field
+from ui.shell.state import hold, read, settings, write
+from ui.shell.words import plain
+
+MOST_TASKS = 12  # more have too many fields for a form; the config takes any number
+
+
+def selection_section() -> None:
+    """Draw the tasks that choose, and in a row for each task its weight, where it chooses, and its floor."""
+    tasks = list(settings()["tasks"])
+    chosen = _select_by(tasks)
+    if len(tasks) > MOST_TASKS:
+        st.caption(tr("With more than {most} tasks, weights and floors are given in the YAML: selection_weight, selection_floor.", most=MOST_TASKS))
+        return
+    fields = {field.name: field for field in describe(TaskConfig)}
+    for task in tasks:
+        title, weight, floor, _ = st.columns([3, 2, 2, 5], vertical_alignment="bottom")
+        title.markdown(plain(task))
+        if task in (chosen or tasks) and len(tasks) > 1:
+            with weight:
+                draw_field(fields["selection_weight"], ("tasks", task, "selection_weight"), tr("Weight in the choice"))
+        with floor:
+            draw_field(fields["selection_floor"], ("tasks", task, "selection_floor"), tr("Not below"))
+
+
+def _select_by(tasks: list[str]) -> list[str]:
+    about = RunConfig.model_fields["select_by"].description
+    chosen = [name for name in read(("select_by",), []) if name in tasks]
+    if chosen != read(("select_by",), []):  # a task was removed since
+        write(("select_by",), chosen)
+    key = key_for("select_by", chosen)
+    hold(key, chosen)
+
+    def take() -> None:
+        picked: list[Any] = list(st.session_state[key])
+        if key == form_key("select_by") and picked != read(("select_by",), []):
+            write(("select_by",), picked)
+
+    st.multiselect(
+        tr("Tasks that choose the best checkpoint"),
+        tasks,
+        chosen,
+        key=key,
+        help=tr(about or ""),
+        placeholder=tr("The supervised tasks"),
+        on_change=take,
+    )
+    return chosen
