@@ -206,7 +206,7 @@ TOGETHER = {
 }
 GROUPS = {file: group for group, files in TOGETHER.items() for file in files}
 # Journeys that run beside the others, so that the longest group is half as long: about as much as the others take, on a second server.
-BESIDE = ("disturbed", "hostile_names", "learn", "lesson", "live_chart", "own_images", "study_journey")
+BESIDE = ("disturbed", "every_page", "hostile_names", "learn", "lesson", "lesson_walks", "live_chart", "own_images", "study_journey")
 GROUPS |= {f"browser/test_{name}": "browser beside" for name in BESIDE}
 # What takes longest begins first, so that no worker is left alone with it at the end: groups of ten seconds of processor time and more.
 LONGEST_FIRST = (

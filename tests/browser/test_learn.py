@@ -19,9 +19,8 @@ pytestmark = pytest.mark.browser
 
 def test_the_plane_and_the_gradients(page, server):
     page.goto(f"{server.url}/learn")
-    page.get_by_role("tab", name="The plane").click()
     plane = page.locator(".live-plot").first
-    expect(plane.locator(".main-svg").first).to_be_visible()
+    act_until(page, page.get_by_role("tab", name="The plane").click, plane.locator(".main-svg").first.is_visible)
     page.get_by_role("button", name="Step", exact=True).click()
     expect(page.get_by_text("5 steps taken")).to_be_visible()
     start = "() => document.querySelector('.live-plot').data.find((trace) => trace.name === 'start').x[0]"
@@ -36,8 +35,8 @@ def test_the_plane_and_the_gradients(page, server):
     page.wait_for_function(f"(clicked) => Math.abs(({start})() - clicked - 0.5) < 0.1", arg=clicked)
 
     check_accessibility(page)
-    page.get_by_role("tab", name="Gradients by hand").click()
     first = page.get_by_role("slider", name="Gradient of task 1")
+    act_until(page, page.get_by_role("tab", name="Gradients by hand").click, first.is_visible)
     expect(first).to_have_attribute("aria-valuetext", "x 2.50, y 0.50")
     expect(page.get_by_text("They conflict.")).to_be_visible()
     second = page.get_by_role("slider", name="Gradient of task 2")
