@@ -57,8 +57,8 @@ def show_run(run_id: str) -> None:
     view = asked_view()
     every = None if run.status.is_ended() else refresh_seconds(run)
     with st.container():
-        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. The browser keeps what stood
-        # in another place until the whole page is drawn, and then shows header and charts twice.
+        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
+        # place stays in the browser until the whole page is drawn: header and charts would be there twice.
         with st.container():
             export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if every is None:

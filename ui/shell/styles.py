@@ -17,6 +17,14 @@ CSS = """
 .st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
 .st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
 .st-key-strip .stPageLink a:hover, .st-key-lineage .stPageLink a:hover, [class*="st-key-queue_"] .stPageLink a:hover {text-decoration: underline;}
+/* The bar stays one line on a narrow screen, so that what is below it does not move down while a run trains. */
+@media (max-width: 1450px) {
+  .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
+  .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
+  .st-key-strip .stPageLink a {max-width: 16rem;}
+  .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
+  .st-key-strip:has(.stProgress) .st-key-language_switch button p {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
+}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
 .st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
