@@ -2,10 +2,10 @@
 
     python -m benchmarks.journey [--rounds 2] [--browsers 1,3] [--preset NAME] [--epochs N] [--screenshots FOLDER]
 
-A fresh store and a fresh server. The first preset, or another one of its group, is trained by a click as soon as the button can be pressed, watched in one browser. Then the same
-config trains again and again, in turn without a page open and watched from its start by 1, 3, ... browsers, each a process of its own at 1280 x 1500
-(only charts in view are drawn). Each watched run is divided by the mean of the runs alone before and after it. ``--epochs`` shortens all runs, to
-see that everything works. Wall-clock seconds of this machine; one shared with other work measures that work.
+A fresh store and a fresh server. The first preset, or another one of its group, is trained by a click as soon as the button can be pressed, watched
+in one browser. Then the same config trains again and again, in turn without a page open and watched from its start by 1, 3, ... browsers, each a
+process of its own at 1280 x 1500 (only charts in view are drawn). Each watched run is divided by the mean of the runs alone before and after it.
+``--epochs`` shortens all runs, to see that everything works. Wall-clock seconds of this machine; one shared with other work measures that work.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ CSS = """
   .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
   .st-key-strip .stPageLink a {max-width: 16rem;}
   .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
-  .st-key-strip:has(.stProgress) .st-key-language_switch button p {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
+  .st-key-strip:has(.stProgress) .st-key-language_switch button p {position: absolute; width: 1px;
+    height: 1px; overflow: hidden; clip-path: inset(50%);}
 }
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
