@@ -6,8 +6,8 @@ import pytest
 from mtl_core.runs.background import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import note_look_at_data
-from ui.evaluation.evaluation_tab import _shown
 from ui.evaluation import evaluation_task
+from ui.evaluation.evaluation_tab import _shown
 from ui.evaluation.evaluation_task import _most_wrong
 
 CHECKPOINT = "epoch_0002_step_00000004"
