@@ -60,7 +60,7 @@ CSS = """
 .st-key-state > div:first-child {flex: 1 1 18rem;}
 .st-key-state p {margin: 0; font-size: .9rem;}
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
-.st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 13.5rem 3fr 2fr; gap: .6rem;
+.st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
 .st-key-above_tasks, .st-key-below_tasks {display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: .8rem;}
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"], > [class*="st-key-area_whole"]) {grid-column: 1 / -1;}
