@@ -201,6 +201,7 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": grey, "width": 1, "dash": "dash"}}
     if marks:
         layout["margin"]["t"] = max(layout["margin"]["t"], 18)  # room for the texts
+        layout["minreducedheight"] = 30  # else Plotly takes that room from a low chart, and cuts the texts
     layout["shapes"] = [{**line, "x0": x, "x1": x} for x, _ in marks]
     words = {"yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "center", "showarrow": False, "font": {"color": grey, "size": 10}}
     layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks if text]

@@ -86,7 +86,7 @@ def _own_time(configs: Sequence[RunConfig], wanted: Mapping[str, tuple[int, int]
     """From runs of the same settings, newest first. A method without a run takes the others' time by its published cost of a step."""
     costs = [relative_cost(config.balancing) for config in configs]
     measured: dict[int, float] = {}
-    plain = []  # seconds of all epochs with fixed weights, as each run lets expect
+    plain: list[float] = []  # seconds of all epochs with fixed weights, as each run lets expect
     for run in filter(_is_whole, runs):
         place, epochs = wanted[fingerprint(run.config)]
         plain.append(run.seconds * configs[place].epochs / epochs / costs[place])
@@ -94,8 +94,8 @@ def _own_time(configs: Sequence[RunConfig], wanted: Mapping[str, tuple[int, int]
             measured.setdefault(place, run.seconds)
     if not plain:
         return None
-    usual = float(median(plain))
-    seconds = sum(measured[place] if place in measured else usual * cost for place, cost in enumerate(costs))
+    typical = median(plain)
+    seconds = sum(measured[place] if place in measured else typical * cost for place, cost in enumerate(costs))
     return PresetTime(seconds, seconds, "measured" if len(measured) == len(configs) else "own")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -16,6 +17,8 @@ TASKS = ("present", "count", "boxes", "segments")
 EPOCHS = 1  # of the preset's 8: benchmarks.reached says what all of them reach
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => Math.max(0, ...(plot.calcdata || []).map(trace => trace.length)))"
+
+DRAWN = "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(plot => (plot.calcdata || []).map(line => line.map(({x, y}) => [x, y])))"
 
 KEPT = "epochs => JSON.parse(sessionStorage.train_form ?? '{}').settings?.epochs === epochs"
 
@@ -59,6 +62,12 @@ def test_train_watch_reload_finish(page, server):
 
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
     check_accessibility(page)
+    drawn = [np.array(curve) for curve in page.evaluate(DRAWN)]  # on the page that was watched to the end, not opened anew
+    stored = store.scalars(run_id).drop_duplicates(["step", "key"], keep="last").set_index("step")
+    for task in TASKS:
+        losses = stored[stored["key"] == f"train/{task}/loss"]["value"]
+        assert len(losses) > 50
+        assert any(len(curve) == len(losses) and np.allclose(curve, list(losses.items())) for curve in drawn), task
     run = store.get(run_id)
     assert str(run.status) == "finished"
     asked = get_preset("digit-scenes").config.model_copy(update={"name": "", "epochs": EPOCHS})  # the run is named by its settings

@@ -7,6 +7,7 @@ from mtl_core.runs.background import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import note_look_at_data
 from ui.evaluation import evaluation_task
+from ui.evaluation.evaluation_tab import _shown
 from ui.evaluation.evaluation_task import _most_wrong
 
 CHECKPOINT = "epoch_0002_step_00000004"
@@ -137,3 +138,18 @@ def test_test_images_shown_on_the_data_page_were_looked_at(open_page, store, kep
     note_look_at_data(store.home, {"name": kept.config.data.name})
     assert "shown on the Data page on" in texts(open_page("run", run=kept.id, view="evaluation"))
     assert "after this run was made" in texts(open_page("run", run=kept.id, view="evaluation"))
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "better", "unit", "lost"),
+    [
+        (0.98138, 0.98145, True, "", "0"),
+        (0.98138, 0.97, True, "", "+0.011"),
+        (0.691, 0.6953, False, "degrees", "+0.004 degrees"),
+        (0.00189, 0.00184, False, "", "-0.00005"),
+        (12.34, 12.0, True, "", "+0.34"),
+    ],
+)
+def test_what_is_lost_has_no_more_digits_than_the_values(val, test, better, unit, lost):
+    shown = _shown({"train": None, "val": val, "test": test}, {"higher_is_better": better, "unit": unit})
+    assert (shown["lost train to val"], shown["lost val to test"]) == ("–", lost)

@@ -2,9 +2,6 @@
 
 import threading
 
-import pytest
-
-from mtl_core.events import RunEnded
 from mtl_core.exports.export_jobs import ready
 
 
@@ -58,25 +55,3 @@ def test_a_fork_is_copied_as_a_fork(open_page, store, finished, keep):
     app.button_group(key=f"copy_as.{run.id}").set_value("Command").run()
     assert f"python -m mtl_core fork {finished.id} --epoch 1" in codes(app)
     assert "--set optimizer.lr=0.5" in codes(app)
-
-
-def places(block, kind, path=()):
-    """The places of all elements of a kind in the page: the number of each block in the one around it."""
-    inside = getattr(block, "children", {})
-    here = [path] if block.type == kind else []
-    return here + [place for index, child in inside.items() for place in places(child, kind, (*path, index))]
-
-
-@pytest.mark.parametrize("opened", [False, True])
-def test_header_and_charts_keep_their_places_when_the_run_ends(open_page, make_run, store, opened):
-    """The browser keeps what stood in another place until the whole page is drawn, and shows it twice meanwhile."""
-    run = make_run()
-    app = open_page("run", run=run.id)
-    if opened:
-        app.button(key=f"export.{run.id}").click().run()
-    assert ("export.close" in [button.key for button in app.button]) == opened
-    [title] = places(app.main, "title")
-    store.append(run.id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
-    app.run()
-    assert "What next?" in [tab.label for tab in app.tabs]
-    assert places(app.main, "title") == [title]

@@ -125,8 +125,13 @@ def recorded(store, run):
     return {name: set(rows.loc[rows["key"] == name, "value"]) for name in ("loss_weight/digit", "loss_weight/slant")}
 
 
-def test_a_fork_of_a_steered_run_trains_with_what_the_form_says(open_page, store):
-    """From the click to the recorded curves. The parent's moves before the fork hold where the form left them; its later ones are not made again."""
+def values(store, run):
+    return store.scalars(run.id)[["step", "key", "value"]].values.tolist()
+
+
+def test_forks_and_clones_of_a_steered_run_train_with_what_the_form_says(open_page, store):
+    """From the click to the recorded curves. In a fork the parent's moves before it hold where the form left them; its later ones are not made again.
+    A clone makes all of them again, at the same steps."""
     moves = [("digit", 3, 4.0), ("slant", 4, 2.0), ("slant", 20, 7.0)]  # 13 steps an epoch
     changes = [{"step": step, "key": f"tasks.{task}.loss_weight", "value": value} for task, step, value in moves]
     settings = {"name": "parent", "data": {"name": "digits"}, "tasks": {"digit": {}, "slant": {}}, "backbone": {"name": "mlp"}, "epochs": 2}
@@ -145,8 +150,13 @@ def test_a_fork_of_a_steered_run_trains_with_what_the_form_says(open_page, store
     assert main([*words[3:], "--json"]) == 0
     by_command = store.runs()[0]
     assert (by_command.id != by_page.id, by_command.config) == (True, by_page.config)
-    columns = ["step", "key", "value"]
-    assert store.scalars(by_command.id)[columns].values.tolist() == store.scalars(by_page.id)[columns].values.tolist()
+    assert values(store, by_command) == values(store, by_page)
+
+    clone = open_page("train", clone=parent.id)
+    clone.button(key="train").click().run()
+    cloned = execute(store, store.runs()[0].id)
+    assert recorded(store, cloned) == {"loss_weight/digit": {1.0, 4.0}, "loss_weight/slant": {1.0, 2.0, 7.0}}
+    assert values(store, cloned) == values(store, parent)
 
 
 def test_a_clone_of_a_steered_run_says_what_it_makes_again(open_page, in_state, store, texts):

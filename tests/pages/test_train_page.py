@@ -338,3 +338,16 @@ def test_all_mistakes_are_named_at_once_where_they_are(open_page):
     app.number_input(key="set.batch_size").set_value(32)
     app.number_input(key="set.optimizer.lr").set_value(0.01).run()
     assert not [caption.value for caption in app.caption if caption.value.startswith(":red[")]
+
+
+def test_a_short_run_is_offered_closer_measurements_of_conflict(open_page, texts):
+    app = open_page()
+    choose_preset(app, "digits-quick")
+    app.number_input(key="set.epochs").set_value(10)
+    app.number_input(key="set.batch_size").set_value(64)  # 1,258 images: 19 steps an epoch
+    app.number_input(key="set.conflict_every").set_value(50).run()
+    assert "measured about 4 times in this run" in texts(app)
+    app.button(key="measure_closer").click().run()
+    assert app.session_state["settings"]["conflict_every"] == 190 // 40
+    assert "measured about 48 times in this run" in texts(app)
+    assert "measure_closer" not in [button.key for button in app.button]

@@ -249,7 +249,7 @@ def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
             numbers[f"{task} {main} {arrow} {split}"] = (head, tr("{about}, on {split}; {better}", about=about, split=split, better=better))
         numbers[f"{task} {main} {arrow} best epoch"] = (tr("epoch of {task}", task=task), tr("The epoch in which {task} was best on val", task=task))
     return {
-        "method": st.column_config.TextColumn(tr("method"), pinned=True, width=METHOD_PIXELS),
+        "method": st.column_config.TextColumn(tr("method"), width=METHOD_PIXELS),
         "run": st.column_config.LinkColumn(tr("run"), display_text=tr("open"), width=58),
         "status": st.column_config.TextColumn(tr("status"), width=78),
         **{

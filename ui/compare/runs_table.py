@@ -85,13 +85,14 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         column_order=["pin", "name", *columns],
         column_config={
             "about": st.column_config.TextColumn(tr("Further settings"), width=170, help=tr("What the name leaves out.")),
-            "pin": st.column_config.TextColumn("", pinned=True, width=28, help=tr("Pinned")),
-            "name": st.column_config.TextColumn(tr("Run"), pinned=True, width=230),
+            # Not pinned: Streamlit draws pinned columns in a grey of too little contrast, as if their rows were disabled.
+            "pin": st.column_config.TextColumn("", width=28, help=tr("Pinned")),
+            "name": st.column_config.TextColumn(tr("Run"), width=230),
             "status": st.column_config.TextColumn(tr("status"), width=78),
             "epochs": st.column_config.TextColumn(tr("epochs"), width=70),
             "forked from": st.column_config.TextColumn(tr("Forked from"), width="medium"),
             **{
-                name: st.column_config.NumberColumn(_head(name), format="%.3f", width=head_width(_head(name)), help=_about_column(name))
+                name: st.column_config.NumberColumn(_head(name), format="%.3g", width=head_width(_head(name)), help=_about_column(name))
                 for name in map(str, table)
                 if name.endswith((BEST, LAST))
             },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -192,12 +193,22 @@ def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpo
     return float(there[-1]) if len(there) else None
 
 
+def _decimals(text: str) -> int:
+    """Digits after the point of a number as it is shown, which a unit may follow; at least 2, for whole numbers and very small ones."""
+    number = text.partition(" ")[0]
+    return max(2, len(number.partition(".")[2])) if "e" not in number else max(2, -int(number.partition("e")[2]) + 2)
+
+
 def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str, str]:
     sign = 1 if metric["higher_is_better"] else -1
 
     def lost(before: str, after: str) -> str:
         one, other = values[before], values[after]
-        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
+        if one is None or other is None or not math.isfinite(one - other):
+            return "–"
+        last = min(_decimals(text) for text in (texts[before], texts[after]))  # digits beyond those of the two values say nothing
+        gap = round(sign * (one - other), last) + 0.0  # no -0
+        return f"{gap:+.{last}f}{shown_unit}" if gap else f"0{shown_unit}"
 
     unit = metric.get("unit", "")
     shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""

@@ -14,6 +14,7 @@ from mtl_core.atomic_files import atomic_write
 from mtl_core.data.imports import imported
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.language import tr
+from ui.importing.folder_browser import folder_browser
 from ui.importing.import_draft import start
 from ui.shell import words
 from ui.shell.server_paths import VARIABLE, allowed_folders, is_allowed, real
@@ -87,7 +88,9 @@ def _path() -> None:
         tr("Allowed folders: {there} and those below them. {variable} in the server's environment sets others.", there=there, variable=VARIABLE)
     )
     st.text_input(tr("Path"), key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
-    st.button(tr("Inspect folder"), icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
+    with st.container(horizontal=True):
+        st.button(tr("Inspect folder"), icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
+        folder_browser("import.path")
 
 
 def _take_path() -> None:

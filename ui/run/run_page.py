@@ -58,8 +58,8 @@ def show_run(run_id: str) -> None:
     view = asked_view()
     every = None if run.status.is_ended() else refresh_seconds(run)
     with st.container():
-        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. The browser keeps
-        # what stood in another place until the whole page is drawn, and then shows header and charts twice.
+        # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
+        # place stays in the browser until the whole page is drawn: header and charts would be there twice.
         with st.container():
             export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if every is None:
@@ -112,7 +112,7 @@ def _draw_run(run_id: str) -> None:
     with top:
         header(store, run)
         ending_card(store, run)
-        view = view_choice() if run.info else "training"
+        view = _view_row(store, run) if run.info else "training"
     with rest:
         if view == "evaluation":
             evaluation_tab(store, run)
@@ -122,13 +122,20 @@ def _draw_run(run_id: str) -> None:
             _getting_ready(store, run)
 
 
+def _view_row(store: RunStore, run) -> str:
+    """Draw the choice of the tab; returns the chosen one. Beside it the line about the pace, which comes and goes and so moves nothing."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        view = view_choice()
+        if view == "training" and (slow := slower_than_usual(run, scalars_feed(store, run.id)["frame"])):
+            st.caption(f":material/speed: {words.plain(slow)}", width="content")
+    return view
+
+
 def _training(store: RunStore, run) -> None:
-    summary = store.summary(run.id)
-    feed = scalars_feed(store, run.id)
-    if slow := slower_than_usual(run, feed["frame"]):
-        st.caption(f":material/speed: {words.plain(slow)}")
-    if str(run.status) == "finished":
-        _test_results(run, summary)
+    summary, feed = store.summary(run.id), scalars_feed(store, run.id)
+    with st.container():  # one element whether there are results or not: what follows keeps its place
+        if str(run.status) == "finished":
+            _test_results(run, summary)
     note = (
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line

@@ -33,6 +33,7 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
         frame: the run's scalars.
     """
     if not run.status.is_active() or str(run.status) == "stopping" or not run.info:
+        st.container()  # what follows keeps its place
         return
     now = _now(store, run)
     colours = colours_of(run.config)

@@ -63,7 +63,7 @@ def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
 
 def _cell(name: str, value: str, share: float | None, marked: bool, about: str) -> str:
     bar = "" if share is None else f'<i><b style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></b></i>'
-    look, sign = (" class=marked", "⚠ ") if marked else ("", "")
+    look, sign = (" class=marked", "⚠ ") if marked else ("" if bar else " class=beside", "")  # without a bar: left out where the line is short
     return f'<span title="{html.escape(about, quote=True)}"{look}>{sign}{html.escape(name)} {html.escape(value)}{bar}</span>'
 
 

@@ -17,6 +17,15 @@ CSS = """
 .st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
 .st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
 .st-key-strip .stPageLink a:hover, .st-key-lineage .stPageLink a:hover, [class*="st-key-queue_"] .stPageLink a:hover {text-decoration: underline;}
+/* The bar stays one line on a narrow screen, so that what is below it does not move down while a run trains. */
+@media (max-width: 1450px) {
+  .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
+  .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
+  .st-key-strip .stPageLink a {max-width: 16rem;}
+  .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
+  .st-key-strip:has(.stProgress) .st-key-language_switch button p {position: absolute; width: 1px;
+    height: 1px; overflow: hidden; clip-path: inset(50%);}
+}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
 .st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
@@ -51,7 +60,7 @@ CSS = """
 .st-key-state > div:first-child {flex: 1 1 18rem;}
 .st-key-state p {margin: 0; font-size: .9rem;}
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
-.st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 13.5rem 3fr 2fr; gap: .6rem;
+.st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
 .st-key-above_tasks, .st-key-below_tasks {display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: .8rem;}
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"], > [class*="st-key-area_whole"]) {grid-column: 1 / -1;}

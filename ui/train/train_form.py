@@ -25,10 +25,11 @@ from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings
 from ui.shell.words import plain, translated
-from ui.train import clone_and_fork, data_form
+from ui.train import clone_and_fork
 from ui.train.backbone_panel import backbone_panel
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
+from ui.train.run_length import conflict_measurements, length_in_words
 from ui.train.selection_form import selection_section
 
 MACHINE = (
@@ -165,21 +166,9 @@ def schedule_section() -> None:
                 label = tr("Epochs in all") if name == "epochs" and clone_and_fork.is_fork() else ""
                 draw_field(fields[name], (name,), label, disabled=name == "batch_size" and clone_and_fork.is_fork())
 
-    said = _length_in_words()
+    said = length_in_words()
     if said:
         st.caption(said)
-
-
-def _length_in_words() -> str:
-    """The epochs in steps; empty where the number is unknown."""
-    source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
-    said = [tr("forked after epoch {epoch}", epoch=clone_and_fork.origin()["epoch"])] if clone_and_fork.is_fork() else []
-    images = source.split_sizes()["train"] if source is not None else 0
-    partition = settings()["data"].get("partition", {})
-    if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
-        each = images // size
-        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {steps:,} steps", epochs=epochs, each=each, steps=epochs * each))
-    return " · ".join(said)
 
 
 def advanced_section() -> None:
@@ -196,7 +185,8 @@ def advanced_section() -> None:
         if not clone_and_fork.is_fork():
             _seeds_of_data()
         st.markdown(tr("**Device and records**"))
-        options_form(RunConfig, (), columns=4, only=MACHINE)
+        options_form(RunConfig, (), columns=4, only=(*MACHINE, "conflict_every"))
+        conflict_measurements()
         _devices()
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
