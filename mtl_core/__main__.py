@@ -29,7 +29,7 @@ from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.part_commands import parts
 from mtl_core.cli.predict_commands import predict
 from mtl_core.cli.preflight_commands import backbones, preflight
-from mtl_core.cli.repeat_commands import again, differences
+from mtl_core.cli.repeat_commands import again, differences, drop, stop_study
 from mtl_core.cli.resume_commands import fork, resume
 from mtl_core.cli.study_commands import study
 from mtl_core.cli.train_commands import queue, race, train
@@ -75,7 +75,7 @@ for command in (
 for command in COMMANDS:
     runs.add_command(command)
 runs.add_command(branch)
-for command in (cost, again, differences):
+for command in (cost, again, differences, stop_study, drop):
     study.add_command(command)
 
 

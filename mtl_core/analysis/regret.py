@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+SCORE = "selection/score"  # of an epoch: below 0 if a task is below its floor
+
 
 @dataclass(frozen=True)
 class Regret:
@@ -40,7 +42,7 @@ def course(frame: pd.DataFrame, key: str) -> tuple[np.ndarray, np.ndarray]:
 
 def chosen_epoch(frame: pd.DataFrame) -> int | None:
     """The epoch of the best checkpoint: the first with the highest score. None before the first epoch ends."""
-    epochs, scores = course(frame, "selection/score")
+    epochs, scores = course(frame, SCORE)
     return int(epochs[scores.argmax()]) if len(scores) else None
 
 

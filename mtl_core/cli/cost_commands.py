@@ -56,7 +56,7 @@ def _divisions(answer: Answer, receipt: dict[str, Any]) -> dict[str, list[dict[s
                     "cost": grouping.cost,
                     "networks": [networks[place].name for place in grouping.networks],
                     "served_by": {task: networks[place].name for task, place in grouping.serves.items()},
-                    "mean_gain_percent": -grouping.total / len(grouping.serves),
+                    "mean_gain_percent": grouping.mean_gain,
                 }
                 for grouping in best
             ]

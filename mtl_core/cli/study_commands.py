@@ -234,7 +234,7 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         emit(f"{cell}: {'no' if beyond else 'some'} fixed weights are better in every task (means over the seeds); none are in {seeds} of {of} seeds")
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
-        emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {-grouping.total / len(grouping.serves):+.2f} %)")
+        emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {grouping.mean_gain:+.2f} %)")
     for line in () if found is None else advised_lines(found):
         emit(line)
     for note in answer.notes:

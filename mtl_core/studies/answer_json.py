@@ -38,7 +38,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "groupings": {
             str(budget): {
                 "networks": [answer.group_names[place] for place in grouping.networks],
-                "mean_gain_percent": -grouping.total / len(grouping.serves),
+                "mean_gain_percent": grouping.mean_gain,
             }
             for budget, grouping in answer.groupings.items()
         },

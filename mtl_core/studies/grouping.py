@@ -41,6 +41,11 @@ class Grouping:
     serves: dict[str, int]
     cost: float
 
+    @property
+    def mean_gain(self) -> float:
+        """Minus the mean loss of the tasks, where the losses are gains with a minus."""
+        return 0.0 - self.total / len(self.serves)  # not -total: that shows -0
+
 
 def groupings_by_cost(networks: Sequence[Network], tasks: Sequence[str]) -> list[Grouping]:
     """The best set of networks for every budget: each entry costs more and has a lower sum of losses than the one before.

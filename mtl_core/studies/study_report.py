@@ -141,7 +141,7 @@ def _cell_rows(answer: Answer) -> list[list[str]]:
 
 def _grouping_rows(answer: Answer) -> list[list[Any]]:
     return [
-        [budget, "; ".join(answer.group_names[place] for place in grouping.networks), f"{-grouping.total / len(grouping.serves):+.2f}"]
+        [budget, "; ".join(answer.group_names[place] for place in grouping.networks), f"{grouping.mean_gain:+.2f}"]
         for budget, grouping in answer.groupings.items()
     ]
 

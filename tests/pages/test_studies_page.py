@@ -245,6 +245,46 @@ def test_the_cost_receipt_is_measured_on_request(open_page, store, made, texts, 
     assert not app.exception
 
 
+def test_the_division_for_a_budget_follows_the_measured_costs(open_page, store, texts, monkeypatch):
+    """One network costs less than two, which gain more for slant: each has its budget."""
+    made = studies.create(store, studies.draft("together", base(), {}, range(2)))
+    finish_groups(store, made)
+    costs = {"digit + slant": 3.0, "digit alone": 2.0, "slant alone": 2.5}
+    networks = [
+        {"label": label, "parameters": 1, "multiply_adds": 1e6 * cost, "memory": 1, "file": 1, "torch_ms": {"1": cost}, "onnx_ms": {}}
+        for label, cost in costs.items()
+    ]
+    receipt = {"shared": networks[0], "apart": networks[1:], "others": [], "all_apart": {**networks[0], "label": "2 networks"}}
+    receipt |= {"seed": 0, "device": "a processor", "threads": 2, "without_onnx": ""}
+    monkeypatch.setattr("ui.studies.study_cost.run_command", lambda store, arguments, work, cancelled: receipt)
+    app = open_page("studies", study=made.id)
+    assert "measure the networks below" in texts(app)
+    app.button(key=f"measure.{made.id}").click().run()
+    page_jobs.state_of(f"receipt.{made.id}")["thread"].join(30)
+    app.run()
+    assert list(app.selectbox(key=f"grouping.unit.{made.id}").options) == [
+        "multiply-adds for one image",
+        "milliseconds for one image, PyTorch",
+    ]
+    app.selectbox(key=f"grouping.unit.{made.id}").set_value("torch_ms").run()
+    (table,) = (frame.value for frame in app.dataframe if "from a budget of" in frame.value)
+    assert table["from a budget of"].tolist() == ["3", "4.5"]
+    assert table["best division"].tolist() == ["digit + slant", "digit alone; slant alone"]
+    assert not app.exception
+
+
+def finish_groups(store, study):
+    """Every run of a study of groups ends: together, the error of slant is 1 higher."""
+    studies.start(store, study.id)
+    for run in studies.runs_of(store, study).values():
+        claim(store, run.id, "cpu", alone=False)
+        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
+        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
+        values = {"digit": 0.8, "slant": 2.0 + (len(tasks) == 2)}
+        store.append(run.id, EpochMetrics(2, 1, {f"val/{task}/{MAIN[task]}": values[task] for task in tasks} | {"selection/score": 0.5}))
+        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
+
+
 def test_affinities_stand_beside_the_gains(open_page, store, texts):
     made = studies.create(store, studies.draft("together", base(), {}, range(3)))
     studies.start(store, made.id)

@@ -9,6 +9,7 @@ import torch
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.errors import ConfigError
 from mtl_core.plane import LANDSCAPES
+from mtl_core.plane.cagrad_toy import CAGradToy, ToyOptions
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.two_bowls import BowlOptions, TwoBowls
 from mtl_core.plane.walk import Walk, updates_by_hand
@@ -68,6 +69,22 @@ def test_updates_by_hand():
     assert update("mgda") == pytest.approx([0.0, 1.0], abs=1e-5)  # the shortest convex combination: 1/3 and 2/3
     assert update("pcgrad") == pytest.approx([2 - 0.5 - 1 + 0.4, 1 + 0.5 + 1 + 0.2], abs=1e-5)  # each less its part along the other
     assert update("graddrop").shape == (2,)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0])
+@pytest.mark.parametrize("start", [*CAGradToy.starts, (4.99, 3.97), (-5.43, -2.58), (5.99, 0.52), (6.24, 0.37)])
+def test_on_the_toy_nash_and_imtl_point_along_the_sum_of_the_unit_gradients(start, scale):
+    """At the papers' starts, and where the sum, PCGrad and CAGrad are known to be left: one step of the walk, against plain autograd."""
+    toy = CAGradToy(ToyOptions(first_scale=scale))
+    point = torch.tensor(start, requires_grad=True)
+    gradients = np.stack([torch.autograd.grad(loss, point, retain_graph=True)[0].numpy() for loss in toy.losses(point)]).astype(float)
+    wanted = (gradients / np.linalg.norm(gradients, axis=1, keepdims=True)).sum(axis=0)
+    for name in ("nash_mtl", "imtl_g"):
+        walk = Walk(toy, name, start)
+        walk.advance(1)
+        combined = walk.model.point.grad.numpy()
+        assert cosine(combined, wanted) == pytest.approx(1, abs=1e-5), name
+        assert combined == pytest.approx(walk.coefficients[0] @ gradients, rel=1e-4, abs=1e-6 * np.abs(combined).max()), name
 
 
 def test_two_tasks_nash_and_imtl_agree_in_direction():

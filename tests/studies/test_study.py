@@ -231,6 +231,18 @@ def test_latex_writes_out_what_is_special(store, base):
     assert r"50 \% of \$x\_1\$ \& \textbackslash{}more" in latex
 
 
+def test_stop_and_drop_as_commands(store, made, engine, capsys):
+    studies.start(store, made.id)
+    assert main(["study", "stop", made.id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "stopped"
+    runs = list(studies.runs_of(store, made).values())
+    assert {str(run.status) for run in runs} == {"stopped"}
+    assert main(["study", "drop", runs[0].id, "depth"]) == 2
+    assert "'depth' is not a task of the run" in capsys.readouterr().err
+    assert main(["study", "drop", runs[0].id, next(iter(runs[0].config.tasks))]) == 2
+    assert "no checkpoint of a whole epoch yet" in capsys.readouterr().err
+
+
 def test_ranks_and_regrets_stand_beside_the_values(store, base, engine):
     """The engine's second epoch is better by 0.01; here the first one is chosen, so that each task loses 0.01."""
     made = studies.create(store, studies.draft("methods", base, {"options": {"methods": ["pcgrad"], "sweep": 0}}, range(2)))

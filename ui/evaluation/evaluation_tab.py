@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.regret import chosen_epoch, course, regrets
+from mtl_core.analysis.regret import SCORE, chosen_epoch, course, regrets
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.evaluation_charts import regret_figure
 from mtl_core.language import mark, tr
@@ -97,7 +97,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
     key = f"evaluation.checkpoint.{run.id}"
     asked = st.query_params.get("checkpoint", "")
     held = hold_first(key, asked if asked in by_name else best, by_name)
-    name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=280)
+    name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=360)
     if name == best:
         st.query_params.pop("checkpoint", None)
     else:
@@ -216,19 +216,22 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
     return {**texts, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
 
 
-def _why_chosen(run: Any, chosen: int) -> str:
+def _why_chosen(run: Any, frame: pd.DataFrame, chosen: int) -> str:
     """What chose the epoch, and where the networks of the tasks' own best epochs are."""
     tasks, names = run.config.tasks, run.info.get("selecting_tasks") or run.config.select_by
     weights = [tasks[name].selection_weight for name in names]
     among = words.plain(tr(", ").join(names)) if names else tr("the tasks")
+    floors = words.plain(tr(", ").join(f"{name} {task.selection_floor:g}" for name, task in tasks.items() if task.selection_floor is not None))
+    where = tr(" The network of a task's own best epoch is among the checkpoints above where it was kept.")
+    if floors and course(frame, SCORE)[1].max() < 0:
+        return tr("No epoch keeps every floor ({floors}); epoch {chosen} misses them least.", floors=floors, chosen=chosen) + where
     text = tr("Epoch {chosen} has the highest mean score of {tasks} on val.", chosen=chosen, tasks=among)
     if len(set(weights)) > 1:
         shown = words.plain(tr(", ").join(f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True)))
         text += tr(" Weights in the mean: {weights}.", weights=shown)
-    floors = words.plain(tr(", ").join(f"{name} {task.selection_floor:g}" for name, task in tasks.items() if task.selection_floor is not None))
     if floors:
-        text += tr(" Among the epochs that keep the floors ({floors}); if there is none, it misses them least.", floors=floors)
-    return text + tr(" The network of a task's own best epoch is among the checkpoints above where it was kept.")
+        text += tr(" Only epochs that keep the floors count ({floors}).", floors=floors)
+    return text + where
 
 
 def _regret(run: Any, frame: pd.DataFrame) -> None:
@@ -249,6 +252,6 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
         for one in found
     ]
     left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.regret", row_height=30)
-    left.caption(_why_chosen(run, chosen))
+    left.caption(_why_chosen(run, frame, chosen))
     with right:
         plot(prepared(regret_figure(found, colours_of(run.config), chosen), tr("What each epoch costs each task")), key="chart.evaluation.regret")

@@ -59,7 +59,7 @@ def _row(networks: Sequence[Network], grouping: Grouping) -> dict[str, Any]:
     served = [tr("{task}: {network}", task=task, network=networks[place].name) for task, place in grouping.serves.items()]
     return {
         tr("best division"): tr("; ").join(names),
-        tr("mean gain over single networks (%)"): -grouping.total / len(grouping.serves),
+        tr("mean gain over single networks (%)"): grouping.mean_gain,
         tr("served by"): tr(", ").join(served),
     }
 

@@ -1,0 +1,23 @@
+"""The Train form's part on what chooses the best checkpoint."""
+
+from mtl_core.presets import load_presets
+
+
+def test_weights_and_floors_go_into_the_settings_and_follow_the_choice(open_page):
+    tasks = list(load_presets()[0].config.tasks)
+    assert len(tasks) > 1
+    app = open_page("train")
+
+    def field(task, name):
+        return [each for each in app.number_input if f"set.tasks.{task}.{name}" in str(each.key)]
+
+    assert [len(field(task, "selection_weight")) for task in tasks] == [1] * len(tasks)
+    field(tasks[1], "selection_floor")[0].set_value(0.7)
+    field(tasks[0], "selection_weight")[0].set_value(2.0).run()
+    settings = app.session_state["settings"]["tasks"]
+    assert (settings[tasks[1]]["selection_floor"], settings[tasks[0]]["selection_weight"]) == (0.7, 2.0)
+    next(each for each in app.multiselect if "select_by" in str(each.key)).set_value([tasks[0]]).run()
+    assert app.session_state["settings"]["select_by"] == [tasks[0]]
+    assert [len(field(task, "selection_weight")) for task in tasks] == [1] + [0] * (len(tasks) - 1)  # a weight counts where the task chooses
+    assert field(tasks[1], "selection_floor")[0].value == 0.7
+    assert not app.exception
