@@ -74,6 +74,6 @@ def test_the_table_is_asked_for_and_an_error_is_a_sentence(opened, monkeypatch, 
 
 def test_cells():
     first, second, third = backbone_frame(REPORT).to_dict("records")
-    assert list(first.values()) == ["A", "yes", "0.2 M", "21.9 M", "0.0123", "none"]
-    assert list(second.values()) == ["B", "yes", "0.2 M", "21.9 M", "18.5 *", "19 MB, Apache-2.0 · turn it off"]
-    assert list(third.values()) == ["C", "no: too small", "–", "5.2 G", "–", "none"]
+    assert list(first.values()) == ["A", "0.2 M", "21.9 M", "0.0123", "none", "yes"]
+    assert list(second.values()) == ["B", "0.2 M", "21.9 M", "18.5 *", "19 MB, Apache-2.0 · turn it off", "yes"]
+    assert list(third.values()) == ["C", "–", "5.2 G", "–", "none", "no: too small"]

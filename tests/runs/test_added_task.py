@@ -9,6 +9,8 @@ import torch
 import mtl_core
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
+from mtl_core.exports import model_export
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import adding, fork, fork_config
 from mtl_core.runs.store import open_store
@@ -48,6 +50,16 @@ def test_the_old_tasks_compute_the_same_to_the_last_bit(scheme, balancing, home,
         old, new = before.model(before.normalised(images)), after.model(after.normalised(images))
     assert set(new) == {"digit", "ink", "slant"}
     assert all(torch.equal(old[task], new[task]) for task in old)
+    statistics = [name for name, _ in before.model.named_buffers() if name.endswith(("running_mean", "num_batches_tracked"))]
+    assert len(statistics) == 8  # two batch normalisations in each of two stages
+    assert all(torch.equal(before.model.state_dict()[name], after.model.state_dict()[name]) for name in statistics)
+    if balancing == "fixed":  # what is exported predicts the same, too
+        for run in (parent, forked):
+            model_export.write(ExportSource(store, run, "last"), home)
+        exported = [mtl_core.load(home / f"{run.id}-model") for run in (parent, forked)]
+        for one, other in zip(*(predictor.predict(images) for predictor in exported), strict=True):
+            assert all(np.array_equal(one.raw[task], other.raw[task]) for task in old)
+            assert "slant" in other.raw
     scalars = store.scalars(forked.id)
     assert len(scalars[scalars["key"] == "val/slant/loss"]) == 2
     assert forked.info["parameters"]["tasks"]["digit"] == 0 < forked.info["parameters"]["tasks"]["slant"]

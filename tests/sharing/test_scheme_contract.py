@@ -18,6 +18,7 @@ from mtl_core.inference.inference_cost import measure_cost
 from mtl_core.inference.saliency import saliency
 from mtl_core.inference.timing import time_sharing
 from mtl_core.runs.jobs import execute
+from mtl_core.runs.resume_and_fork import fork, fork_config
 from mtl_core.runs.store import open_store
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.hard import HardSharing
@@ -207,7 +208,7 @@ def test_norms_do_without_angles_under_a_method_that_has_the_gradients(scheme, s
 
 @every_scheme
 def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
-    """Check, counts, training, the curves' keys, a resumed checkpoint, prediction, saliency and times."""
+    """Check, counts, training, a fork, prediction, saliency and times."""
     config = config_of(scheme, name=scheme)
     assert problems(config) == []
     store = open_store(tmp_path / "store")
@@ -215,6 +216,8 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
     run = execute(store, store.create(config).id)
     assert run.status == "finished", run.failure
     assert counted(config) == run.info["parameters"]
+    forked = execute(store, fork(store, run.id, 1, fork_config(run, 1, ["epochs=2"])).id)
+    assert (forked.status, forked.parent, forked.info["parameters"]) == ("finished", run.id, run.info["parameters"]), forked.failure
     predictor = mtl_core.load(run.id, "last", home=store.home)
     model, again = predictor.model, build(resolve(config), shared_cache).network.model
     assert run.info["tasks_share"] == model.tasks_share()

@@ -8,7 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.sharing.frozen_parts import first_backbone
 from mtl_core.tasks.heads.pooled_head import PooledHead
+from tests.covering import pairs
 
 TASKS = ("a", "b")
 SHAPE = (1, 16, 16)
@@ -19,8 +21,11 @@ SMALL = {
     "mobilenet_v3": {"small_images": True},
     "vit": {"patch": 8, "pyramid": False},  # the head of a number reads the last map only, so the finer ones would have no gradient
 }
-# The families that are not here have stages like MobileNetV3's, but many more numbers. Of the transformer, two schemes are enough.
+# Of the transformer, two schemes are enough.
 PAIRS = [(scheme, backbone) for backbone in SMALL for scheme in SHARING_SCHEMES if backbone != "vit" or scheme in ("branched", "cross_stitch")]
+
+
+LARGE = [name for name in BACKBONES if name not in SMALL]  # built of shapes alone; they have stages like MobileNetV3's, but many more numbers
 
 
 class Kind:
@@ -33,24 +38,46 @@ class Kind:
 def model_of(scheme, backbone, tasks=TASKS, **options):
     part, body = SHARING_SCHEMES.load(scheme), BACKBONES.load(backbone)
     torch.manual_seed(0)
-    chosen = body.Options(**SMALL.get(backbone, {}))
+    small = {"small_images": True} if "small_images" in body.Options.model_fields else {}
+    chosen = body.Options(**SMALL.get(backbone, small))
     return part(lambda: body(chosen, SHAPE), {task: Kind() for task in tasks}, part.Options(**options))
+
+
+def users(model, full):
+    """Parameter -> the tasks whose output depends on it, by autograd."""
+    parameters, found = list(model.parameters()), {id(parameter): set() for parameter in model.parameters()}
+    for task in TASKS:
+        gradients = torch.autograd.grad(full[task].square().sum(), parameters, retain_graph=True, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            found[id(parameter)] |= set() if gradient is None else {task}
+    return found
+
+
+def check_features(model, images):
+    """Each head gets the features that it is built for, so a head of any kind fits."""
+    plain = [feature.shape for feature in first_backbone(model)(images)]
+    for features in model.features(images, TASKS).values():
+        assert [feature.shape for feature in features] == plain
+        assert [feature.shape[1] for feature in features] == [info.channels for info in model.feature_info]
+    assert model.shared_parameters() is not None  # checks that every parameter is in exactly one group
 
 
 @pytest.mark.parametrize(("scheme", "backbone"), PAIRS)
 def test_groups_outputs_and_gradients(scheme, backbone):
-    model = model_of(scheme, backbone).eval()
-    images = torch.rand(3, *SHAPE)
+    model, images = model_of(scheme, backbone).eval(), torch.rand(3, *SHAPE)
     full = model(images)
+    by_autograd = users(model, full)
     for group in model.groups():
-        used = set()
-        for task in TASKS:
-            gradients = torch.autograd.grad(full[task].square().sum(), group.parameters, retain_graph=True, allow_unused=True)
-            used |= {task} if any(gradient is not None for gradient in gradients) else set()
-        assert group.users == used, group.name
-    assert model.shared_parameters() is not None  # checks that every parameter is in exactly one group
+        assert group.users == set.union(*(by_autograd[id(parameter)] for parameter in group.parameters)), group.name
+    check_features(model, images)
     model.only = ("b",)
     assert torch.equal(model(images)["b"], full["b"])
+
+
+@pytest.mark.parametrize(("backbone", "scheme"), pairs(LARGE, list(SHARING_SCHEMES)))
+def test_large_backbones_can_be_shared(backbone, scheme):
+    with torch.device("meta"), torch.no_grad():
+        check_features(model_of(scheme, backbone).eval(), torch.zeros(2, *SHAPE))
 
 
 def flops(model):

@@ -40,7 +40,8 @@ def backbone_panel(config: RunConfig) -> None:
     elif job["cancelled"] or job["result"] is None:
         st.button(tr("Try again"), icon=":material/refresh:", key="backbones", type="tertiary", on_click=_begin, args=(key, config))
     else:
-        st.dataframe(backbone_frame(job["result"]), hide_index=True, width="stretch")
+        widths = {name: st.column_config.TextColumn(width="small") for name in (tr("parameters"), tr("multiply-adds"), tr("s a step"))}
+        st.dataframe(backbone_frame(job["result"]), hide_index=True, width="stretch", column_config=widths)
         st.caption(
             tr(
                 "Parameters and multiply-adds (one image, forward) are of the backbone alone; seconds are of the whole network on a batch of "
@@ -61,11 +62,11 @@ def backbone_frame(found: dict[str, Any]) -> pd.DataFrame:
     rows = [
         {
             tr("backbone"): tr(row["title"]),
-            tr("fits"): tr("yes") if not row["problem"] else tr("no: {why}", why=tr(row["problem"])),
             tr("parameters"): _count(row["parameters"]),
             tr("multiply-adds"): _count(row["multiply_adds"]),
             tr("s a step"): _seconds(row, found["batch_size"]),
             tr("published weights"): _weights(row),
+            tr("fits"): tr("yes") if not row["problem"] else tr("no: {why}", why=tr(row["problem"])),
         }
         for row in found["backbones"]
     ]

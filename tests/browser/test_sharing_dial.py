@@ -1,0 +1,47 @@
+"""How much of the network tasks share: the dial is moved and the drawing follows, and runs show their stitches and gates."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from mtl_core.config import RunConfig
+from tests.browser.accessibility import check_accessibility
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
+QUICK = "Quick: 1,797 digits, 3 tasks"
+DRAWN = "words => document.querySelector('.network img')?.alt.includes(words)"
+RUN = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, "backbone": {"name": "mlp"}, "epochs": 2, "batch_size": 256, "device": "cpu"}
+
+
+def test_the_dial_changes_the_drawing_and_runs_show_stitches_and_gates(page, server, train):
+    runs = {scheme: train(RunConfig.from_dict({**RUN, "sharing": {"name": scheme}})) for scheme in ("cross_stitch", "mmoe")}
+    page.goto(server.url)
+    page.get_by_role("radio", name=QUICK).or_(page.get_by_role("button", name=QUICK)).click()
+    page.wait_for_function(DRAWN, arg="layers.3: used by all tasks", timeout=PATIENCE)
+    page.get_by_text("Advanced: optimizer").click()
+    sharing, branched = page.get_by_role("combobox", name="Sharing"), page.get_by_role("option", name="Branched").first
+    sharing.click()
+    for _ in range(PATIENCE // 500):
+        if branched.is_visible():
+            break
+        page.wait_for_timeout(500)
+        sharing.click()  # a refresh of the page has closed the list
+    branched.click()
+    page.wait_for_function(DRAWN, arg="layers.3 of digit: used by digit", timeout=PATIENCE)
+    assert page.evaluate(DRAWN, "layers.1: used by all tasks")
+    dial = page.get_by_role("spinbutton", name="Shared stages")
+    dial.fill("0")
+    dial.press("Enter")
+    page.wait_for_function(DRAWN, arg="layers.1 of digit: used by digit", timeout=PATIENCE)
+
+    for scheme, title, matrices in (("cross_stitch", "Stitch after layers.1", 2), ("mmoe", "Mean gate weight", 1)):
+        page.goto(f"{server.url}/run?run={runs[scheme].id}")
+        panel = page.locator(".st-key-sharing_learnt")
+        expect(panel.get_by_text(title)).to_be_visible()
+        panel.scroll_into_view_if_needed()
+        expect(panel.locator(".js-plotly-plot")).to_have_count(matrices)
+        expect(panel.get_by_role("slider")).to_have_count(1)
+    check_accessibility(page)
