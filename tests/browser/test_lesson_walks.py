@@ -108,7 +108,7 @@ def change(tab: Page, lesson: Lesson) -> None:
             expect(slider).to_have_attribute("aria-valuetext", str(value))
     elif other is not None:
         for value in (other, proposed):
-            tab.get_by_text(value_in_words(lesson, value), exact=True).click()
+            tab.get_by_role("radiogroup").first.get_by_text(value_in_words(lesson, value), exact=True).click()
             expect(tab.get_by_role("radio", name=value_in_words(lesson, value), exact=True)).to_be_checked()
 
 
