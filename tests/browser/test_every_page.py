@@ -14,7 +14,7 @@ from tests.browser.keyboard_focus import check_focus, check_names
 
 pytestmark = pytest.mark.browser
 PAGES = {
-    "train": ("train", "[data-testid=stBaseButton-primary]"),
+    "train": ("", "[data-testid=stBaseButton-primary]"),
     "run": ("run?run={run}", ".live-plot"),
     "evaluation": ("run?run={run}&view=evaluation", "[data-testid=stButton]"),
     "predictions": ("predictions?run={run}", ".gallery .item"),

@@ -22,7 +22,7 @@ from mtl_core.runs.store import RunStore, open_store
 from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
-PATIENCE = 300_000  # milliseconds; a bound for slow machines, not a claim
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 ALWAYS = [("helping_tasks", "zh")]  # what every run of the suite walks
 MARKUP = re.compile(r"\*\*|[`*_\\]")
