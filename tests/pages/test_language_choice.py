@@ -86,7 +86,7 @@ def test_the_open_tab_stays_open_in_another_language(open_page, browser):
     app.session_state["learn.tab.open"] = "The plane"  # what a click on the tab leaves
     app.button(key="language.zh").click().run()
     [tabs] = [block for block in blocks(app.main) if block.type == "tab_container"]
-    assert tabs.proto.default_tab_index == 1
+    assert tabs.proto.tab_container.default_tab_index == 1
 
 
 def blocks(block):
