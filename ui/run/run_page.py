@@ -34,7 +34,7 @@ from ui.run.task_vector_charts import has_task_vectors, task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
-from ui.shell.kept_tabs import kept_tabs
+from ui.shell.language_choice import kept_tabs
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
