@@ -42,7 +42,7 @@ def clicks(methods: list[str]) -> None:
     toy = CAGradToy()
     grid, front, styles = toy.grid(GRID), toy.front(), run_styles(methods)
     print("| steps at once | methods move, ms | charts, ms |\n|---|---|---|")
-    for amount in (1, 20, 100):
+    for amount in (1, 5, 20):
         walks = {name: Walk(toy, name, toy.starts[0]) for name in methods}
 
         def move(walks: dict[str, Walk] = walks, amount: int = amount) -> None:

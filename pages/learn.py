@@ -12,8 +12,7 @@ from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
-from ui.shell.kept_tabs import kept_tabs
-from ui.shell.language_choice import ADDRESS
+from ui.shell.language_choice import ADDRESS, kept_tabs
 from ui.shell.state import torch_is_ready
 from ui.shell.status_bar import polling_strip
 from ui.shell.styles import enlarge

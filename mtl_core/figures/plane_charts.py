@@ -57,7 +57,7 @@ def plane_figure(
     figure.add_heatmap(x=x, y=y, z=values[0], customdata=values[1], opacity=0, showscale=False, hovertemplate=hover)  # takes the clicks
     for loss, colour, name in zip(values, (FIRST, SECOND), (tr("first loss"), tr("second loss")), strict=True):
         figure.add_contour(
-            x=x, y=y, z=loss, name=name, showlegend=True, showscale=False, hoverinfo="skip", opacity=0.55, ncontours=LEVELS,
+            x=x, y=y, z=loss, name=name, showlegend=True, showscale=False, hoverinfo="skip", opacity=0.8, ncontours=LEVELS,
             contours={"coloring": "none"}, line={"color": colour, "width": 1},
         )  # fmt: skip
     if len(front):

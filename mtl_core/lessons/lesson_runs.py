@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.language import SOURCE, speaking
+from mtl_core.language import SOURCE, speaking, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson, Outcome, Recording
 from mtl_core.names import title_problem
@@ -105,7 +105,7 @@ def configs_of(name: str, lesson: Lesson, value: Any, seed: int | None = None) -
         seed: seed of a class; None for the lesson's own. A lesson of several seeds counts on from it.
     """
     with speaking(SOURCE):  # the name is kept with the run
-        called = f"{lesson.text().title}: {value_in_words(lesson, value)}"[:LONGEST_TITLE]
+        called = _called(lesson, value)
     found = []
     for config in lesson.configs(value):
         changes: dict[str, Any] = {"name": called}
@@ -113,6 +113,24 @@ def configs_of(name: str, lesson: Lesson, value: Any, seed: int | None = None) -
             changes["seed"] = (seed + config.seed) % (LARGEST_SEED + 1)
         found.append(config.model_copy(update=changes))
     return tuple(found)
+
+
+def _called(lesson: Lesson, value: Any) -> str:
+    return tr("{title}: {choice}", title=lesson.text().title, choice=value_in_words(lesson, value))[:LONGEST_TITLE]
+
+
+def shown_name(run: Run) -> str:
+    """The run's name; that of a lesson's run is in the reader's language, unless somebody has renamed the run."""
+    found = lesson_of(run.tags)
+    if not found or found[0] not in LESSONS:
+        return run.name
+    lesson: Lesson = LESSONS.load(found[0])()
+    if found[1] >= len(lesson.control.values):
+        return run.name
+    value = lesson.control.values[found[1]]
+    with speaking(SOURCE):
+        kept = _called(lesson, value)
+    return _called(lesson, value) if run.name == kept else run.name
 
 
 def value_in_words(lesson: Lesson, value: Any) -> str:
@@ -167,7 +185,7 @@ def name_with_learner(store: RunStore, run: Run) -> str:
     """The run's name, and that of the learner who trains it, where one has typed a name."""
     learner = learner_in(run.tags)
     name = learner_of(store, learner).name if learner else ""
-    return f"{name} · {run.name}" if name else run.name
+    return f"{name} · {shown_name(run)}" if name else shown_name(run)
 
 
 def runs_tagged(store: RunStore, tag: str) -> list[Run]:

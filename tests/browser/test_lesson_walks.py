@@ -22,7 +22,7 @@ from mtl_core.runs.store import RunStore, open_store
 from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
-PATIENCE = 300_000  # milliseconds; a bound for slow machines, not a claim
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 ALWAYS = [("helping_tasks", "zh")]  # what every run of the suite walks
 MARKUP = re.compile(r"\*\*|[`*_\\]")
@@ -108,7 +108,7 @@ def change(tab: Page, lesson: Lesson) -> None:
             expect(slider).to_have_attribute("aria-valuetext", str(value))
     elif other is not None:
         for value in (other, proposed):
-            tab.get_by_text(value_in_words(lesson, value), exact=True).click()
+            tab.get_by_role("radiogroup").first.get_by_text(value_in_words(lesson, value), exact=True).click()
             expect(tab.get_by_role("radio", name=value_in_words(lesson, value), exact=True)).to_be_checked()
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.errors import ConfigError
+from mtl_core.language import speaking
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.class_board import entries_of, expected_seconds, seconds_until_start, told_apart
 from mtl_core.lessons.lesson_runs import (
@@ -16,6 +17,7 @@ from mtl_core.lessons.lesson_runs import (
     have_finished,
     learner_of,
     name_learner,
+    name_with_learner,
     new_class,
     new_learner,
     outcome,
@@ -94,6 +96,15 @@ def test_what_cannot_be_trained_is_refused(store, arguments, said):
     with pytest.raises(ConfigError, match=said):
         train(store, *arguments)
     assert store.runs() == []
+
+
+def test_a_lessons_run_is_called_in_the_readers_language_until_it_is_renamed(store):
+    (run,) = train(store, "one_task", new_learner(), 5)
+    assert run.name == name_with_learner(store, run) == "One network for one task: 5 passes"
+    with speaking("zh"):
+        assert name_with_learner(store, run) == "一个网络，一个任务：5 遍"
+        actions.rename(store, run.id, "mine")
+        assert name_with_learner(store, store.get(run.id)) == "mine"
 
 
 def test_names_and_answers_are_kept(store):

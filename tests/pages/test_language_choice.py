@@ -85,8 +85,8 @@ def test_the_open_tab_stays_open_in_another_language(open_page, browser):
     app = open_page("learn")
     app.session_state["learn.tab.open"] = "The plane"  # what a click on the tab leaves
     app.button(key="language.zh").click().run()
-    [tabs] = [block.proto for block in blocks(app.main) if hasattr(block.proto, "default_tab_index")]
-    assert tabs.default_tab_index == 1
+    [tabs] = [block for block in blocks(app.main) if block.type == "tab_container"]
+    assert tabs.proto.tab_container.default_tab_index == 1
 
 
 def blocks(block):

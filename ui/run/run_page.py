@@ -34,7 +34,7 @@ from ui.run.task_vector_charts import has_task_vectors, task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
-from ui.shell.kept_tabs import kept_tabs
+from ui.shell.language_choice import kept_tabs
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
@@ -46,6 +46,7 @@ REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the 
 DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more would cut off their texts
 BESIDE = ("conflict", "predictions")  # panels that share a row of a wide screen until the viewer chooses otherwise
+TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending
 
 
@@ -272,5 +273,7 @@ def _details(run_id: str) -> None:
     with tabs[-2]:
         cost_tab(store, run)
     lines = store.log(run.id)
-    text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
+    older = max(0, len(lines) - TRANSLATED)
+    said = [line.text if place < older else tr(line.text) for place, line in enumerate(lines)]
+    text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {told}" for line, told in zip(lines, said, strict=True))
     tabs[-1].code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")

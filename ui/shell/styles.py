@@ -35,6 +35,7 @@ CSS = """
 .st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
 [data-testid="stLayoutWrapper"]:has(> .st-key-beside) {position: sticky; top: 4.2rem;}
 .st-key-beside {max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
+.st-key-beside :is(th, td):first-child {white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
@@ -75,7 +76,7 @@ CSS = """
 .st-key-class_link code {font-size: 1rem;}
 .st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(9.3rem, 1fr)); gap: .3rem;}
 .st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
-.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .68rem, 17px); line-height: 1.3; white-space: nowrap; overflow: hidden;
+.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .8rem, 17px); line-height: 1.3; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
