@@ -14,9 +14,9 @@ from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.language_choice import ADDRESS, kept_tabs
 from ui.shell.state import torch_is_ready
-from ui.shell.status_bar import polling_strip
 from ui.shell.styles import enlarge
 from ui.shell.words import plain
+from ui.status.status_bar import polling_strip
 
 TABS = (mark("Lessons"), mark("The plane"), mark("Gradients by hand"), mark("For a class"), mark("The article"))
 

@@ -5,7 +5,7 @@ from ui.run.run_page import show_run
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import asked_run, no_runs
 from ui.shell.state import run_store
-from ui.shell.status_bar import polling_strip
+from ui.status.status_bar import polling_strip
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def main() -> None:
         turns = iter([f"best of val/{key}" for key in ("count/mae", "boxes/map", "segments/miou", "present/f1")] + ["time", "name", "count/rmse"])
         report("Compare, sort", lambda: app.selectbox(key="compare.sort").set_value(next(turns)).run())
     report("store.runs()", store.runs)
-    from ui.shell import status_bar
+    from ui.status import status_bar
 
     report("status bar: what it reads", lambda: read_status(store, status_bar))
     run_id = store.runs()[len(store.runs()) // 2].id

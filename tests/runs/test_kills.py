@@ -1,4 +1,7 @@
-"""kill -9 while a run trains: nothing committed is lost, the run says so, and goes on to the same numbers. benchmarks/kills.py does it 50 times."""
+"""kill -9 while a run trains: nothing committed is lost, the run says so, and goes on to the same numbers.
+
+``benchmarks/disturbed/kills.py`` does it 50 times.
+"""
 
 import os
 import signal

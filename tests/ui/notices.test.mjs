@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import show from "../../ui/shell/notices.js";
+import show from "../../ui/status/notices.js";
 
 function browser(chosen, permission) {
   const made = [], store = () => { const kept = {}; return { getItem: (key) => kept[key] ?? null, setItem: (key, value) => { kept[key] = value; } }; };

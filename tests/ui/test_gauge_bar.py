@@ -1,8 +1,8 @@
 """The gauges in words."""
 
 from mtl_core.machine.machine_gauges import Gauges, Gpu
-from ui.shell.gauge_bar import rows
 from ui.shell.words import size
+from ui.status.gauge_bar import rows
 
 
 def test_sizes_in_words():

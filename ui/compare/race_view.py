@@ -19,7 +19,7 @@ from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.live_part import end_live_part, live_part
 from ui.shell.state import hold, hold_first, listing, run_store
-from ui.shell.status_bar import polling_strip
+from ui.status.status_bar import polling_strip
 
 USUAL_LAYOUT = "contiguous"
 NOTHING_YET = mark("A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times.")

@@ -21,7 +21,7 @@ from ui.learn.lesson_charts import Line, lesson_charts, value_of
 from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.state import run_action, run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings
+from ui.status.status_bar import draw_strip, notice_endings
 
 REFRESH_SECONDS = 2.0
 

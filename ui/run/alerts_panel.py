@@ -12,8 +12,8 @@ from mtl_core.runs.run_record import Alert
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import scalar_words, told
 from ui.shell import words
-from ui.shell.notices import notification_switch
 from ui.shell.state import run_action
+from ui.status.notices import notification_switch
 
 SHOWN = 12  # alerts, newest first; the log has all
 SIDES = {True: mark("rises above"), False: mark("falls below")}

@@ -14,9 +14,9 @@ from mtl_core.runs.store import RunStore
 from ui.run.alerts_panel import alerts_popover
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
-from ui.shell.gauge_bar import gauge_history
 from ui.shell.run_picker import run_picker
 from ui.shell.state import listing_with
+from ui.status.gauge_bar import gauge_history
 
 SHOWN_CHILDREN = 5
 

@@ -36,7 +36,7 @@ from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
 # A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at

@@ -9,8 +9,8 @@ from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
 from ui.shell.language_choice import begin_language, tell_browser
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
-from ui.shell.status_bar import polling_strip, show_toasts
 from ui.shell.styles import apply_styles, page_icon
+from ui.status.status_bar import polling_strip, show_toasts
 
 
 def draw_app() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from ui.shell.state import run_store, whole_page_if_asked
-from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 
 
 def live_part(draw: Callable[..., None], every: float | None, *args: Any) -> None:

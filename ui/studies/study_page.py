@@ -18,7 +18,7 @@ from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
 from ui.shell.state import go_to, listing, run_store
-from ui.shell.status_bar import polling_strip
+from ui.status.status_bar import polling_strip
 from ui.studies.study_cost import cost
 from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_repetition import repetition

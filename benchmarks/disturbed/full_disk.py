@@ -1,6 +1,6 @@
 """A disk that is really full: runs on a small tmpfs that is filled to the last byte at random moments.
 
-    python -m benchmarks.full_disk [--times 10] [--seed 0]        (needs the right to mount)
+    python -m benchmarks.disturbed.full_disk [--times 10] [--seed 0]        (needs the right to mount)
 
 Each run trains in another process. After it was filled the disk stays so for three seconds, then there is room again. The run must read "failed"
 with the kind disk_full (or have gone on, where it had ended before), keep every row that was read before, and end bit-identical once resumed.
@@ -19,7 +19,7 @@ from pathlib import Path
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
 from dashboards import wait_for
 from evidence import assert_kept, assert_same, assert_whole, rows_of, small
 from victims import Victims

@@ -1,6 +1,6 @@
 """SIGTERM and SIGINT to the real server while a run trains: how long until it has ended, and what is left.
 
-    python -m benchmarks.signals [--executors thread process] [--busy 0]
+    python -m benchmarks.disturbed.signals [--executors thread process] [--busy 0]
 
 For both executors: in training steps, in evaluations, while data are prepared, while paused, and with a second signal. After each: the run must read
 "interrupted" with its state saved, a second one must still be queued, no process may be left; then a new server resumes the first and finishes both.
@@ -24,7 +24,7 @@ from mtl_core.runs.jobs import EXECUTORS
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
 from dashboards import Dashboard, wait_for
 from evidence import small
 

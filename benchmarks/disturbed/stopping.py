@@ -1,6 +1,6 @@
 """How long a run takes to do what it is asked, by what it is just doing: from the request in the store to the state.
 
-    python -m benchmarks.stopping [--times 5] [--seed 0]
+    python -m benchmarks.disturbed.stopping [--times 5] [--seed 0]
 
 Digit scenes with all four tasks and 1,000 images to measure on, so that an evaluation takes longer than an epoch's steps; the run trains in a
 background thread. Asked at random moments of the steps and of the evaluation, whose last part only computes metrics.
@@ -22,7 +22,7 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
 from dashboards import wait_for
 from evidence import SCENES, small
 

@@ -1,6 +1,6 @@
 """Thirty short runs in a row in one real server, with a Chromium watching: what is left behind of each?
 
-    python -m benchmarks.soak [--runs 30] [--ttl 120]
+    python -m benchmarks.disturbed.soak [--runs 30] [--ttl 120]
 
 Each run trains in the server's background thread while its page is open; when it has ended, the page goes to the next one. Printed after each:
 the server's memory (RSS), threads and open files. In the end the ratio of the memory after the last run to that after the fifth.
@@ -19,8 +19,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from conftest import FLAGS, Server
 from evidence import SCENES, small
 

@@ -10,13 +10,13 @@ from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
-from ui.shell.cluster_list import cluster_popover
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.gauge_bar import draw_gauges
 from ui.shell.language_choice import language_switch
-from ui.shell.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
-from ui.shell.queue_list import queue_popover
 from ui.shell.state import return_to_page, run_store, whole_page_if_asked
+from ui.status.cluster_list import cluster_popover
+from ui.status.gauge_bar import draw_gauges
+from ui.status.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
+from ui.status.queue_list import queue_popover
 from ui.train.sample_preview import data_progress
 
 POLL_SECONDS = 2.0

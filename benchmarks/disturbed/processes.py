@@ -1,6 +1,6 @@
 """Four processes on one store: two servers, a command line that trains, and people who pause, stop, rename and queue all the while.
 
-    python -m benchmarks.processes [--seconds 40] [--seed 0]
+    python -m benchmarks.disturbed.processes [--seconds 40] [--seed 0]
 
 Printed: how many runs there were, how many were taken twice or side by side on the one device, how many requests met a locked database, and how long
 stop and pause took from the request to the state.
@@ -24,7 +24,7 @@ from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
 from dashboards import wait_for
 from evidence import KINDS, assert_whole, small
 from victims import Victims

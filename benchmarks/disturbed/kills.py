@@ -1,6 +1,6 @@
 """kill -9, fifty times: after each, is the store whole, the run honest, and is what it becomes in the end the same to the last bit?
 
-    python -m benchmarks.kills [--random 3] [--seed 0] [--executors thread process]
+    python -m benchmarks.disturbed.kills [--random 3] [--seed 0] [--executors thread process]
 
 For both executors and five kinds of run: kills at moments drawn over the run's measured duration, and kills exactly where they hurt most (between
 the files of a checkpoint, between its rename and the index, in the middle of a transaction, of an evaluation, of the preparation of data ...).
@@ -30,7 +30,7 @@ from mtl_core.runs.jobs import EXECUTORS
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "runs"))
 from evidence import KINDS, Rows, assert_kept, assert_same, assert_whole, rows_of, small
 from victims import PATIENCE, Victims, ended
 

@@ -1,0 +1,1 @@
+"""The status bar of every page: what trains and waits, the machine, notices."""
