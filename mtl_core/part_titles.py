@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from mtl_core.config_sections import DataConfig
 from mtl_core.registry import Registry
 
 FILE = Path(__file__).with_suffix(".json")
@@ -26,6 +27,12 @@ def part_title(sort: str, name: str, registry: Registry | None = None) -> str:
         return title
     module, _, attribute = (registry.table.get(name, "") if registry else "").partition(":")
     return str(getattr(getattr(sys.modules.get(module), attribute, None), "title", "") or name.replace("_", " "))
+
+
+def data_title(data: DataConfig) -> str:
+    """A data set's name for people, without what stands in brackets: its title, or for an imported set the name given at the import."""
+    title = data.own_name if data.own_name != data.name else part_title("data", data.name)
+    return title.partition(" (")[0]
 
 
 @cache

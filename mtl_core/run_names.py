@@ -14,7 +14,7 @@ from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
 from mtl_core.config_differences import differences_in_words
 from mtl_core.config_sections import PartConfig
-from mtl_core.part_titles import part_title
+from mtl_core.part_titles import data_title, part_title
 from mtl_core.presets import Preset, load_presets
 
 SEPARATOR = " · "
@@ -112,11 +112,11 @@ def _told(config: RunConfig) -> tuple[list[str], str]:
         for said in [differences_in_words(preset.config.to_dict(), values)]
     ]
     if not candidates:
-        return differences_in_words(_plainest(config).to_dict(), values), f"{_data_title(config)}: {_tasks_in_words(config)}"
+        return differences_in_words(_plainest(config).to_dict(), values), f"{data_title(config.data)}: {_tasks_in_words(config)}"
     _, said, preset = min(candidates, key=lambda each: each[0])
     if set(preset.config.tasks) != set(config.tasks):
-        return said, _data_title(config)
-    return said, preset.title if len(said) < FAR else f"{_data_title(config)}: {_tasks_in_words(config)}"
+        return said, data_title(config.data)
+    return said, preset.title if len(said) < FAR else f"{data_title(config.data)}: {_tasks_in_words(config)}"
 
 
 def _plainest(config: RunConfig) -> RunConfig:
@@ -129,11 +129,6 @@ def _plainest(config: RunConfig) -> RunConfig:
 
 def _is_seed(phrase: str, config: RunConfig) -> bool:
     return phrase == f"seed {config.seed:,}"
-
-
-def _data_title(config: RunConfig) -> str:
-    title = config.data.own_name if config.data.own_name != config.data.name else part_title("data", config.data.name)
-    return title.partition(" (")[0]
 
 
 def _tasks_in_words(config: RunConfig) -> str:

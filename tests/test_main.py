@@ -88,9 +88,9 @@ def test_a_finished_run_prints_a_table_to_read(home, engine, written, capsys):
     assert err == ""
     lines = [line.split() for line in out.splitlines()]
     assert lines[0][1:3] == ["finished", "fine"]
-    assert lines[1] == ["metric", "better", "best", "last", "unit", "best", "epoch"]
-    assert ["val/digit/accuracy", "↑", "0.8", "0.8", "2"] in lines
-    assert ["val/digit/loss", "↓", "0.5", "1", "1"] in lines
+    assert lines[1] == ["metric", "better", "best", "last", "chosen", "regret", "unit", "best", "epoch"]
+    assert ["val/digit/accuracy", "↑", "0.8", "0.8", "0.8", "0", "2"] in lines
+    assert ["val/digit/loss", "↓", "0.5", "1", "1", "0.5", "1"] in lines
 
 
 def test_a_failed_run_says_why_and_exits_1(home, engine, written, capsys):

@@ -36,11 +36,14 @@ NAMES = (
     mark("all tasks together"),
     mark("{place} of {owner}"),
 )
+_STAGE = re.compile(r"stages\.(\d+)")  # the path of its tensors, counted from 0
 _PLACES = {"place": r"[\w.]*\d|stem", "number": r"\d+"}  # other values: anything
 
 
 def part_words(name: str) -> str:
-    """``gate of digit`` in the reader's language; a name that is none of these as it is."""
+    """``gate of digit`` in the reader's language, ``stages.0`` as ``stage 1``; a name that is none of these as it is."""
+    if stage := _STAGE.fullmatch(name):
+        return tr("stage {number}", number=int(stage[1]) + 1)
     for english in NAMES:
         if match := _pattern(english).fullmatch(name):
             return tr(english, **{place: part_words(value) for place, value in match.groupdict().items()}) if match.groupdict() else tr(english)

@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
+from mtl_core.part_titles import data_title
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.training import checkpoints
@@ -71,7 +72,7 @@ def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control
     """
     started = time.perf_counter()
     tune_allocator()
-    yield Message(f"preparing the data set '{config.data.name}'")
+    yield Message(f"preparing the data set '{data_title(config.data)}'")
     parts = resolve(checkpoints.as_begun(folder, config))
     if ranks.is_first:
         _check_memory(parts)

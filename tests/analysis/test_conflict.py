@@ -165,7 +165,7 @@ def test_a_part_of_an_expert_has_its_place_and_its_owner():
     assert list(block_titles(names).values()) == [WHOLE, "gate of digit", "early", "middle, expert 1", "late, expert 1", "late, expert 2"]
     assert block_titles(["gate of digit", "shared gate at stages.1"]) == {
         "gate of digit": "gate of digit",
-        "shared gate at stages.1": "shared gate at stages.1",
+        "shared gate at stages.1": "shared gate at stage 2",
     }
 
 

@@ -199,7 +199,9 @@ def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, sto
     factors = page.get_by_text("the factor on each task's loss or gradient")  # only charts in view are drawn, and the page may move once more
     act_until(page, factors.scroll_into_view_if_needed, lambda: page.evaluate(STEERED, [change.step, 1, 100]))
 
-    click(page, "Stop")
+    shown = page.locator(".st-key-steering [data-testid=stSlider]").first  # the slider itself is an input below what is seen of it
+    act_until(page, shown.dblclick, lambda: actions.asked_changes(store, run.id) == {"tasks.digit.loss_weight": 1.0})
+    click(page, "Stop")  # before a step with the weight of 1
     expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
     stopped = store.get(run.id)
     assert (stopped.status, 0 < stopped.step < stopped.steps_total) == (RunStatus.STOPPED, True)

@@ -114,7 +114,7 @@ def test_what_is_not_there_is_named(trained, tmp_path):
         mtl_core.load(tmp_path, home=home)
     with pytest.raises(NotPossibleError, match=r"Kept epochs: 1, 2"):
         mtl_core.load(trained.run.id, 7, home=home)
-    with pytest.raises(ConfigError, match="'best', 'last' or the number"):
+    with pytest.raises(ConfigError, match="'best', 'best:TASK', 'last' or the number"):
         mtl_core.load(trained.run.id, "newest", home=home)
     with pytest.raises(ConfigError, match="pad, stretch, crop"):
         mtl_core.load(trained.run.id, home=home, fit="squeeze")

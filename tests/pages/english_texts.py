@@ -24,7 +24,7 @@ NOT_TEXT = frozenset(
     )
 )
 MARKUP = re.compile(
-    r"`[^`]*`|:gray\[[0-9a-f]{4}\]|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
+    r"`[^`]*`|:gray\[[0-9a-f]{4}\]|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|(?<!\S)/[\w./-]+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
     re.DOTALL,
 )
 CHART = {"title", "text", "name", "hovertemplate", "ticktext", "label", "customdata", "hovertext"}
@@ -39,7 +39,8 @@ def english_left(app) -> set[str]:
 
 
 def english_words(text: str) -> list[str]:
-    words = [word for word in re.findall(r"(?<![\w/.])[A-Za-z]{2,}(?![\w/.=])", MARKUP.sub(" ", text)) if word not in NAMES]
+    plain = re.sub(r"\\([^\w\s])", r"\1", text)  # Markdown's backslashes, as in the path of a folder
+    words = [word for word in re.findall(r"(?<![\w/.])[A-Za-z]{2,}(?![\w/.=])", MARKUP.sub(" ", plain)) if word not in NAMES]
     return [word for word in words if word.islower() or (word.istitle() and not _has_chinese(text))]
 
 

@@ -1,9 +1,12 @@
 """The Compare page: charts per task, groups of seeds, a baseline, columns, predictions side by side."""
 
+import json
+
 import pytest
 
 from ui.compare.compare_groups import curve_of, groups_of
 from ui.compare.compare_predictions import nearest
+from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
 
 
@@ -66,6 +69,28 @@ def test_columns_are_chosen_and_kept(open_page, seeds):
     assert not app.exception
     app.text_input(key="filter.text").set_value("another").run()
     assert app.multiselect(key="compare.columns").value == ["status", "Accuracy of digit ↑ last"]
+    other = open_page("compare")  # another viewer, or the same one tomorrow
+    assert other.multiselect(key="compare.columns").value == ["status", "Accuracy of digit ↑ last"]
+
+
+def test_what_was_chosen_of_columns_is_read_back():
+    chosen = TableColumns(("status", "a"), ("status", "a", "b"), "wide")
+    assert from_text(to_text(chosen)) == chosen
+    assert chosen.among(["a", "b", "new", "status"], ["a", "b", "new"]) == ["status", "a", "new"]  # b was taken away, new has just appeared
+    for text in ("", "[", "3", '{"shown": 3, "known": [1], "width": "huge"}', "x" * 30_000):
+        assert from_text(text) == TableColumns()
+
+
+def test_columns_are_as_wide_as_was_chosen(open_page, seeds):
+    app = open_page("compare")
+
+    def width() -> int:
+        return json.loads(app.dataframe[0].proto.columns)["name"]["width"]
+
+    assert width() == 230
+    app.segmented_control(key="compare.columns.width").set_value("narrow").run()
+    assert not app.exception
+    assert width() == 161
 
 
 def test_predictions_stand_beside_each_other(open_page, seeds, texts):

@@ -162,7 +162,7 @@ def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, te
 def test_a_mistake_in_the_environment_is_said_on_every_page(open_page, finished, texts, monkeypatch):
     monkeypatch.setenv("MTL_EXECUTOR", "proces")
     for page in ("", "compare"):
-        assert "MTL_EXECUTOR: expected thread or process, found 'proces'; did you mean 'process'?" in texts(open_page(page)).replace("\\", "")
+        assert "MTL_EXECUTOR: expected thread, process or ray, found 'proces'; did you mean 'process'?" in texts(open_page(page)).replace("\\", "")
 
 
 @pytest.mark.parametrize("others", [0, 1])

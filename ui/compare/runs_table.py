@@ -13,9 +13,10 @@ from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
+from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
 from ui.shell import words
-from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action
+from ui.shell.state import go_to, last_refusal, open_dialog, run_action
 
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
@@ -72,7 +73,7 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     summaries = store.summaries(ids, main)
     table = pd.DataFrame([_row(run, summaries[run.id], shown) for run in shown])
     with tools:
-        columns = _columns(table)
+        columns, wide = _columns(table)
     event = st.dataframe(
         table,
         hide_index=True,
@@ -84,15 +85,15 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         key=key,
         column_order=["pin", "name", *columns],
         column_config={
-            "about": st.column_config.TextColumn(tr("Further settings"), width=170, help=tr("What the name leaves out.")),
+            "about": st.column_config.TextColumn(tr("Further settings"), width=int(170 * wide), help=tr("What the name leaves out.")),
             # Not pinned: Streamlit draws pinned columns in a grey of too little contrast, as if their rows were disabled.
             "pin": st.column_config.TextColumn("", width=28, help=tr("Pinned")),
-            "name": st.column_config.TextColumn(tr("Run"), width=230),
-            "status": st.column_config.TextColumn(tr("status"), width=78),
-            "epochs": st.column_config.TextColumn(tr("epochs"), width=70),
+            "name": st.column_config.TextColumn(tr("Run"), width=int(230 * wide)),
+            "status": st.column_config.TextColumn(tr("status"), width=int(78 * wide)),
+            "epochs": st.column_config.TextColumn(tr("epochs"), width=int(70 * wide)),
             "forked from": st.column_config.TextColumn(tr("Forked from"), width="medium"),
             **{
-                name: st.column_config.NumberColumn(_head(name), format="%.3g", width=head_width(_head(name)), help=_about_column(name))
+                name: st.column_config.NumberColumn(_head(name), format="%.3g", width=int(head_width(_head(name)) * wide), help=_about_column(name))
                 for name in map(str, table)
                 if name.endswith((BEST, LAST))
             },
@@ -112,21 +113,11 @@ def head_width(head: str) -> int:
     return max(LEAST_PIXELS, 26 + LETTER_PIXELS * len(head))
 
 
-def _columns(table: pd.DataFrame) -> list[str]:
-    """Draw the choice of the columns; returns those to show, in the order in which they were chosen. The session keeps them."""
+def _columns(table: pd.DataFrame) -> tuple[list[str], float]:
+    """Draw the choice of the columns; returns those to show and the factor on their widths."""
     offered = [name for name in map(str, table) if name not in ("pin", "name")]
-    key = "compare.columns"
     first = [name for name in offered if not name.endswith(LAST) and name not in HIDDEN_AT_FIRST]
-    known = st.session_state.setdefault("compare.columns_offered", [])
-    chosen = [name for name in st.session_state.get(key, first) if name in offered]
-    chosen += [name for name in first if name not in known and name not in chosen]  # columns of a task that has just appeared
-    st.session_state["compare.columns_offered"] = list(dict.fromkeys([*known, *offered]))
-    hold(key, chosen)
-    with st.popover(tr("Columns"), icon=":material/view_column:"):
-        about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
-        kept: dict[str, Any] = {"format_func": _title, "persist_state": "session"}
-        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, help=about, width=420, placeholder=tr("None"), **kept)
-    return chosen
+    return choose_columns(offered, first, _title)
 
 
 def _head(column: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.components.v2 import component
 
 from mtl_core.errors import ConfigError
 from mtl_core.figures.sparkline import share_sparkline
@@ -24,6 +26,7 @@ LOSS_WEIGHTS = (0.0, *(float(f"{step * 10.0**power:.3g}") for power in (-2, -1, 
 IN_A_ROW = 5
 SETTLE_SECONDS = 0.7  # debounce: a moving slider passes through many values; the value at which it rests becomes the change
 LAST_STEP = 2**62
+_SCRIPT = Path(__file__).with_name("slider_double_click.js")
 
 
 def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> None:
@@ -57,12 +60,13 @@ def _title(run: Any, now: Any) -> None:
         title = {
             "paused": tr("**Live changes** :gray[take effect when the run resumes. A paused run keeps its device and memory; Stop frees them.]"),
             "pausing": tr(
-                "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect when the run resumes; below: share of the gradient, dashed: "
-                "equal]"
+                "**Live changes** :gray[loss weights, 0 and 0.01 to 100, double click: 1, take effect when the run resumes; below: share of the "
+                "gradient, dashed: equal]"
             ),
         }.get(str(run.status))
         now_on = tr(
-            "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect at the next step; below: share of the gradient, dashed: equal]"
+            "**Live changes** :gray[loss weights, 0 and 0.01 to 100, double click: 1, take effect at the next step; below: share of the gradient, "
+            "dashed: equal]"
         )
         st.markdown(title or now_on, width="stretch")
         about = tr("Sets all loss weights to those that the run began with.")
@@ -71,6 +75,8 @@ def _title(run: Any, now: Any) -> None:
         st.button(
             tr("Reset all"), key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=not moved, on_click=_reset, args=(run.id, moved)
         )
+        key = f"steer-double-{run.id}"
+        _double_clicks()(key=key, on_doubled_change=lambda: _set_one(run.id, list(now.tasks), st.session_state[key].get("doubled")))
 
 
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
@@ -99,6 +105,17 @@ def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: i
 def _reset(run_id: str, weights: dict[str, float]) -> None:
     for task, weight in weights.items():
         _ask(run_id, f"tasks.{task}.loss_weight", weight)
+
+
+def _set_one(run_id: str, tasks: list[str], doubled: int | None) -> None:
+    """Ask for a loss weight of 1 for the task whose slider was clicked twice. ``doubled`` is its place in the row, None for none."""
+    if doubled is not None and 0 <= doubled < len(tasks):
+        _ask(run_id, f"tasks.{tasks[doubled]}.loss_weight", 1.0)
+
+
+@st.cache_resource(show_spinner=False)
+def _double_clicks() -> Any:
+    return component("slider_double_click", html="<span></span>", js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
 
 
 def _learning_rate(run: Any, value: float) -> None:

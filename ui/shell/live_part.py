@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui.shell.error_boundary import worded
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 
@@ -24,6 +25,7 @@ def live_part(draw: Callable[..., None], every: float | None, *args: Any) -> Non
         every: seconds between refreshes; None where nothing changes by itself. Then only the status bar polls, a fragment inside this one.
     """
 
+    @worded
     @functools.wraps(draw)
     def part() -> None:
         if every:

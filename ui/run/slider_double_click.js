@@ -1,0 +1,13 @@
+// Tells the page which slider of the live changes was clicked twice. Streamlit's sliders do not report that.
+const SLIDER = '[data-testid="stSlider"]';
+
+export default function ({ parentElement, setTriggerValue }) {
+  const box = parentElement.closest(".st-key-steering");
+  box.tell = (number) => setTriggerValue("doubled", number);
+  if (box.listens) return;
+  box.listens = true;
+  box.addEventListener("dblclick", (event) => {
+    const slider = event.target.closest(SLIDER);
+    if (slider) box.tell([...box.querySelectorAll(SLIDER)].indexOf(slider));
+  });
+}
