@@ -122,6 +122,23 @@ def test_equal_differences_have_no_interval_and_no_probabilities(open_page, stor
     assert "nan" not in said
 
 
+def test_the_curves_of_the_cells_are_drawn_when_asked_for(open_page, store, made):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+
+    def charts() -> set[str]:
+        return {element.proto.json for element in app.get("bidi_component") if element.proto.component_name == "live_plot"}
+
+    before = charts()
+    app.toggle(key=f"study.curves.{made.id}").set_value(True).run()
+    assert not app.exception
+    drawn = [json.loads(json.loads(text)["figure"]) for text in charts() - before]
+    # A chart for each task, with the lines of its two cells: alone, and together with the other task.
+    assert [len({trace["name"] for trace in figure["data"] if trace.get("name")}) for figure in drawn] == [2, 2]
+    legend = next(element.proto.body for element in app.get("html") if 'class="legend"' in element.proto.body)
+    assert all(cell.label in legend for cell in made.cells)
+
+
 def test_the_verdict_is_explained(open_page, store, made, texts):
     finish(store, made)
     app = open_page("studies", study=made.id)

@@ -35,7 +35,7 @@ def overlay(store: RunStore, chosen: list[Any]) -> None:
     shown = [group for group in groups if group is not baseline]
     frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
     legend(shown)
-    _task_charts(chosen, tasks, metrics, shown, baseline, frames, view)
+    task_charts(chosen, tasks, metrics, shown, baseline, frames, view)
     if said := about_groups(groups, baseline):
         st.caption(said)
     if anything:
@@ -89,7 +89,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
     return metrics or [MAIN], by_seed, baseline, anything
 
 
-def _task_charts(
+def task_charts(
     chosen: list[Any],
     tasks: dict[str, dict[str, Any]],
     metrics: list[str],

@@ -20,6 +20,7 @@ from ui.shell.live_part import end_live_part, live_part
 from ui.shell.state import go_to, listing, run_store
 from ui.status.status_bar import polling_strip
 from ui.studies.study_cost import cost
+from ui.studies.study_curves import curves
 from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_repetition import repetition
 from ui.studies.study_results import head_of, results
@@ -93,6 +94,7 @@ def _draw(study: studies.Study) -> None:
     if finished < answer.total:
         watch(answer)
     verdicts(answer)
+    curves(answer)
     results(answer)
     cost(answer)
     _cells(answer)
