@@ -132,6 +132,8 @@ def _about_column(column: str) -> str:
 
 def _title(column: str) -> str:
     """A column's name in the reader's language."""
+    if column == "about":
+        return tr("Further settings")
     if column.endswith(BEST):
         return tr("{metric} best", metric=column.removesuffix(BEST))
     return tr("{metric} last", metric=column.removesuffix(LAST)) if column.endswith(LAST) else tr(column)
