@@ -19,7 +19,7 @@ PAGES = {
     "evaluation": ("run?run={run}&view=evaluation", "[data-testid=stButton]"),
     "predictions": ("predictions?run={run}", ".gallery .item"),
     "one image": ("predictions?run={run}&sample=1", "canvas"),
-    "compare": ("compare", "[data-testid=stDataFrame]"),
+    "compare": ("compare?runs={run}", "[data-testid=stDataFrame]"),
     "race": ("race", "[data-testid=stAlert]"),
     "studies": ("studies", "[data-testid=stExpander]"),
     "data": ("data?data=digits", "img"),
