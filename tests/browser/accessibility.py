@@ -11,6 +11,8 @@ from playwright.sync_api import Page
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 GRAVE = ("serious", "critical")
 BACKGROUNDS = {"dark": "rgb(16, 21, 28)", "light": "rgb(255, 255, 255)"}
+# Captions have the project's contrast once its styles are there; a page that is drawn anew may be without them for a moment.
+STYLED = "() => [...document.querySelectorAll('[data-testid=stCaptionContainer]')].every((each) => getComputedStyle(each).opacity === '1')"
 ALL = "({ type: 'tag', values: tags })"
 # A theme changes colours and nothing else, so the rules that look at no colour look at one theme.
 OF_COLOURS = "({ type: 'rule', values: axe.getRules(tags).filter((rule) => rule.tags.includes('cat.color')).map((rule) => rule.ruleId) })"
@@ -37,6 +39,7 @@ def check_accessibility(page: Page) -> None:
     for scheme, background in BACKGROUNDS.items():
         page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - the keys are those that it takes
         page.wait_for_function("colour => getComputedStyle(document.querySelector('.stApp')).backgroundColor === colour", arg=background)
+        page.wait_for_function(STYLED)
         for rule, impact, html, why in page.evaluate(RUN % LOOK_AT[scheme], RULES):
             if impact in GRAVE and not any(rule == known and part in html for known, part in OF_STREAMLIT):
                 found.append(f"{scheme}: {rule}: {html}: {why}")
