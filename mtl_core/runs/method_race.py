@@ -162,18 +162,3 @@ def seconds_left(runs: Sequence[Run]) -> float | None:
     plain = [expected[run.id] / relative_cost(run.config.balancing) for run in runs if run.id in expected]
     per_cost = sum(plain) / len(plain)
     return sum(run.eta_seconds if run.eta_seconds is not None else per_cost * relative_cost(run.config.balancing) for run in waiting)
-
-
-def mean_ranks(values: Sequence[Sequence[float]], higher_is_better: Sequence[bool]) -> list[float]:
-    """Each run's rank (1 = best) in every task, averaged over the tasks; equal values share the mean of their ranks.
-
-    Args:
-        values: run x task, finite.
-        higher_is_better: per task.
-    """
-    ranks = [0.0] * len(values)
-    for task, higher in enumerate(higher_is_better):
-        column = [-row[task] if higher else row[task] for row in values]
-        for place, value in enumerate(column):
-            ranks[place] += 1 + sum(other < value for other in column) + (sum(other == value for other in column) - 1) / 2
-    return [rank / len(higher_is_better) for rank in ranks]

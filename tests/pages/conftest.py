@@ -14,6 +14,7 @@ from streamlit.testing.v1.element_tree import ElementList
 
 from mtl_core.config import RunConfig
 from mtl_core.data.prepare import prepare
+from mtl_core.errors import DataError
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.language import speaking
 from mtl_core.presets import load_presets
@@ -308,3 +309,22 @@ def make_run(store):
         return fill(store, run, epochs_done) if filled else run
 
     return made
+
+
+@pytest.fixture
+def quick_form(open_page, monkeypatch):
+    """The Train page with the quick preset, without a sample of its data. Its background jobs end with the test."""
+
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
+    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
+    app = open_page()
+    choose_preset(app, preset.name)
+    yield app
+    for name in ("preflight", "backbones", "network-drawing"):
+        jobs = process_slot(f"jobs: {name}")
+        for state in jobs.values():
+            state["thread"].join(60)
+        jobs.clear()

@@ -1,11 +1,7 @@
 """The table of all backbones on the Train page: asked for, drawn, its errors in words."""
 
-import pytest
-
-from mtl_core.errors import DataError, MTLError
-from mtl_core.presets import load_presets
+from mtl_core.errors import MTLError
 from mtl_core.runs.process_singletons import process_slot
-from tests.pages.conftest import choose_preset
 from ui.train import backbone_panel
 from ui.train.backbone_panel import backbone_frame
 
@@ -29,25 +25,7 @@ REPORT = {
 }
 
 
-@pytest.fixture
-def opened(open_page, monkeypatch):
-    """The Train page with the quick preset."""
-
-    def refuse(*_):
-        raise DataError("no pictures in this test")
-
-    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
-    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
-    app = open_page()
-    choose_preset(app, preset.name)
-    yield app
-    for name in ("backbones", "network-drawing"):
-        for state in process_slot(f"jobs: {name}").values():
-            state["thread"].join(60)
-        process_slot(f"jobs: {name}").clear()
-
-
-def test_the_table_is_asked_for_and_an_error_is_a_sentence(opened, monkeypatch, texts):
+def test_the_table_is_asked_for_and_an_error_is_a_sentence(quick_form, monkeypatch, texts):
     asked = []
 
     def fail(store, config, cancelled):
@@ -55,21 +33,21 @@ def test_the_table_is_asked_for_and_an_error_is_a_sentence(opened, monkeypatch, 
         raise MTLError("the process was <b>ended</b>")
 
     def again():
-        opened.button(key="backbones").click().run()
+        quick_form.button(key="backbones").click().run()
         for state in process_slot("jobs: backbones").values():
             state["thread"].join(60)
-        opened.run()
-        assert not opened.exception
+        quick_form.run()
+        assert not quick_form.exception
 
     monkeypatch.setattr(backbone_panel, "compare", fail)
     again()
-    assert "the process was &lt;b&gt;ended" in texts(opened) or r"\<b" in texts(opened)
+    assert "the process was &lt;b&gt;ended" in texts(quick_form) or r"\<b" in texts(quick_form)
     monkeypatch.setattr(backbone_panel, "compare", lambda store, config, cancelled: REPORT)
     again()
     assert [config.data.name for config in asked] == ["digits"]
-    [table] = [frame.value for frame in opened.dataframe if "multiply-adds" in frame.value]
+    [table] = [frame.value for frame in quick_form.dataframe if "multiply-adds" in frame.value]
     assert list(table["backbone"]) == ["A", "B", "C"]
-    assert "A star marks an estimate" in texts(opened)
+    assert "A star marks an estimate" in texts(quick_form)
 
 
 def test_cells():

@@ -1,11 +1,7 @@
 """The preflight on the Train page: offered, shown, its weights taken, its errors in words."""
 
-import pytest
-
-from mtl_core.errors import ConfigError, DataError, Problem
-from mtl_core.presets import load_presets
+from mtl_core.errors import ConfigError, Problem
 from mtl_core.runs.process_singletons import process_slot
-from tests.pages.conftest import choose_preset
 from ui.train import preflight_panel
 from ui.train.preflight_panel import findings, suggested
 
@@ -31,24 +27,6 @@ REPORT = {
 }
 
 
-@pytest.fixture
-def opened(open_page, monkeypatch):
-    """The Train page with the quick preset."""
-
-    def refuse(*_):
-        raise DataError("no pictures in this test")
-
-    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
-    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
-    app = open_page()
-    choose_preset(app, preset.name)
-    yield app
-    for state in process_slot("jobs: preflight").values():
-        state["thread"].join(60)
-    process_slot("jobs: preflight").clear()
-    process_slot("jobs: network-drawing").clear()
-
-
 def tried(app):
     app.button(key="preflight").click().run()
     for state in process_slot("jobs: preflight").values():
@@ -58,10 +36,10 @@ def tried(app):
     return app
 
 
-def test_a_report_is_shown_and_its_weights_are_taken(opened, monkeypatch, texts):
+def test_a_report_is_shown_and_its_weights_are_taken(quick_form, monkeypatch, texts):
     asked = []
     monkeypatch.setattr(preflight_panel, "measure", lambda store, config, cancelled: asked.append(config) or REPORT)
-    app = tried(opened)
+    app = tried(quick_form)
     assert [config.to_dict()["data"]["name"] for config in asked] == ["digits"]
     told = {metric.label: metric.value for metric in app.metric}
     assert told == {**told, "Training, estimated": "about 20 min", "A step": "12 ms", "Memory": "500 MB"}
@@ -75,25 +53,25 @@ def test_a_report_is_shown_and_its_weights_are_taken(opened, monkeypatch, texts)
     assert not [metric for metric in app.metric if metric.label == "A step"]  # it was about other settings
 
 
-def test_an_error_and_problems_are_sentences(opened, monkeypatch):
+def test_an_error_and_problems_are_sentences(quick_form, monkeypatch):
     def refused(*_):
         raise ConfigError(Problem("batch_size", "a step does not fit in memory; lower batch_size"))
 
     monkeypatch.setattr(preflight_panel, "measure", refused)
-    app = tried(opened)
+    app = tried(quick_form)
     assert any("does not fit in memory" in error.value for error in app.error)
     monkeypatch.setattr(preflight_panel, "measure", lambda *_: {**REPORT, "problems": ["the loss of 'digit' is nan"]})
     app = tried(app)
     assert any("is nan" in error.value for error in app.error)
 
 
-def test_it_is_offered_before_a_long_run(opened):
-    assert not [info for info in opened.info if "more than a few minutes" in info.value]
-    opened.number_input(key="set.epochs").set_value(9000).run()
+def test_it_is_offered_before_a_long_run(quick_form):
+    assert not [info for info in quick_form.info if "more than a few minutes" in info.value]
+    quick_form.number_input(key="set.epochs").set_value(9000).run()
     for state in process_slot("jobs: network-drawing").values():
         state["thread"].join(60)
-    opened.run()
-    assert [info for info in opened.info if "more than a few minutes" in info.value]
+    quick_form.run()
+    assert [info for info in quick_form.info if "more than a few minutes" in info.value]
 
 
 def test_worked_table_and_weights():

@@ -81,11 +81,6 @@ def test_time_left_scales_with_the_methods_costs(store, config):
     assert method_race.seconds_left([done]) is None
 
 
-def test_mean_ranks():
-    assert method_race.mean_ranks([[0.9, 3.0], [0.8, 1.0], [0.7, 2.0]], [True, False]) == [2.0, 1.5, 2.5]
-    assert method_race.mean_ranks([[0.5], [0.5], [0.1]], [True]) == [1.5, 1.5, 3.0]
-
-
 def test_reading_races_needs_no_torch():
     code = "import sys, mtl_core.runs.method_race; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -147,6 +147,8 @@ def test_r2_is_compared_by_its_error_and_no_baseline_of_0_is_divided_by():
 
 def test_mean_ranks_share_equal_places():
     assert aggregates.mean_ranks([[0.9, 1.0], [0.9, 2.0], [0.5, 3.0]], [True, False]) == [1.25, 1.75, 3.0]
+    assert aggregates.mean_ranks([[0.9, 3.0], [0.8, 1.0], [0.7, 2.0]], [True, False]) == [2.0, 1.5, 2.5]
+    assert aggregates.mean_ranks([[0.5], [0.5], [0.1]], [True]) == [1.5, 1.5, 3.0]
     table = np.random.default_rng(0).integers(0, 4, (9, 5)).astype(float)
     up = [True, False, True, False, True]
     expected = scipy.stats.rankdata(np.where(up, -table, table), axis=0).mean(axis=1)

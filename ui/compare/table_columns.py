@@ -11,12 +11,10 @@ import streamlit as st
 
 from mtl_core.language import mark, tr
 from ui.shell import words
-from ui.shell.error_boundary import is_ours
-from ui.shell.state import hold, run_store
+from ui.shell.kept_choices import keep_choice, kept_choice, kept_note, names_in, read_object
+from ui.shell.state import hold
 
 SETTING = "compare.columns"  # key in the store's settings
-HELD = "compare.columns_held"  # session key of the choice; the store is read once for a session
-LONGEST = 20_000  # characters of the setting
 WIDTHS = {"narrow": mark("narrow"), "normal": mark("normal width"), "wide": mark("wide")}
 FACTORS = {"narrow": 0.7, "normal": 1.0, "wide": 1.5}
 WIDTH = "normal"
@@ -50,18 +48,11 @@ def to_text(columns: TableColumns) -> str:
 
 def from_text(text: str) -> TableColumns:
     """The choice of ``to_text``. A text that is none gives the first choice."""
-    try:
-        read = json.loads(text) if len(text) <= LONGEST else {}
-    except (ValueError, RecursionError):
-        read = {}
-    read = read if isinstance(read, dict) else {}
-
-    def names(key: str) -> tuple[str, ...] | None:
-        found = read.get(key)
-        return tuple(dict.fromkeys(name for name in found if isinstance(name, str))) if isinstance(found, list) else None
-
+    read = read_object(text)
     width = read.get("width")
-    return TableColumns(names("shown"), names("known") or (), width if isinstance(width, str) and width in WIDTHS else WIDTH)
+    return TableColumns(
+        names_in(read.get("shown")), names_in(read.get("known")) or (), width if isinstance(width, str) and width in WIDTHS else WIDTH
+    )
 
 
 def choose_columns(offered: Sequence[str], first: Sequence[str], title: Callable[[str], str]) -> tuple[list[str], float]:
@@ -73,9 +64,7 @@ def choose_columns(offered: Sequence[str], first: Sequence[str], title: Callable
     Returns:
         Names of the columns to show, in their order, and the factor on every column's width.
     """
-    if HELD not in st.session_state:
-        st.session_state[HELD] = run_store().settings().get(SETTING, "")
-    columns = from_text(st.session_state[HELD])
+    columns = from_text(kept_choice(SETTING))
     key, width = "compare.columns", "compare.columns.width"
     chosen = columns.among(offered, first)
     hold(key, chosen)
@@ -84,10 +73,10 @@ def choose_columns(offered: Sequence[str], first: Sequence[str], title: Callable
         # Columns of runs that are not on this page keep their places.
         others = tuple(name for name in columns.shown or () if name not in offered)
         known = tuple(dict.fromkeys([*columns.known, *offered]))
-        _keep(replace(columns, shown=(*st.session_state[key], *others), known=known))
+        keep_choice(SETTING, to_text(replace(columns, shown=(*st.session_state[key], *others), known=known)))
 
     def take_width() -> None:
-        _keep(replace(columns, width=st.session_state[width] or WIDTH))
+        keep_choice(SETTING, to_text(replace(columns, width=st.session_state[width] or WIDTH)))
 
     with st.popover(tr("Columns"), icon=":material/view_column:"):
         about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
@@ -95,20 +84,5 @@ def choose_columns(offered: Sequence[str], first: Sequence[str], title: Callable
         chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, placeholder=tr("None"), on_change=take, **looks)
         sizes: dict[str, Any] = {"format_func": words.translated(WIDTHS), "on_change": take_width, "required": True}
         st.segmented_control(tr("Width of the columns"), list(WIDTHS), default=hold(width, columns.width), key=width, **sizes)
-        if refused := st.session_state.get("compare.columns_refused"):
-            st.caption(tr("Kept until this page is closed: {refused}", refused=words.plain(tr(refused))))
-        else:
-            st.caption(tr("Holds for every viewer of this store."))
+        kept_note(SETTING, tr("Holds for every viewer of this store."))
     return chosen, FACTORS[columns.width]
-
-
-def _keep(columns: TableColumns) -> None:
-    """Hold the choice for this session and write it into the store. A store that cannot be written says so beside the controls."""
-    st.session_state[HELD] = text = to_text(columns)
-    st.session_state.pop("compare.columns_refused", None)
-    try:
-        run_store().set(SETTING, text)
-    except Exception as error:
-        if not is_ours(error):
-            raise
-        st.session_state["compare.columns_refused"] = str(error)

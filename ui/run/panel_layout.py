@@ -10,18 +10,15 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
-from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.error_boundary import is_ours
-from ui.shell.state import hold, hold_first, run_store
+from ui.shell.kept_choices import keep_choice, kept_choice, kept_note, names_in, read_object
+from ui.shell.state import hold, hold_first
 
 SETTING = "run_page.panels"  # key in the store's settings
-HELD = "panels.layout"  # session key of the arrangement; the store is read once for a session
 CHOSEN = "panels.chosen"  # session key of the panel whose arrangement is being changed
 WIDTHS = {"auto": mark("auto"), "half": mark("half"), "whole": mark("whole")}
 HEIGHTS = {"1": mark("normal"), "1.5": mark("high"), "2": mark("highest")}
 WIDTH, HEIGHT = "auto", "1"  # of a panel that nobody has changed
-LONGEST = 20_000  # characters of the setting
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,13 @@ def to_text(layout: Layout) -> str:
 
 def from_text(text: str) -> Layout:
     """The layout of ``to_text``. A text that is none gives the default layout, and values that do not exist are left out."""
-    try:
-        read = json.loads(text) if len(text) <= LONGEST else {}
-    except (ValueError, RecursionError):
-        read = {}
-    read = read if isinstance(read, dict) else {}
-
-    def names(key: str) -> tuple[str, ...]:
-        found = read.get(key)
-        return tuple(dict.fromkeys(name for name in found if isinstance(name, str))) if isinstance(found, list) else ()
+    read = read_object(text)
 
     def choices(key: str, allowed: dict[str, str]) -> dict[str, str]:
         found = read.get(key)
         return {name: value for name, value in found.items() if isinstance(value, str) and value in allowed} if isinstance(found, dict) else {}
 
-    return Layout(names("order"), names("pinned"), choices("widths", WIDTHS), choices("heights", HEIGHTS))
+    return Layout(names_in(read.get("order")) or (), names_in(read.get("pinned")) or (), choices("widths", WIDTHS), choices("heights", HEIGHTS))
 
 
 def task_key(task: str) -> str:
@@ -96,11 +85,9 @@ def task_key(task: str) -> str:
     return f"task:{task}"
 
 
-def panel_layout(store: RunStore) -> Layout:
+def panel_layout() -> Layout:
     """The layout of this session, at first the one that the store keeps."""
-    if HELD not in st.session_state:
-        st.session_state[HELD] = store.settings().get(SETTING, "")
-    return from_text(st.session_state[HELD])
+    return from_text(kept_choice(SETTING))
 
 
 def layout_controls(titles: dict[str, str], groups: Sequence[Sequence[str]], layout: Layout) -> None:
@@ -125,10 +112,7 @@ def layout_controls(titles: dict[str, str], groups: Sequence[Sequence[str]], lay
         _choices(chosen, layout)
         if layout != Layout():
             st.button(tr("Reset all panels"), key="panels.reset", type="tertiary", icon=":material/restart_alt:", on_click=_keep, args=(Layout(),))
-        if refused := st.session_state.get("panels.refused"):
-            st.caption(tr("Kept until this page is closed: {refused}", refused=words.plain(tr(refused))))
-        else:
-            st.caption(tr("Holds for every run of this store. Keys: Tab to a control, arrow keys to choose, Enter to press."))
+        kept_note(SETTING, tr("Holds for every run of this store. Keys: Tab to a control, arrow keys to choose, Enter to press."))
 
 
 def _move_button(label: str, icon: str, layout: Layout, group: list[str], chosen: str, by: int) -> None:
@@ -165,12 +149,4 @@ def _changed(values: dict[str, str], default: str) -> dict[str, str]:
 
 
 def _keep(layout: Layout) -> None:
-    """Hold the layout for this session and write it into the store. A store that cannot be written says so beside the controls."""
-    st.session_state[HELD] = text = to_text(layout)
-    st.session_state.pop("panels.refused", None)
-    try:
-        run_store().set(SETTING, text)
-    except Exception as error:
-        if not is_ours(error):
-            raise
-        st.session_state["panels.refused"] = str(error)
+    keep_choice(SETTING, to_text(layout))

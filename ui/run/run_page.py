@@ -141,7 +141,7 @@ def _training(store: RunStore, run) -> None:
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
     steering(store, run, feed["frame"])
-    layout, panels = panel_layout(store), _panels(store, run, feed)
+    layout, panels = panel_layout(), _panels(store, run, feed)
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
     explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]

@@ -1,4 +1,4 @@
-"""What a dashboard or a command does for ``MTL_EXECUTOR=ray``: it sees to it that the store's queue lives on the cluster. It imports no Ray."""
+"""What a dashboard or a command does for ``MTL_EXECUTOR=ray``: it starts the store's queue on the cluster. It imports no Ray."""
 
 from __future__ import annotations
 

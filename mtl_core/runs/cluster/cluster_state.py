@@ -14,7 +14,7 @@ from mtl_core.runs.store import RunStore
 
 KEY = "cluster"  # of the store's settings
 IDENTITY = "identity"
-STALE_SECONDS = 15.0  # without a word from the queue on the cluster, which writes every few seconds
+STALE_SECONDS = 15.0  # since the queue on the cluster last wrote its state, which it does every few seconds
 GIGABYTE = 1e9
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -68,7 +69,7 @@ def connect(address: str) -> Any:
 
 
 def start_queue(address: str, follow_ups: Sequence[str] = ()) -> dict[str, Any]:
-    """Start the queue of this process's store on the cluster, unless it is there. Returns its first word: ``nodes``, a list.
+    """Start the queue of this process's store on the cluster, unless it runs there already. Returns what it answers: ``nodes``, a list.
 
     Args:
         follow_ups: functions of higher layers that the queue calls between runs, as ``module:name``; each takes the store.
@@ -148,7 +149,7 @@ class QueueActor:
                     self.queue.round()
             except Exception:  # the store may be away for a moment; the runs and the queue go on
                 traceback.print_exc()
-            threading.Event().wait(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def _enter(follow_ups: list[str]) -> None:
