@@ -11,9 +11,9 @@ import streamlit as st
 
 from mtl_core.balancing import PLAIN
 from mtl_core.language import mark, tr
-from mtl_core.runs.method_race import mean_ranks
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
+from mtl_core.studies.aggregates import mean_ranks
 from ui.compare.race_entries import Entry
 from ui.compare.runs_table import head_width
 from ui.shell import words
