@@ -109,8 +109,8 @@ def _chosen_methods() -> list[str]:
 def _start_fields(landscape: Landscape) -> None:
     """Draw the start as two numbers: what a click into the plane sets, for the keyboard.
 
-    The value is given to the widget, whose key changes with a start that was not typed. A value that is only set in the session is shown as the lowest
-    one by a browser that misses the run that sets it, and comes back as the viewer's choice.
+    The start is the default of its fields, and their keys change with a start that was not typed. A browser may miss the script run that sets a value
+    in the session. It then shows the field's default and reports it as the viewer's choice.
     """
     start = st.session_state.setdefault(_START, landscape.starts[0])
     typed = st.session_state.get(_START_SHOWN) == start
