@@ -47,6 +47,10 @@ def unread_words(ids: Sequence[str]) -> str:
     return f"{runs} not listed, because another version of the program wrote {'it' if len(ids) == 1 else 'them'}: {listed}. Open the store with it."
 
 
+def _gone_words(epoch: float) -> str:
+    return f"interrupted at epoch {epoch:.4g}: the process that trained it is gone"
+
+
 class RunReading:
     """The reading half of ``RunStore``, and the log.
 
@@ -240,7 +244,7 @@ class RunReading:
         Raises:
             StoreError: the store cannot be written.
         """
-        for run_id, line in sweeper.sweep(self.database):
+        for run_id, line in sweeper.sweep(self.database, _gone_words):
             self._append_to_log_file(run_id, "error", line)
 
     def sweep_if_due(self) -> None:

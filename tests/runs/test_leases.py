@@ -173,7 +173,7 @@ def test_one_sweep_marks_all_runs_whose_processes_are_gone_each_with_a_line(stor
 def test_however_many_look_one_sweeps_every_few_seconds(store, held, moment, monkeypatch):
     swept = []
     original = sweeper.sweep
-    monkeypatch.setattr(sweeper, "sweep", lambda database: swept.append(moment.now) or original(database))
+    monkeypatch.setattr(sweeper, "sweep", lambda *arguments: swept.append(moment.now) or original(*arguments))
     for _ in range(4):
         store.sweep_if_due()
     moment.now += SWEEP_SECONDS

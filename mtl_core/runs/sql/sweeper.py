@@ -6,6 +6,8 @@ by its holder, so it is left out. The mark, its line in the log and the lease of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mtl_core.runs.process_identity import this_process
@@ -23,8 +25,11 @@ SWEPT_AT = "swept at"  # key in the table ``meta``: seconds since 1970, by the s
 _runs, _meta = schema.runs, schema.meta
 
 
-def sweep(database: Database) -> list[tuple[str, str]]:
+def sweep(database: Database, words: Callable[[float], str]) -> list[tuple[str, str]]:
     """Mark all runs whose processes are gone. Returns the line that the log of each has got, by run; none if another process sweeps now.
+
+    Args:
+        words: the line for a run that has come to this epoch.
 
     Raises:
         StoreError: the store cannot be written.
@@ -37,7 +42,7 @@ def sweep(database: Database) -> list[tuple[str, str]]:
         gone = [row.id for row in connection.execute(active) if not is_held(row)]
         locked = active.where(_runs.c.id.in_(gone)).with_for_update(skip_locked=True, key_share=True)
         rows = connection.execute(locked).all() if gone else []  # read anew: a sign of life may have come before the lock
-        return [(row.id, _mark(connection, row)) for row in rows if not is_held(row)]
+        return [(row.id, _mark(connection, row, words(row.epoch))) for row in rows if not is_held(row)]
 
 
 def is_due(database: Database) -> bool:
@@ -50,12 +55,11 @@ def is_due(database: Database) -> bool:
     return stored is None or not 0 <= store_time() - float(stored) < SWEEP_SECONDS
 
 
-def _mark(connection: Connection, row: Row) -> str:
+def _mark(connection: Connection, row: Row, line: str) -> str:
     values = {"status": RunStatus.INTERRUPTED.value, "finished_at": row.heartbeat_at}
     if row.owner_host != this_process().host:  # its process may live without a processor: the next attempt may be silent for longer
         values["lease_seconds"] = doubled(row.lease_seconds)
     connection.execute(update(_runs).where(_runs.c.id == row.id).values(**values))
-    line = f"interrupted at epoch {row.epoch:.4g}: the process that trained it is gone"
     connection.execute(insert(schema.log).values(run_id=row.id, time=store_time(), level="error", text=line))
     return line
 
