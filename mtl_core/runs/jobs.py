@@ -136,6 +136,7 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         try:
             _supervise_workers(store)
             if not store.database.read_only and not is_closing():
+                store.sweep_if_due()
                 study_cells.resume_interrupted(store)
                 for follow_up in list(study_cells.FOLLOW_UPS.values()):
                     follow_up(store)

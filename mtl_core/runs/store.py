@@ -38,7 +38,7 @@ from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, 
 from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.sql.result_rows import stored_summary
 from mtl_core.runs.sql.run_facts import write_facts
-from mtl_core.runs.sql.run_rows import end_of_queue
+from mtl_core.runs.sql.run_rows import end_of_queue, lock_run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
@@ -260,8 +260,8 @@ class RunStore(RunReading):
             pending = self._pending_of(run_id, token)
             pending.committed = time.monotonic()
             changed = set(pending.summary.changed)
-            with _kept(pending, changed), self.database.write() as connection:
-                if token is not None and connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
+            with _kept(pending, changed), self.database.write_beside() as connection:
+                if lock_run(connection, run_id) != token and token is not None:
                     raise RunTakenError(f"run {run_id} is no longer held here")
                 write_pending(connection, run_id, pending)
                 line = write(connection) if write is not None else None

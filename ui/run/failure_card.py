@@ -69,7 +69,7 @@ def _hung(run: Any) -> None:
     with st.container(border=True, key="failure"):
         st.warning(
             tr(
-                "**No heartbeat for {duration}.** The process of this run exists, but its training does not report.",
+                "**No heartbeat for {duration}.** No process has ended the run, but its training does not report.",
                 duration=words.duration(run.silent_seconds),
             ),
             icon=":material/heart_broken:",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 from mtl_core.events import REFUSED
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.clock import store_time
+from mtl_core.runs.sql.leases import write_sign_of_life
 from mtl_core.runs.sql.result_rows import compute_results, write_results
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.scalar_points import Point, write_points
@@ -95,8 +96,7 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
 
 def write_progress_time(connection: Connection, run_id: str) -> None:
     """Set ``heartbeat_at`` and ``progress_at`` to now: the trainer has just sent an event."""
-    now = store_time()
-    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
+    write_sign_of_life(connection, run_id, progress_at=store_time())
 
 
 def _forget_changes(connection: Connection, run_id: str, key: str) -> None:
