@@ -43,7 +43,7 @@ VARIABLES = (
     Variable("MTL_HOME", "Folder of the runs, the imported sets and the prepared data.", "`./runs`"),
     Variable(
         "MTL_STORE_URL",
-        "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`.",
+        "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`, or in the object store.",
         "`store.sqlite` in `MTL_HOME`",
         is_secret=True,
     ),
@@ -120,8 +120,8 @@ def _objects_problem(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if not rest.strip("/") or "::" in value:
         return "expected an address such as s3://bucket/prefix, or file:///mnt/share for a folder, found another form"
-    if find_spec("fsspec") is None:
-        return "an object store needs the package fsspec. Install the extra: pip install '.[objects]', or leave it out"
+    if missing := [package for package in ("fsspec", "filelock") if find_spec(package) is None]:
+        return f"an object store needs the package {missing[0]}. Install the extra: pip install '.[objects]', or leave it out"
     from fsspec.registry import known_implementations, registry
 
     known = {*known_implementations, *registry} - READ_ONLY_PLACES

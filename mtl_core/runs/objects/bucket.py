@@ -52,7 +52,12 @@ class Bucket:
             else:
                 files.put_file(str(source), place)
 
-        self._call(put, name)
+        try:
+            self._call(put, name)
+        except FileNotFoundError as error:
+            if isinstance(source, Path) and not source.is_file():
+                raise
+            raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: there is no such place ({error})") from error
 
     def read(self, name: str, target: Path) -> None:
         """Write an object's content to a file on this machine.
@@ -64,7 +69,9 @@ class Bucket:
         try:
             self._call(lambda files, place: files.get_file(place, str(target)), name)
         except FileNotFoundError:
-            raise LostObjectError(f"the object '{self.shown}/{name}' is not there any more. Somebody has deleted it from the object store") from None
+            raise LostObjectError(
+                f"the object '{self.shown}/{name}' is not there. Somebody has deleted it, or MTL_ARTIFACTS_URL names another place"
+            ) from None
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects; those that are gone are no error. Raises UnreachableObjectsError."""

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mtl_core.errors import StoreError
-
 if TYPE_CHECKING:
     from mtl_core.runs.objects.object_artifacts import ObjectArtifacts
 
@@ -59,6 +57,7 @@ class Courier:
         while True:
             try:
                 self.round()
-            except StoreError as error:
-                _logger.warning("%s", error)
+            except Exception as error:  # the next round may work
+                if threading.main_thread().is_alive():  # else the program ends, and no thread can be started
+                    _logger.warning("%s", error)
             pause.wait(ROUND_SECONDS)

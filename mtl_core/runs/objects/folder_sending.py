@@ -32,11 +32,12 @@ class FolderSending:
     Args:
         database: the store's.
         mark: the run's. It names the objects while they are written.
-        with_log: this machine trains the run, so its ``log.txt`` counts.
+        is_trainer: this machine trains the run, or trained it last. Then its ``log.txt`` counts, and its files replace those that others have
+            changed. Else what others have changed stays.
     """
 
-    def __init__(self, database: Database, bucket: Bucket, record: FolderRecord, mark: UnsentMark, with_log: bool):
-        self.database, self.bucket, self.record, self.mark, self.with_log = database, bucket, record, mark, with_log
+    def __init__(self, database: Database, bucket: Bucket, record: FolderRecord, mark: UnsentMark, is_trainer: bool):
+        self.database, self.bucket, self.record, self.mark, self.is_trainer = database, bucket, record, mark, is_trainer
         self.run_id, self.folder = mark.run_id, record.folder
 
     def send(self, check: Callable[[Connection], None]) -> int:
@@ -105,9 +106,11 @@ class FolderSending:
         self.record.save()
 
     def _is_changed(self, path: str, pointers: Mapping[str, Pointer]) -> bool:
-        if self.record.is_unchanged(path) or (path == LOG and not self.with_log):
+        if self.record.is_unchanged(path) or (path == LOG and not self.is_trainer):
             return False
         known, there = self.record.files.get(path), pointers.get(path)
+        if there and not self.is_trainer and not path.endswith(LINES) and (known is None or known.sha256 != there.sha256):
+            return False
         try:
             content = sha256(self.folder / path)
         except OSError:  # it has gone just now
@@ -132,7 +135,9 @@ class FolderSending:
 
     def _deleted_here(self, pointers: dict[str, Pointer]) -> list[str]:
         """Paths of the files that were here and are not, and of files that were not fetched and whose folder was here and is not."""
-        missing = {path for path in self.record.files if path in pointers and stamp_of(self.folder / path) is None}
+        known = self.record.files
+        same = [path for path in known if path in pointers and pointers[path].sha256 == known[path].sha256]
+        missing = {path for path in same if stamp_of(self.folder / path) is None}
         folders = {path.rpartition("/")[0] for path in missing}
         gone = {folder for folder in folders if folder and not (self.folder / folder).exists()}
         return [path for path in pointers if path in missing or path.rpartition("/")[0] in gone]

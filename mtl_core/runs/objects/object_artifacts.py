@@ -52,8 +52,6 @@ def open_artifacts(store: RunReading, url: str) -> ObjectArtifacts:
     if known is not None and not known.store.database.is_replaced():
         return known
     made = _opened[key] = ObjectArtifacts(store, Bucket(url))
-    if marked_runs(made.runs) and not store.database.read_only:
-        made.start()
     return made
 
 
@@ -163,7 +161,7 @@ class ObjectArtifacts(LocalArtifacts):
 
         with self._locked(folder):
             record = FolderRecord.of(folder)
-            sending = FolderSending(self.store.database, self.bucket, record, mark, with_log=bool(mark.token))
+            sending = FolderSending(self.store.database, self.bucket, record, mark, is_trainer=bool(mark.token))
             try:
                 count = sending.send(check)
             except RunTakenError:
@@ -178,7 +176,7 @@ class ObjectArtifacts(LocalArtifacts):
 
     def upload(self, run_id: str) -> Link:
         record, mark = FolderRecord(self.store.place(run_id)), self._mark(run_id, "")
-        sending = FolderSending(self.store.database, self.bucket, record, mark, with_log=True)
+        sending = FolderSending(self.store.database, self.bucket, record, mark, is_trainer=True)
         made = sending.upload({}) or {}
 
         def link(connection: Connection) -> None:
@@ -217,6 +215,12 @@ class ObjectArtifacts(LocalArtifacts):
         for run_id in gone:
             if not self._is_being_made(run_id) and UnsentMark.of(self.runs, run_id) is None:
                 shutil.rmtree(self.runs / run_id, ignore_errors=True)
+
+    def mark_all(self) -> None:
+        """Have every run of this machine looked through by ``send_waiting``: also what was made before there was an object store."""
+        for path in self.runs.glob("????????-??????-????"):
+            if path.is_dir() and UnsentMark.of(self.runs, path.name) is None:
+                UnsentMark(self.runs, path.name).write()
 
     def send_waiting(self, is_asked: bool = False) -> list[tuple[str, str]]:
         """Send what waits on this machine: of runs that nobody trains now.

@@ -1,4 +1,4 @@
-"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders stay in a shared folder.
+"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders are in a shared folder, or in an object store.
 
 All writing transactions take one advisory lock, one after the other, as in SQLite. Times come from the server's clock. A server that restarts is
 waited for; a transaction that it cut is not repeated here.
