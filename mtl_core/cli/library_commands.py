@@ -190,7 +190,7 @@ def send() -> int:
         if problem:
             complain(f"{run_id}  {problem}")
     stays = sum(bool(problem) for _, problem in found)
-    emit(f"{len(found) - stays} of {len(found)} runs are whole in the object store")
+    emit(f"whole in the object store: {len(found) - stays} of {len(found)} runs")
     return 1 if stays else 0
 
 

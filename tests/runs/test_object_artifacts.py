@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from evidence import brief
-from object_stores import Killed, S3Server, checkpoint, machines, objects_of, without_proxies
+from object_stores import Killed, Machine, S3Server, checkpoint, machines, objects_of, without_proxies
 from sqlalchemy import update
 
+from mtl_core.__main__ import main
 from mtl_core.errors import NotPossibleError, RunTakenError, StoreError, UnreachableObjectsError
 from mtl_core.events import Control
 from mtl_core.runs import actions, resume_and_fork
@@ -30,6 +32,7 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import check_files, read_index
+from tests.runs.test_store import StoreContract
 
 PLACES = ["memory", "file", "s3"]
 
@@ -87,6 +90,22 @@ def end(store, run_id, status="finished"):
 
 def log_of(store, run_id):
     return [line.text for line in store.log(run_id)]
+
+
+class TestStoreWithObjects(StoreContract):
+    """The contract of every store, with the artifacts in an object store."""
+
+    @pytest.fixture
+    def store(self, tmp_path):
+        return machines(tmp_path, f"memory://{uuid.uuid4().hex}", count=1)[0]
+
+    def opened_again(self, store):
+        return Machine(store.home, store.database, store.bucket.url)
+
+    def test_a_new_run_waits_with_its_config_beside_it(self, store, config):
+        run = store.create(config("mine", epochs=7))
+        assert (store.folder(run.id) / "config.yaml").read_text(encoding="utf-8") == config("mine", epochs=7).to_yaml()
+        assert {path.name for path in store.folder(run.id).iterdir() if path.name.startswith(".")} == {".objects.json", ".objects.lock"}
 
 
 def test_another_machine_reads_what_one_has_made(two, held):
@@ -358,6 +377,104 @@ def test_checkpoints_that_were_overtaken_are_kept_under_another_name(two, held):
     assert any(f"{lonely}.unsent" in text for text in log_of(here, run_id))
     here.artifacts.keep(run_id)
     assert not any(lonely in name for name in objects_of(here))
+
+
+@one_place
+def test_a_part_of_the_cache_that_is_removed_by_hand_is_fetched_again(two, held):
+    here, there = two
+    run_id, token = held
+    name = checkpoint(here.folder(run_id), 1)
+    here.artifacts.keep(run_id, token)
+    config = here.get(run_id).config
+    with there.artifacts.training(run_id, "another", config):
+        pass
+    UnsentMark.of(there.artifacts.runs, run_id).drop()
+    shutil.rmtree(there.place(run_id) / "checkpoints")
+    before = objects_of(here)
+    there.artifacts.keep(run_id)  # as after an evaluation
+    assert objects_of(here) == before
+    with there.artifacts.training(run_id, "another", config):
+        assert read_index(there.place(run_id))["last"] == name
+        check_files(there.place(run_id), name)
+
+
+@one_place
+def test_training_goes_on_while_the_object_store_is_away(two, held, engine, config):
+    here, _ = two
+    run_id = here.create(config("waits for nothing")).id
+    here.bucket.is_away = True
+    run = execute(here, run_id)
+    assert (run.status, run.step) == (RunStatus.FINISHED, 4)
+    assert len([text for text in log_of(here, run_id) if "is kept on" in text]) == 1
+    assert marked_runs(here.artifacts.runs) == [run_id]
+    here.bucket.is_away = False
+    here.artifacts.courier.round()
+    assert marked_runs(here.artifacts.runs) == []
+    assert any(name.startswith(f"{run_id}/log.txt/") for name in objects_of(here))
+
+
+@one_place
+def test_what_is_set_elsewhere_reaches_the_machine_that_trains(two, held):
+    here, there = two
+    run_id, token = held
+    with here.artifacts.training(run_id, token, here.get(run_id).config):
+        add_threshold(there.folder(run_id), "val/digit/accuracy", True, 0.9)
+        there.artifacts.keep(run_id)
+        here.artifacts.courier.round()
+        assert [each.bound for each in thresholds(here.place(run_id))] == [0.9]
+
+
+@one_place
+def test_who_does_not_train_overwrites_nothing_that_others_have_changed(two, held):
+    here, there = two
+    run_id, token = held
+    checkpoint(here.folder(run_id), 1)
+    here.artifacts.keep(run_id, token)
+    there.folder(run_id)
+    (there.place(run_id) / "checkpoints" / "index.json").write_text("{}")
+    second = checkpoint(here.folder(run_id), 2)
+    here.artifacts.keep(run_id, token)
+    there.artifacts.keep(run_id)
+    there.artifacts.bring(run_id, lambda path: True)
+    assert read_index(there.place(run_id))["last"] == second
+
+
+@one_place
+def test_a_place_that_does_not_exist_is_told(two, config, monkeypatch):
+    """S3 answers 404 for a bucket that does not exist, as for an object."""
+    here, _ = two
+
+    class NoBucket:
+        def pipe_file(self, *arguments):
+            raise FileNotFoundError("Not Found")
+
+        put_file = pipe_file
+
+    monkeypatch.setattr(here.bucket, "_files", lambda: (NoBucket(), "bucket"))
+    with pytest.raises(UnreachableObjectsError, match="there is no such place"):
+        here.create(config())
+
+
+def test_the_command_sends_what_was_made_before_there_was_an_object_store(tmp_path, monkeypatch, capsys, config):
+    store = open_store(tmp_path / "home")
+    run = store.create(config())
+    name = checkpoint(store.folder(run.id), 1)
+    monkeypatch.setenv("MTL_HOME", str(tmp_path / "home"))
+    assert main(["runs", "send"]) == 2
+    assert "set MTL_ARTIFACTS_URL" in capsys.readouterr().err
+    monkeypatch.setenv("MTL_ARTIFACTS_URL", f"file://{tmp_path / 'objects'}")
+    assert main(["runs", "send"]) == 0
+    assert capsys.readouterr().out == "whole in the object store: 1 of 1 runs\n"
+    assert (tmp_path / "objects" / run.id / "checkpoints" / name / "state.pt").is_dir()
+    (tmp_path / "objects").chmod(0o700)
+    (tmp_path / "objects").rename(tmp_path / "elsewhere")
+    (tmp_path / "objects").write_text("a file")
+    note_look(store.place(run.id), "evaluated", 1)
+    assert main(["runs", "send"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "whole in the object store: 0 of 1 runs\n"
+    assert run.id in err
+    assert "cannot be used" in err
 
 
 def test_deleting_a_run_deletes_its_objects(two, held, config):

@@ -17,6 +17,7 @@ NAME = ".objects.json"
 OWN = ("evaluations/job.json",)  # say something about a process of this machine
 LOG = "log.txt"  # only who trains the run sends it; the database has every line
 EXPORTS = "exports"
+TRAINED = ("checkpoints/", "probes/")  # only who trains the run deletes there; elsewhere a missing file is only not in the cache
 Stamp = tuple[int, int, int]  # size, time of the last change (ns), inode: a file that was replaced has another
 
 

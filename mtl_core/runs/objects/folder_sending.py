@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from mtl_core.errors import StoreError, UnreachableObjectsError
 from mtl_core.runs.objects.bucket import Bucket
 from mtl_core.runs.objects.folder_fetch import LINES, FolderFetch
-from mtl_core.runs.objects.folder_record import LOG, FolderRecord, Known, Stamp, files_of, stamp_of
+from mtl_core.runs.objects.folder_record import LOG, TRAINED, FolderRecord, Known, Stamp, files_of, stamp_of
 from mtl_core.runs.objects.pointers import Pointer, pointers_of, write_pointers
 from mtl_core.runs.objects.unsent_marks import UnsentMark
 from mtl_core.runs.sql.database import Database
@@ -140,7 +140,8 @@ class FolderSending:
         missing = {path for path in same if stamp_of(self.folder / path) is None}
         folders = {path.rpartition("/")[0] for path in missing}
         gone = {folder for folder in folders if folder and not (self.folder / folder).exists()}
-        return [path for path in pointers if path in missing or path.rpartition("/")[0] in gone]
+        found = [path for path in pointers if path in missing or path.rpartition("/")[0] in gone]
+        return [path for path in found if self.is_trainer or not path.startswith(TRAINED)]
 
     def _take_lines(self, pointers: dict[str, Pointer]) -> None:
         """Add the lines of other machines to the logs that both have written."""

@@ -99,7 +99,7 @@ class ObjectArtifacts(LocalArtifacts):
         self.courier.start()
 
     def _bring_for_training(self, run_id: str, config: RunConfig) -> None:
-        self._fetch(run_id)
+        self._fetch(run_id, again=lambda path: bool(_checkpoint_of(path)) and not is_read_on_demand(path))
         folder = self.store.place(run_id)
         index = read_index(folder)
         needed = {*newest_first(folder)[:2], *(index[key] for key in ("last", "best") if key in index)}
@@ -329,9 +329,9 @@ class ObjectArtifacts(LocalArtifacts):
 
 
 def _checkpoint_of(path: str) -> str:
-    """The checkpoint that a file belongs to; empty for other files."""
+    """The checkpoint that a file belongs to, or the index of them; empty for other files."""
     parts = path.split("/")
-    return parts[1] if len(parts) == 3 and parts[0] == "checkpoints" else ""
+    return parts[1] if parts[0] == "checkpoints" and len(parts) > 1 else ""
 
 
 def _host() -> str:
