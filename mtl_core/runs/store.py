@@ -196,8 +196,8 @@ class RunStore(RunReading):
     def append(self, run_id: str, event: Any, token: str | None = None) -> None:
         """Record one event of ``mtl_core.events``.
 
-        Step scalars are committed about once a second. Every other event is committed, with all buffered rows, before this returns: a trainer
-        that publishes a checkpoint afterwards can rely on the metrics being stored.
+        Step scalars are committed about once a second, the first two at once. Every other event is committed, with all buffered rows, before this
+        returns: a trainer that publishes a checkpoint afterwards can rely on the metrics being stored.
 
         Args:
             token: token of the claim. None when no trainer holds the run (imports, tests).
@@ -269,7 +269,7 @@ class RunStore(RunReading):
         """
         with self._pending_lock:
             pending = self._pending_of(run_id, token)
-            pending.committed = time.monotonic()
+            pending.committed, pending.is_first = time.monotonic(), False
             changed = set(pending.summary.changed)
             with _kept(pending, changed), self.database.write_beside() as connection:
                 if lock_run(connection, run_id) != token and token is not None:
