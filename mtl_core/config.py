@@ -81,6 +81,14 @@ class RunConfig(Strict):
     )
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training split.")
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Parts of a batch that pass through the network one after another before one update, so that only one part's activations are in "
+        "memory. batch_size counts the images of all parts. The update is that of the whole batch under every balancing method; batch "
+        "normalisation and dropout work on each part. Costs one more forward pass, with gradient methods one more for each task.",
+    )
     gradient_clip: float | None = Field(
         None, gt=0, description="Largest norm of the gradient, cut after the balancing method has combined the tasks; empty for no limit."
     )

@@ -178,10 +178,16 @@ class MultiTaskModel(nn.Module, ABC):
         Args:
             parts: the rows that each head reads, if tasks have images of their own; None or empty for all rows.
         """
-        tasks = [task for task in self.tasks if self.only is None or task in self.only]
-        outputs, features = {}, self.read(images, tasks, parts or {})
-        for task in tasks:
-            read = features[task]
+        return self.outputs_of(self.read(images, self.asked(), parts or {}))
+
+    def asked(self) -> list[str]:
+        """The tasks of ``only``, in order; all tasks for None."""
+        return [task for task in self.tasks if self.only is None or task in self.only]
+
+    def outputs_of(self, features: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
+        """The features that each head reads, as ``read`` gives them -> the raw output of each of these tasks."""
+        outputs = {}
+        for task, read in features.items():
             if self.watch_features is not None and any(feature.requires_grad for feature in read):
                 read = self.watch_features(task, read)
             outputs[task] = self.heads[task](read)
@@ -227,6 +233,10 @@ class MultiTaskModel(nn.Module, ABC):
             raise RuntimeError("no features were kept: set split_features, and call the model in training mode first")
         taken, self._taken = self._taken, None
         return taken
+
+    def keep_cut(self, features: list[Tensor], copies: list[Tensor]) -> None:
+        """Let ``take_features`` return these: of a batch whose parts passed through the network one after another."""
+        self._taken = (features, copies)
 
     @contextlib.contextmanager
     def kept_cut(self) -> Iterator[None]:

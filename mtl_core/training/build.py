@@ -15,7 +15,7 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
-from mtl_core.data.batches import Batch, Batches
+from mtl_core.data.batches import Batch, Batches, part_of, parts_of
 from mtl_core.data.data_source import DataSource
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
@@ -280,6 +280,8 @@ def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Told | None
 ) -> Execution:
     batch: Batch = next(iter(train_batches.epoch(0)))
+    if config.accumulate > 1:  # one part of it is in memory at a time
+        batch = part_of(batch, parts_of(len(batch.index), config.accumulate)[0])
     made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
     def step(timed: nn.Module, execution: Execution) -> None:

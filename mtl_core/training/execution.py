@@ -135,6 +135,8 @@ def wait_for_device(device: str) -> None:
 def _key(config: RunConfig, device: str) -> str:
     """Cache key of the fastest setting: the machine and everything that shapes the network and its batch."""
     shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
+    if config.accumulate > 1:
+        shape["accumulate"] = config.accumulate
     for task in shape["tasks"].values():
         task.pop("loss_weight")
         if not task["frozen"]:

@@ -14,7 +14,7 @@ from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
 from mtl_core.training.affinity_probe import AffinityProbe
 from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms
-from mtl_core.training.losses import separate_losses, task_losses
+from mtl_core.training.losses_in_parts import loss_values, losses_of
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step_averages import StepResult
 
@@ -41,6 +41,7 @@ class JointStep:
     title: ClassVar[str] = "Joint"
     summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
     divides_batches: ClassVar[bool] = True  # several devices can each take a part of the batch
+    accumulates: ClassVar[bool] = True  # its losses are those of ``losses_of``, which takes a batch in parts
     Options: ClassVar[type[UpdateOptions]] = UpdateOptions
     options: UpdateOptions | None
 
@@ -90,9 +91,7 @@ class JointStep:
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
         run, network = self.run, self.network
         network.optimizer.zero_grad(set_to_none=True)
-        with run.execution.autocast():
-            outputs = network.model(batch.images, batch.parts)
-        losses, present = separate_losses(run.kinds, outputs, batch, run.complete, run.ranks)
+        losses, present = losses_of(run, network, batch)
         self.on = run.trained_at(number)
         if not all(self.on):
             losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
@@ -122,9 +121,7 @@ class JointStep:
     @torch.no_grad()
     def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The present weighted losses (T,) of a batch, and the tasks present (T,) bool."""
-        with self.run.execution.autocast():
-            outputs = self.network.model(batch.images, batch.parts)
-        losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete, self.run.ranks)
+        losses, present = loss_values(self.run, self.network, batch)
         on = present.new_tensor(self.on)
         return torch.where(on, losses * self.network.loss_weights, 0.0), present & on
 

@@ -26,7 +26,7 @@ from mtl_core.training.before_training import memory
 from mtl_core.training.build import TRAIN_PART, build, rows_of
 from mtl_core.training.evaluation import evaluate
 from mtl_core.training.execution import device_name, wait_for_device
-from mtl_core.training.losses import separate_losses
+from mtl_core.training.losses_in_parts import losses_of
 from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.setup import Setup
@@ -160,9 +160,7 @@ def task_findings(setup: Setup, batch: Batch) -> dict[str, TaskFinding]:
     run, model = setup.run, setup.network.model
     cut, model.split_features = model.split_features, False
     try:
-        with run.execution.autocast():
-            outputs = model(batch.images, batch.parts)
-        losses, present = separate_losses(run.kinds, outputs, batch, run.complete)
+        losses, present = losses_of(run, setup.network, batch)
     finally:
         model.split_features = cut
     shared = trained(model.shared_parameters()) if len(model.tasks) > 1 else []
