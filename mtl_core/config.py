@@ -110,8 +110,11 @@ class RunConfig(Strict):
         "GPU. On a CPU: processes that divide the cores. Measured on two busy cores, two of them took 0.3 (an MLP) to 1.8 (a small CNN) times as "
         "many steps a second as one.",
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="'bf16' runs the network in autocast; 'auto' measures a few steps in fp32 and bf16 on this machine and remembers the faster. "
+        "'fp16' is for GPUs without bf16: autocast with a loss scale that adapts itself; a step whose gradient overflows is skipped and counted in "
+        "the log, and balancing methods see gradients without the scale.",
     )
     layout: Literal["auto", "contiguous", "channels_last"] = Field("auto", description="Memory order of images and weights; 'auto' as for precision.")
     on_non_finite: Literal["stop", "skip"] = Field(

@@ -29,6 +29,7 @@ from mtl_core.randomness import Generators, unnoticed
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing.frozen_parts import first_backbone, freeze
+from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
@@ -98,6 +99,9 @@ def build(
     with random.drawing():
         balancer = build_balancer(parts.balancing, len(kinds)).to(device)
     balancer.generators, balancer.ranks = random, ranks
+    if execution.precision == "fp16":
+        model.scaling = LossScale()
+        model.scaling.watch(model.parameters())
     model.split_features = balancer.at_features  # set after the timing, which runs plain backward passes
     train_batches = _train_batches(config, data, kinds, execution, ranks)
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}

@@ -101,6 +101,8 @@ def remarks(config: RunConfig) -> list[str]:
     """Remarks on a config that can be trained. Reads no images."""
     source = open_source(config.data)
     found = fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
+    if config.precision == "fp16" and resolve_device(config.device) == "cpu":
+        found = [*found, "precision 'fp16' is made for GPUs without bf16. Few processors compute in fp16; on others it is slower than fp32"]
     return [*found, *weights_remarks(config, network_parts(config).backbone)]
 
 

@@ -26,7 +26,7 @@ HOPELESS, HOPELESS_SECONDS = 4, 3.0  # a candidate whose first step takes so man
 
 @dataclass(frozen=True)
 class Execution:
-    """Precision (fp32, or bf16 by autocast) and memory layout (contiguous or channels_last) of a run."""
+    """Precision (fp32, or bf16 or fp16 by autocast) and memory layout (contiguous or channels_last) of a run."""
 
     device: str
     precision: str
@@ -34,7 +34,8 @@ class Execution:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """The autocast context of the model's forward pass."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device, half, enabled=self.precision != "fp32")
 
     @property
     def memory_format(self) -> torch.memory_format:

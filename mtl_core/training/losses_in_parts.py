@@ -116,7 +116,7 @@ class LossesInParts:
                     if gradient is not None:
                         at_copies[place] = _with_rows(at_copies[place], whole, part.rows, gradient)
                 at_parameters = _added(at_parameters, found[len(read) :])
-        return [*at_copies, *at_parameters]
+        return [*at_copies, *self._in_the_network(at_parameters)]
 
     def gradients_of_features(self, at_features: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients at the parameters of the shared network, from those at the features of the whole batch."""
@@ -126,11 +126,17 @@ class LossesInParts:
                 self._draw_as(number, 0)
                 with self.run.execution.autocast():
                     features = [feature for feature in self._features(part) if feature.requires_grad]
-                pairs = [(feature, gradient[part.rows]) for feature, gradient in zip(features, at_features, strict=True) if gradient is not None]
+                known = zip(features, self._in_the_network(at_features), strict=True)
+                pairs = [(feature, gradient[part.rows].to(feature.dtype)) for feature, gradient in known if gradient is not None]
                 if pairs:
                     outputs, at_outputs = zip(*pairs, strict=True)
                     found = _added(found, torch.autograd.grad(outputs, self.parameters, at_outputs, allow_unused=True))
-        return found
+        return self._in_the_network(found)
+
+    def _in_the_network(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients as they are inside the network, with the loss scale of fp16. ``LossScale`` divides them again at the parameters."""
+        scaling = self.model.scaling
+        return list(gradients) if scaling is None else [None if each is None else each * scaling.value for each in gradients]
 
     def _first_totals(self, part: _Part) -> tuple[list[Tensor], Tensor]:
         before = random_state() if self.is_drawing else None
@@ -178,7 +184,7 @@ class LossesInParts:
             for place, feature in zip(self.trained_features, _Features.apply(self, *self.parameters), strict=True):
                 made[place] = feature
         self.whole = []  # they hold the graph, which holds this object
-        copies = [feature.detach().requires_grad_(feature.requires_grad) for feature in made]
+        copies = self.model.copies_of(made)
         self.model.keep_cut(made, copies)
         return copies
 

@@ -90,6 +90,9 @@ class TaskVectors:
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))
+        if config.precision == "fp16":
+            message = "'fp16' skips the update of a step whose gradient overflows, and here a step has an update for each task. Take 'bf16' or 'fp32'"
+            found.append(Problem("precision", message))
         if config.backbone.freeze_epochs is not None:
             message = "each task has an optimizer for what is trained at the start, so nothing can be trained later. Leave it empty, or take 'joint'"
             found.append(Problem("backbone.freeze_epochs", message))

@@ -132,7 +132,7 @@ def estimate(parts: Parts) -> Estimate:
     # The timed copies are freed before the optimizer exists; gradients exist at both times.
     fixed = WORKSPACE + whole + gradients + max(state + jacobian, timed * whole if timed > 1 else 0)
     channels, height, width = source.image_shape()
-    share = BF16_SHARE if config.precision == "bf16" else 1.0
+    share = BF16_SHARE if config.precision in ("bf16", "fp16") else 1.0
     per_image = share * (sizes.kept + PER_LARGEST * sizes.largest) + PER_OUTPUT * sizes.outputs + channels * height * width
     per_image *= ALLOCATED.get(device, ELSEWHERE)
     if config.accumulate > 1:  # the activations of one part of a batch at a time, beside the images of the whole

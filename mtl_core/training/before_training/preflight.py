@@ -31,7 +31,7 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.setup import Setup
 from mtl_core.training.several_devices.device_count import device_count
-from mtl_core.training.step import SkippedStep
+from mtl_core.training.step import OverflowedStep, SkippedStep
 from mtl_core.training.tensors.starting_weights import Told, starting_weights
 
 TIMED = 3  # steps, after one to warm up
@@ -123,6 +123,8 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
         try:
             with setup.drawing():
                 setup.update(batch, number)
+        except OverflowedStep:  # usual in the first steps in fp16: the loss scale is still too large
+            pass
         except SkippedStep as skipped:
             problems.append(str(skipped))
         wait_for_device(run.execution.device)
