@@ -29,7 +29,7 @@ ROUNDS = 3  # timed steps of a candidate that stays in the comparison
 
 @dataclass(frozen=True)
 class Execution:
-    """Precision (fp32, or bf16 by autocast) and memory layout (contiguous or channels_last) of a run."""
+    """Precision (fp32, or bf16 or fp16 by autocast) and memory layout (contiguous or channels_last) of a run."""
 
     device: str
     precision: str
@@ -37,7 +37,8 @@ class Execution:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """The autocast context of the model's forward pass."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device, half, enabled=self.precision != "fp32")
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -170,6 +171,8 @@ def wait_for_device(device: str) -> None:
 def _key(config: RunConfig, device: str) -> str:
     """Cache key of the fastest setting: the machine and everything that shapes the network and its batch."""
     shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
+    if config.accumulate > 1:
+        shape["accumulate"] = config.accumulate
     for task in shape["tasks"].values():
         task.pop("loss_weight")
         if not task["frozen"]:
