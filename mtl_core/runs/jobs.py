@@ -91,6 +91,7 @@ def queue_problem(store: RunStore) -> str:
 
 def start_worker(store: RunStore) -> None:
     """Start a worker thread that claims queued runs of ``store`` until this process ends. A second call only wakes the worker."""
+    store.artifacts.start()
     workers = process_slot("workers")
     with process_slot("locks").setdefault("workers", threading.Lock()):
         worker = workers.get(str(store.home))

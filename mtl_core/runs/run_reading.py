@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, insert, select
 
 from mtl_core.errors import RunNotFoundError, StoreError
 from mtl_core.runs.alerts.run_alerts import ALERT
+from mtl_core.runs.objects.local_artifacts import LocalArtifacts
 from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
@@ -56,14 +57,26 @@ class RunReading:
 
     Attributes:
         home: the store's folder.
+        artifacts: sends the files of runs to an object store and fetches them from it, where MTL_ARTIFACTS_URL is set.
     """
 
     def __init__(self, home: Path, database: Database):
         self.home = home
         self.database = database
+        self.artifacts = LocalArtifacts()
 
     def folder(self, run_id: str) -> Path:
-        """The run's artifact folder. Raises RunNotFoundError for anything but a run id, so that no text from outside becomes a path."""
+        """The run's artifact folder, with what other machines have made of the run. Errors as for ``place``."""
+        place = self.place(run_id)
+        self.artifacts.refresh(run_id)
+        return place
+
+    def place(self, run_id: str) -> Path:
+        """The run's artifact folder as it is on this machine.
+
+        Raises:
+            RunNotFoundError: ``run_id`` is anything but a run id, so that no text from outside becomes a path.
+        """
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"'{run_id}' is not a run id; a run id looks like 20261123-141502-3fa9")
         return self.home / "runs" / run_id
@@ -254,7 +267,7 @@ class RunReading:
 
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
-        with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(self.place(run_id) / "log.txt", "a", encoding="utf-8") as file:
             file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 
     def _select(self, *conditions: Any) -> list[Run]:

@@ -1,9 +1,7 @@
 """The queue and the thread that works on it, with an engine that needs no torch."""
 
-import signal
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -15,29 +13,6 @@ from mtl_core.runs.executor import SWITCH_INTERVAL
 from mtl_core.runs.process_singletons import process_slot
 
 WAIT = 30  # seconds; an event that has not come by then never will
-
-RELOAD = """
-import sys, importlib.util
-def engine():
-    spec = importlib.util.spec_from_file_location("fake_trainer", FAKE)
-    fake = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fake)
-    sys.modules.update(fake.modules())
-def submit(name):
-    from mtl_core.config import RunConfig
-    from mtl_core.runs import jobs
-    from mtl_core.runs.store import open_store
-    plain = {"name": name, "data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "device": "cpu"}
-    return open_store(), jobs.submit(open_store(), RunConfig.from_dict(plain)).id
-import threading
-engine()
-old_store, first = submit("waits")
-"""
-
-
-@pytest.fixture
-def fake_path():
-    return f"FAKE = {str(Path(__file__).with_name('fake_trainer.py'))!r}\n"
 
 
 def join(run_id):
@@ -238,66 +213,6 @@ def test_two_threads_do_not_train_the_same_run(store, config, gate):
     assert store.get(run.id).status == "finished"
 
 
-def test_runs_go_on_when_our_modules_are_reloaded(store, python, fake_path):
-    process = python(
-        fake_path
-        + RELOAD
-        + """
-for name in [name for name in sys.modules if name.split(".")[0] == "mtl_core"]:
-    del sys.modules[name]
-engine()
-store, second = submit("fine")
-assert type(store) is not type(old_store), "nothing was reloaded"
-assert [thread.name for thread in threading.enumerate()].count("mtl-queue") == 1, "the worker was doubled"
-print(first, second, flush=True)
-sys.stdin.read()
-"""
-    )
-    first, second = process.stdout.readline().split()
-    assert process.stderr.readline() == "ready\n"  # the first run trains
-    assert store.get(second).status == "queued"
-    actions.stop(store, first)
-    ended = threading.Event()
-    deadline = threading.Timer(WAIT, process.kill)
-    deadline.start()
-    while not store.get(second).status.is_ended() and process.poll() is None:
-        ended.wait(0.05)
-    deadline.cancel()
-    assert [store.get(run_id).status for run_id in (first, second)] == ["stopped", "finished"]
-
-
-def test_a_program_that_closes_lets_its_run_save_and_calls_it_interrupted(store, python, fake_path):
-    process = python(fake_path + RELOAD + "print(first, flush=True); sys.stdin.readline()\n")
-    run_id = process.stdout.readline().strip()
-    assert process.stderr.readline() == "ready\n"
-    process.communicate("close\n", timeout=WAIT)
-    assert process.returncode == 0
-    assert [line.text for line in store.log(run_id)][-2:] == [
-        "epoch 0: checkpoint saved",
-        "interrupted after 1 steps (0.5 epochs) in 0.5 s",
-    ]
-    assert store.get(run_id).status == "interrupted"
-
-
-def test_warming_up_imports_the_engine_once(python):
-    process = python(
-        """
-import sys, types
-for name in ("torch", "torchvision", "mtl_core.training.trainer"):
-    sys.modules[name] = types.ModuleType(name)
-from mtl_core.runs import jobs
-from mtl_core.runs.process_singletons import process_slot
-print(jobs.warmed())
-jobs.warm_up()
-thread = process_slot("warm")["thread"]
-jobs.warm_up()
-thread.join()
-print(jobs.warmed(), process_slot("warm")["thread"] is thread)
-"""
-    )
-    assert process.communicate(timeout=WAIT)[0].split() == ["False", "True", "True"]
-
-
 def turn(store):
     """One round of the queue's worker, in this thread."""
     jobs._work(store, OneRound())
@@ -394,63 +309,3 @@ def test_a_run_that_is_deleted_as_its_thread_ends_is_an_expected_end(store, conf
     assert (escaped, store.find(run.id)) == ([], None)
     assert [record.getMessage() for record in caplog.records] == [f"run {run.id} was deleted as it ended"]
     assert caplog.records[0].exc_info is None
-
-
-def test_a_worker_process_whose_run_was_deleted_is_an_expected_end(store, config, caplog):
-    class Ended:
-        pid = 0
-
-        def wait(self):
-            return 0
-
-    run = store.create(config())
-    actions.stop(store, run.id)
-    actions.delete_run(store, run.id)
-    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": True, "unwanted": False}, threading.Event())
-    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"run {run.id} was deleted as its worker process ended", None)]
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        *((jobs.NOT_TAKEN, "queued"), (jobs.REFUSED, "queued"), (-signal.SIGTERM, "queued"), (0, "queued")),
-        *((1, "failed"), (-signal.SIGKILL, "failed")),
-    ],
-)
-def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
-    class Ended:
-        pid = 0
-
-        def wait(self):
-            return code
-
-    run = store.create(config())
-    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": False, "unwanted": False}, threading.Event())
-    assert store.get(run.id).status == status
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        (3, 4, "The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."),
-        (3, 3, "The system counted no process that it ended for lack of memory, so the process may have been ended by hand."),
-        (None, None, "The system may have run out of memory; this machine does not count such kills."),
-        (3, None, "The system may have run out of memory; this machine does not count such kills."),
-    ],
-)
-def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkeypatch, before, after, said):
-    class Killed:
-        pid = 0
-
-        def wait(self):
-            return -signal.SIGKILL
-
-    monkeypatch.setattr(jobs.free_memory, "kills", lambda: after)
-    run = store.create(config(), columns=held_by_us("cpu") | {"owner_started": 0.0})  # by a process that is gone
-    jobs._await_process(store, {"run": run.id, "process": Killed(), "taken": True, "unwanted": False, "kills": before}, threading.Event())
-    assert store.get(run.id).status == "interrupted"
-    lines = [line.text for line in store.log(run.id)]
-    assert lines[-2:] == [
-        "interrupted at epoch 0: the process that trained it is gone",
-        f"its worker process was ended by signal 9. {said}",
-    ]

@@ -11,19 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from evidence import brief
+from object_stores import Machine, checkpoint
 from postgres_server import forget, program
 from sqlalchemy import create_engine, text
 from victims import PATIENCE, ended
 
 from mtl_core import settings
-from mtl_core.errors import StoreError
+from mtl_core.errors import RunTakenError, StoreError
 from mtl_core.runs.claims import claim, heartbeat
 from mtl_core.runs.executor import execute
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.sql import clock, schema
 from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import check_files
 from tests.runs.test_store import StoreContract
 
 pytestmark = pytest.mark.database
@@ -59,6 +62,26 @@ def test_of_many_that_claim_at_once_one_gets_the_device(store, config, another):
     with ThreadPoolExecutor(len(runs)) as pool:
         tokens = list(pool.map(take, range(len(runs))))
     assert sum(map(bool, tokens)) == 1
+
+
+def test_two_machines_with_an_object_store_see_each_others_checkpoints(store, tmp_path, config):
+    """Without a shared folder. The pointers are rows of PostgreSQL."""
+    here, there = (Machine(tmp_path / name, store.database, f"memory://{tmp_path.name}/postgres") for name in ("here", "there"))
+    run_id = here.create(config()).id
+    token = claim(here, run_id, "cpu")
+    name = checkpoint(here.folder(run_id), 1)
+    here.artifacts.keep(run_id, token)
+    checkpoint(here.folder(run_id), 2)
+    here.artifacts.keep(run_id, token)
+    there.artifacts.bring(run_id, lambda path: True)
+    assert there.files(run_id) == here.files(run_id)
+    here.end(run_id, RunStatus.INTERRUPTED, token=token)
+    resume(there, run_id)
+    assert claim(there, run_id, "cpu")
+    checkpoint(here.folder(run_id), 3)
+    with pytest.raises(RunTakenError):
+        here.artifacts.keep(run_id, token)
+    check_files(there.place(run_id), name)
 
 
 def row_of(store, run_id):

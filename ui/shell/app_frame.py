@@ -8,6 +8,7 @@ from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
 from ui.shell.language_choice import begin_language, tell_browser
 from ui.shell.run_dialogs import draw_dialog
+from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
 from ui.status.status_bar import polling_strip, show_toasts
@@ -15,6 +16,7 @@ from ui.status.status_bar import polling_strip, show_toasts
 
 def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
+    look_up_single_values()
     begin_language()
     st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()

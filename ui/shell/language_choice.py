@@ -100,4 +100,7 @@ def _teller() -> Any:
 def _session_language() -> str | None:
     """The language of the session whose script runs in this thread; None elsewhere."""
     context = get_script_run_ctx(suppress_warning=True)
-    return context.session_state[_SPOKEN] if context is not None and _SPOKEN in context.session_state else None
+    try:  # one lookup: a page asks for every text
+        return None if context is None else context.session_state[_SPOKEN]
+    except KeyError:
+        return None

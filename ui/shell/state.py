@@ -83,9 +83,11 @@ def presets() -> dict[str, Preset]:
 
 def settings() -> dict[str, Any]:
     """The Train form's config as plain values; at first those of the first preset."""
-    if "settings" not in st.session_state:
+    try:  # one lookup: each field of the form asks
+        return st.session_state["settings"]
+    except KeyError:
         choose_preset(next(iter(presets())))
-    return st.session_state["settings"]
+        return st.session_state["settings"]
 
 
 def preset_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -59,7 +60,7 @@ def _key(config: RunConfig) -> str:
     """What a report is about. The run's name does not matter, nor do the tasks' loss weights: losses and norms are without them."""
     values = config.to_dict()
     values["tasks"] = {name: {**task, "loss_weight": 1.0} for name, task in values["tasks"].items()}
-    return f"{run_store().home} {RunConfig.from_dict({**values, 'name': ''}).to_yaml()}"
+    return f"{run_store().home} {json.dumps({**values, 'name': ''})}"
 
 
 def _begin(config: RunConfig) -> None:

@@ -1,4 +1,4 @@
-"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders stay in a shared folder.
+"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders are in a shared folder, or in an object store.
 
 A transaction that writes what belongs to one run (``write_beside``) goes on beside those of other runs: rows are locked, and an index keeps the runs
 of a device apart. All other writing transactions (the order of the queue, studies, deletions, lines of a log) are alone, as in SQLite. Times come

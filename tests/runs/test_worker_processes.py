@@ -1,0 +1,69 @@
+"""What the queue makes of the end of a worker process."""
+
+import signal
+import threading
+
+import pytest
+
+from mtl_core.runs import actions, jobs
+from mtl_core.runs.claims import held_by_us
+
+
+def test_a_worker_process_whose_run_was_deleted_is_an_expected_end(store, config, caplog):
+    class Ended:
+        pid = 0
+
+        def wait(self):
+            return 0
+
+    run = store.create(config())
+    actions.stop(store, run.id)
+    actions.delete_run(store, run.id)
+    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": True, "unwanted": False}, threading.Event())
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"run {run.id} was deleted as its worker process ended", None)]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        *((jobs.NOT_TAKEN, "queued"), (jobs.REFUSED, "queued"), (-signal.SIGTERM, "queued"), (0, "queued")),
+        *((1, "failed"), (-signal.SIGKILL, "failed")),
+    ],
+)
+def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
+    class Ended:
+        pid = 0
+
+        def wait(self):
+            return code
+
+    run = store.create(config())
+    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": False, "unwanted": False}, threading.Event())
+    assert store.get(run.id).status == status
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (3, 4, "The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."),
+        (3, 3, "The system counted no process that it ended for lack of memory, so the process may have been ended by hand."),
+        (None, None, "The system may have run out of memory; this machine does not count such kills."),
+        (3, None, "The system may have run out of memory; this machine does not count such kills."),
+    ],
+)
+def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkeypatch, before, after, said):
+    class Killed:
+        pid = 0
+
+        def wait(self):
+            return -signal.SIGKILL
+
+    monkeypatch.setattr(jobs.free_memory, "kills", lambda: after)
+    run = store.create(config(), columns=held_by_us("cpu") | {"owner_started": 0.0})  # by a process that is gone
+    jobs._await_process(store, {"run": run.id, "process": Killed(), "taken": True, "unwanted": False, "kills": before}, threading.Event())
+    assert store.get(run.id).status == "interrupted"
+    lines = [line.text for line in store.log(run.id)]
+    assert lines[-2:] == [
+        "interrupted at epoch 0: the process that trained it is gone",
+        f"its worker process was ended by signal 9. {said}",
+    ]
