@@ -126,12 +126,14 @@ def _objects_problem(value: str) -> str:
 
     known = {*known_implementations, *registry} - READ_ONLY_PLACES
     if scheme not in known:
-        close = difflib.get_close_matches(scheme, sorted(known), n=1)
-        return f"'{scheme}' is no kind of object store that can be written{f'; did you mean {close[0]}?' if close else '.'} S3 and its like are s3"
+        if close := difflib.get_close_matches(scheme, sorted(known), n=1):
+            return f"'{scheme}' is no kind of object store that can be written; did you mean {close[0]}?"
+        return f"'{scheme}' is no kind of object store that can be written. S3 and what speaks like it are s3://bucket/prefix"
     package = known_implementations.get(scheme, {}).get("class", "fsspec").partition(".")[0]
+    if package == "s3fs" and find_spec(package) is None:
+        return f"'{scheme}' needs the package s3fs. Install the extra: pip install '.[objects]', or leave it out"
     if find_spec(package) is None:
-        extra = "the extra: pip install '.[objects]'" if package == "s3fs" else f"it: pip install {package}"
-        return f"'{scheme}' needs the package {package}. Install {extra}, or leave it out"
+        return f"'{scheme}' needs a package that is not installed: pip install {package}, or leave it out"
     return ""
 
 

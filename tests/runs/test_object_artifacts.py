@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from mtl_core.runs.archives.run_archive import write_archive
 from mtl_core.runs.claims import claim
 from mtl_core.runs.executor import execute
 from mtl_core.runs.looks import looks, note_look
-from mtl_core.runs.objects import object_artifacts, pointers
+from mtl_core.runs.objects import courier, object_artifacts, pointers
 from mtl_core.runs.objects.unsent_marks import UnsentMark, marked_runs
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.resume_and_fork import resume
@@ -422,6 +423,22 @@ def test_what_is_set_elsewhere_reaches_the_machine_that_trains(two, held):
         there.artifacts.keep(run_id)
         here.artifacts.courier.round()
         assert [each.bound for each in thresholds(here.place(run_id))] == [0.9]
+
+
+def test_the_courier_works_in_the_background_and_goes_on_after_an_error(monkeypatch):
+    monkeypatch.setattr(courier, "ROUND_SECONDS", 0.01)
+    done, calls = threading.Event(), []
+
+    def send():
+        calls.append(threading.current_thread().name)
+        if len(calls) == 1:
+            raise StoreError("the object store is away")
+        done.set()
+
+    own = courier.Courier(lambda: calls.clear(), lambda run_id: None, send)
+    own.start()
+    assert done.wait(60)
+    assert calls[:2] == ["mtl-courier", "mtl-courier"]
 
 
 @one_place

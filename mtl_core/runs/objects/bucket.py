@@ -88,8 +88,8 @@ class Bucket:
         except FileNotFoundError:
             raise
         except Exception as error:  # each kind of object store has errors of its own
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: {reason.replace(self.url, self.shown)}") from error
+            reason = (" ".join(str(error).split())[:300] or type(error).__name__).replace(self.url, self.shown)
+            raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: {reason}") from error
 
     def _files(self) -> tuple[Any, str]:
         """fsspec's file system and the address in it. A forked process opens its own."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mtl_core.runs.objects.object_artifacts import ObjectArtifacts
 
 ROUND_SECONDS = 5.0
 
@@ -17,14 +13,20 @@ _logger = logging.getLogger(__name__)
 
 
 class Courier:
-    """The courier of one store. ``round`` does what is due."""
+    """The courier of one store. ``round`` does what is due.
 
-    def __init__(self, artifacts: ObjectArtifacts):
-        self.artifacts = artifacts
+    Args:
+        clear: removes what deleted runs have left.
+        refresh: fetches what others have made of a run.
+        send: sends what waits on this machine.
+    """
+
+    def __init__(self, clear: Callable[[], object], refresh: Callable[[str], object], send: Callable[[], object]):
+        self._clear, self._refresh, self._send = clear, refresh, send
         self._lock = threading.Lock()
         self._watched: list[str] = []
         self._thread: threading.Thread | None = None
-        self._has_swept = False
+        self._is_cleared = False
 
     def start(self) -> None:
         """Start the thread; it ends with the process. A second call does nothing."""
@@ -45,12 +47,12 @@ class Courier:
 
     def round(self) -> None:
         """Send and fetch once."""
-        if not self._has_swept:
-            self.artifacts.remove_deleted()
-            self._has_swept = True
+        if not self._is_cleared:
+            self._clear()
+            self._is_cleared = True
         for run_id in list(self._watched):
-            self.artifacts.refresh(run_id)
-        self.artifacts.send_waiting()
+            self._refresh(run_id)
+        self._send()
 
     def _work(self) -> None:
         pause = threading.Event()

@@ -68,7 +68,7 @@ class ObjectArtifacts(LocalArtifacts):
         self.problem = ""
         self._away_until = 0.0
         self._looked: dict[str, float] = {}
-        self.courier = Courier(self)
+        self.courier = Courier(self.remove_deleted, self.refresh, self.send_waiting)
         if not store.database.read_only:
             prepare_table(store.database)
 
