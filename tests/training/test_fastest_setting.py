@@ -8,9 +8,7 @@ import torch
 from mtl_core.training import execution
 from mtl_core.training.execution import Execution, _Timing
 
-PLAIN, LAST, HALF, HALF_LAST = (
-    Execution("cpu", precision, layout) for precision in ("fp32", "bf16") for layout in ("contiguous", "channels_last")
-)
+PLAIN, LAST, HALF, HALF_LAST = (Execution("cpu", precision, layout) for precision in ("fp32", "bf16") for layout in ("contiguous", "channels_last"))
 ALL = [PLAIN, LAST, HALF, HALF_LAST]
 
 
