@@ -2,8 +2,8 @@
 
     python -m benchmarks.first_steps [--preset NAME] [--rounds 3]
 
-Each round is a process of its own. Other load changes processor time less than the time by the clock, but still by a tenth or two: compare two versions
-in turn. No browser and no server take part; ``benchmarks.journey`` measures what a newcomer waits.
+Each round is a process of its own. Other load changes processor time less than the time by the clock, but still by a tenth or two: compare two
+versions in turn. No browser and no server take part; ``benchmarks.journey`` measures what a newcomer waits.
 """
 
 from __future__ import annotations

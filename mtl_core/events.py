@@ -56,8 +56,8 @@ class StepScalars:
 class EpochMetrics:
     """Losses and metrics on held-out (and a fixed part of the training) images after ``epoch`` epochs.
 
-    ``constants``: what a constant answer reaches on val in each task's main metric, see ``mtl_core.training.constant_answer``. Only the first event of
-    an attempt has them: they join ``RunStarted.info``, and the first steps do not wait for them.
+    ``constants``: what a constant answer reaches on val in each task's main metric, see ``mtl_core.training.constant_answer``. Only the first event
+    of an attempt has them: they join ``RunStarted.info``, and the first steps do not wait for them.
     """
 
     step: int

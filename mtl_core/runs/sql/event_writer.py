@@ -1,4 +1,4 @@
-"""Writing of a run's events to the store. It happens in the training thread, so step scalars are buffered and committed once a second, the first at once."""
+"""Writing of a run's events to the store. It happens in the training thread, so step scalars, after the first two, are committed once a second."""
 
 from __future__ import annotations
 
