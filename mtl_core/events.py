@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -54,11 +54,16 @@ class StepScalars:
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """Losses and metrics on held-out (and a fixed part of the training) images after ``epoch`` epochs."""
+    """Losses and metrics on held-out (and a fixed part of the training) images after ``epoch`` epochs.
+
+    ``constants``: what a constant answer reaches on val in each task's main metric, see ``mtl_core.training.constant_answer``. Only the first event
+    of an attempt has them: they join ``RunStarted.info``, and the first steps do not wait for them.
+    """
 
     step: int
     epoch: int
     scalars: dict[str, float]
+    constants: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

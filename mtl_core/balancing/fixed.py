@@ -10,7 +10,10 @@ from mtl_core.balancing.balancer import LossWeighting
 
 
 class Fixed(LossWeighting):
-    """Weighted sum, as TorchJD's ``Sum`` and ``Constant``. TorchJD is not imported: most first runs have fixed weights; its import takes 0.7 s."""
+    """Weighted sum, as TorchJD's ``Sum`` and ``Constant``.
+
+    TorchJD is not imported: most first runs have fixed weights, and its import takes up to 0.7 s.
+    """
 
     title: ClassVar[str] = "Fixed weights"
     summary: ClassVar[str] = "The sum of the losses, each times its loss weight."

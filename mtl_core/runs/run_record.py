@@ -44,7 +44,7 @@ class Run:
         name: the name that a person gave, else one made from the settings (``mtl_core.run_names``). ``subtitle``: what it leaves out; may be empty.
         epoch: passes over the training split so far, with the fraction of the current one.
         steps_per_second: recent pace during training, mean pace of the whole run after its end; training steps only.
-        info: ``RunStarted.info``; empty before.
+        info: ``RunStarted.info``, with ``constant`` of each task from the first epoch's end on (``EpochMetrics.constants``); empty before.
         failure: ``kind``, ``message``, ``cure``, ``trace``; None unless failed.
         device: the device in use; until it is known, the device of the config.
         queue_position: 1 for the next run; None unless queued.

@@ -9,9 +9,7 @@ from typing import Any
 import torch
 import torchvision
 
-from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.sharing.model import trained
-from mtl_core.training.constant_answer import constant_answer
 from mtl_core.training.evaluation import selecting_tasks
 from mtl_core.training.execution import device_name
 from mtl_core.training.setup import Setup
@@ -35,7 +33,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "image_shape": list(run.data.statistics["image_shape"]),
         "steps_per_epoch": run.steps_per_epoch,
         "selecting_tasks": selecting_tasks(run.config, run.kinds),
-        "tasks": {name: _task_info(kind, run.data.val) for name, kind in run.kinds.items()},
+        "tasks": {name: _task_info(kind) for name, kind in run.kinds.items()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
     }
 
@@ -50,7 +48,7 @@ def parameter_counts(model: Any) -> dict[str, Any]:
     }
 
 
-def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
+def _task_info(kind: Any) -> dict[str, Any]:
     task = kind.task
     metrics = {
         m.name: {"title": m.title, "unit": task.unit if m.unit == "unit" else m.unit, "higher_is_better": m.higher_is_better} for m in kind.metrics
@@ -62,5 +60,4 @@ def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
         "main_metric": kind.metrics[0].name,
         "selection_metric": kind.selection_metric,
         "metrics": metrics | loss,
-        "constant": constant_answer(kind, val),
     }

@@ -120,11 +120,15 @@ class Position:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run's position, curves and random state. ``random`` holds the generators of everything that is drawn while it trains."""
+    """A run's position, curves and random state. ``random`` holds the generators of everything that is drawn while it trains.
+
+    ``constants``: what a constant answer reaches in each task; empty until it is measured, after the first epoch of an attempt.
+    """
 
     window: Window
     random: Generators
     position: Position = field(default_factory=Position)
+    constants: dict[str, float | None] = field(default_factory=dict)
 
 
 class Update(Protocol):

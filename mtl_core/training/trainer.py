@@ -22,6 +22,7 @@ from mtl_core.training.before_training import memory
 from mtl_core.training.before_training.trial import try_first_batch
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
 from mtl_core.training.checkpoint_files import reached
+from mtl_core.training.constant_answer import constant_answer
 from mtl_core.training.evaluation import evaluate, selection_score, tasks_at_their_best
 from mtl_core.training.execution import tune_allocator
 from mtl_core.training.live_changes import Changes
@@ -207,7 +208,7 @@ def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folde
     position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
     if not setup.run.ranks.is_first:
         return
-    yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()})
+    yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()}, _constants(setup))
     yield probes.save(position.epoch)
     path = checkpoints.publish(folder, setup, is_best, best_of if setup.run.config.keep_best_of_tasks else (), control.check_held)
     yield CheckpointSaved(position.step, position.epoch, path, is_best)
@@ -246,8 +247,17 @@ def _finish(setup: Setup, folder: Path, control: Control) -> Generator[Event, No
     while (test := evaluate(run, model, run.evaluation_batches(run.data.test), control)) is None:
         if (yield from _pause(setup, control)) is Outcome.STOPPED:
             return "stopped"
-    yield EpochMetrics(measured["step"], measured["epoch"], {f"test/{key}": value for key, value in test.items()})
+    yield EpochMetrics(measured["step"], measured["epoch"], {f"test/{key}": value for key, value in test.items()}, _constants(setup))
     return "finished"
+
+
+def _constants(setup: Setup) -> dict[str, float | None]:
+    """What a constant answer reaches in each task, once in an attempt. It takes a second or two, which would lie before the first step otherwise."""
+    constants = setup.progress.constants
+    if constants:
+        return {}
+    constants.update((name, constant_answer(kind, setup.run.data.val)) for name, kind in setup.run.kinds.items())
+    return dict(constants)
 
 
 def _saved(setup: Setup, folder: Path, control: Control) -> CheckpointSaved:

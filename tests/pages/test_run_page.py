@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
+from ui.run import run_page
 
 
 def charts(app):
@@ -199,3 +202,45 @@ def test_every_chart_can_be_explained(open_page, finished):
     said = " ".join(element.value for element in app.markdown)
     assert "Accuracy of digit on val went from 0\\.5 to 0\\.6, which is better; the last value is the best\\." in said
     assert "Lesson: Overfitting and the gap" in [link.proto.label for link in app.get("page_link")]
+
+
+@pytest.mark.parametrize(
+    ("status", "step", "seconds", "expected"),
+    [
+        ("running", 0, 3.0, 1.0),  # a viewer waits for the first curves
+        ("running", 0, 30.0, 4.0),  # the data take long: the page is not hurried for good
+        ("running", 2, 3.0, 2.0),
+        ("queued", 0, 0.0, 2.0),  # it may wait for hours
+        ("pausing", 9, 30.0, 1.0),
+        ("running", 9, 30.0, 4.0),
+    ],
+)
+def test_the_page_looks_every_second_for_the_first_steps_only(status, step, seconds, expected):
+    run = SimpleNamespace(status=RunStatus(status), step=step, seconds=seconds, eta_seconds=None)
+    assert run_page._page_seconds(run) == expected
+
+
+def test_a_page_that_waits_for_its_charts_loads_their_script(open_page, make_run, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(run_page, "load_ahead", lambda: loaded.append(True))
+    run = make_run(filled=False)
+    open_page("run", run=run.id)
+    assert loaded == [True]
+
+
+def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
+    """A part that waited for them asks for the whole page, at their pace, before it draws itself."""
+
+    class RerunError(BaseException):
+        pass
+
+    def rerun():
+        raise RerunError
+
+    drawn = []
+    monkeypatch.setattr(run_page, "run_store", lambda: store)
+    monkeypatch.setattr(run_page, "draw_strip", lambda **_: drawn.append(True))
+    monkeypatch.setattr(run_page.st, "rerun", rerun)
+    with pytest.raises(RerunError):
+        run_page._live.__wrapped__(make_run().id, 1.0, "training", True)
+    assert drawn == []

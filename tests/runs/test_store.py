@@ -146,6 +146,18 @@ class StoreContract:
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))
         assert list(self.opened_again(store).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
 
+    def test_what_a_constant_answer_reaches_joins_the_facts_and_stays(self, store, config):
+        run = store.create(config(), columns=held_by_us("cpu"))
+        facts = {"device": "cpu", "tasks": {"a": {"kind": "regression"}, "b": {"kind": "depth"}}}
+        known = {"a": {"kind": "regression", "constant": 0.25}, "b": {"kind": "depth", "constant": None}}
+        store.append(run.id, RunStarted(8, facts))
+        assert store.get(run.id).info == facts
+        store.append(run.id, EpochMetrics(2, 1, {"val/a/loss": 1.0}, {"a": 0.25, "b": None, "gone": 1.0}))
+        store.append(run.id, EpochMetrics(4, 2, {"val/a/loss": 1.0}))
+        assert store.get(run.id).info == facts | {"tasks": known}
+        store.append(run.id, RunStarted(8, facts, step=4, epoch=2))  # resumed, and perhaps stopped before the next epoch's end
+        assert store.get(run.id).info == facts | {"tasks": known}
+
     def test_the_first_two_points_are_stored_at_once(self, store, config, monkeypatch):
         """A line needs two points. Later ones wait for company."""
         monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)

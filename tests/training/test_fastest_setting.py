@@ -49,10 +49,9 @@ def test_a_slow_precision_is_tried_in_one_layout_only(fastest):
 
 
 def test_a_slow_layout_says_nothing_of_a_precision_in_the_other(fastest):
-    chosen, steps = fastest(times(1.6, 1.0, 0.9, 0.8))
+    chosen, steps = fastest(times(1.6, 0.8, 1.3, 0.6))  # bf16 is behind fp32 in the better layout, and ahead of it in its own
     assert chosen == HALF_LAST
-    assert steps.count(HALF_LAST) == 4
-    assert steps.count(PLAIN) == 2  # far behind, so it is not timed again
+    assert steps == [PLAIN, PLAIN, LAST, LAST, HALF, HALF, HALF_LAST, HALF_LAST, LAST, HALF_LAST, LAST, HALF_LAST]
 
 
 def test_what_is_far_behind_is_not_timed_again_and_not_chosen(fastest):

@@ -72,6 +72,9 @@ def test_events_come_in_the_order_of_the_story(tmp_path, shared_cache):
     assert events[-1].status == "finished"
     assert {key.split("/")[0] for key in events[-2].scalars} == {"test"}
     assert len([event for event in events if isinstance(event, EpochMetrics) and any(key.startswith("test/") for key in event.scalars)]) == 1
+    constants = [event.constants for event in events if isinstance(event, EpochMetrics)]
+    assert list(constants[0]) == list(started.info["tasks"])  # the first steps do not wait for them
+    assert constants[1:] == [{}] * 3
     best = [event for event in events if isinstance(event, CheckpointSaved) and event.best][-1]
     assert (events[-2].step, events[-2].epoch) == (best.step, best.epoch)
 

@@ -60,6 +60,13 @@ def test_no_star_for_what_is_no_better_than_a_constant_answer():
     assert no_better(0.4, 0.3, higher=False)
 
 
+def test_a_run_that_has_just_begun_hides_no_constant_answer():
+    entries, _, _ = table_of({"fixed": [0.0178], "pcgrad": [0.4]})
+    known = INFO["tasks"]["present"]
+    entries[0].run.info = {"tasks": {"present": {key: known[key] for key in known if key != "constant"}}}
+    assert constants_of(entries) == {"present f1 ↑ val": 0.31, "present f1 ↑ test": 0.31}
+
+
 def test_ranks_are_those_of_the_chosen_checkpoint():
     _, table, _ = table_of({"fixed": [0.5, 0.6, 0.4], "pcgrad": [0.9, 0.7, 0.8]})
     assert list(table[RANK]) == [5, 4, 6, 1, 3, 2]

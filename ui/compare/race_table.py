@@ -181,10 +181,9 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
 
 def constants_of(entries: list[Entry]) -> dict[str, float]:
     """Column -> value of a constant prediction, for the tasks whose runs recorded it."""
-    tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
-    found = {}
-    for task, info in tasks.items():
-        if info.get("constant") is not None:
+    found: dict[str, float] = {}
+    for task, info in (named for entry in reversed(entries) for named in entry.run.info.get("tasks", {}).items()):
+        if info.get("constant") is not None:  # a run that has just begun does not know it yet
             title = f"{task} {info['main_metric']} {words.better(bool(info['metrics'][info['main_metric']]['higher_is_better']))}"
             found |= {f"{title} val": info["constant"], f"{title} test": info["constant"]}
     return found

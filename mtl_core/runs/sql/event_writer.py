@@ -1,4 +1,4 @@
-"""Writing of a run's events to the store, in the training thread. Step scalars are buffered and committed once a second, the first ones at once."""
+"""Writing of a run's events to the store. It happens in the training thread, so step scalars, after the first two, are committed once a second."""
 
 from __future__ import annotations
 
@@ -113,6 +113,18 @@ def _forget_changes(connection: Connection, run_id: str, key: str) -> None:
     connection.execute(delete(controls).where(controls.c.number.in_(done)))
 
 
+def _constants_of(connection: Connection, run_id: str) -> dict[str, float | None]:
+    """What constant answers reach, as an earlier attempt has recorded it."""
+    info = json.loads(connection.execute(select(schema.runs.c.info).where(schema.runs.c.id == run_id)).scalar() or "{}")
+    return {name: task["constant"] for name, task in info.get("tasks", {}).items() if "constant" in task}
+
+
+def _with_constants(info: dict[str, Any], constants: dict[str, float | None]) -> dict[str, Any]:
+    """The facts of a run with what a constant answer reaches in each task (``EpochMetrics.constants``)."""
+    tasks = {name: {**task, "constant": constants[name]} if name in constants else task for name, task in info.get("tasks", {}).items()}
+    return {**info, "tasks": tasks} if tasks else info
+
+
 def write_event(connection: Connection, run_id: str, event: Any, pending: Pending) -> tuple[str, str] | None:
     """Update the run's row for an event other than scalars.
 
@@ -123,7 +135,8 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
     kind = type(event).__name__
     runs = schema.runs
     if kind == "RunStarted":
-        values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": store_time()}
+        info = _with_constants(event.info, _constants_of(connection, run_id))
+        values = {"steps_total": event.steps_total, "info": schema.to_json(info), "training_started_at": store_time()}
         values |= {"step": event.step, "epoch": float(event.epoch), "resumed_step": event.step}
         pending.info = event.info
         device = event.info.get("device")
@@ -159,6 +172,9 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
         if pending.has_replaced:
             compute_results(connection, pending.run, pending.info)
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
+    if kind == "EpochMetrics" and event.constants:
+        info = json.loads(connection.execute(select(runs.c.info).where(runs.c.id == run_id)).scalar() or "{}")
+        connection.execute(update(runs).where(runs.c.id == run_id).values(info=schema.to_json(_with_constants(info, event.constants))))
     if kind == "Message" and event.subject.startswith(f"{REFUSED} "):
         _forget_changes(connection, run_id, event.subject.removeprefix(f"{REFUSED} "))
     return _line(kind, event)
