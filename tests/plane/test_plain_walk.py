@@ -10,18 +10,20 @@ from benchmarks.plane import PUBLISHED
 from mtl_core.plane.cagrad_toy import CAGradToy
 from mtl_core.plane.walk import Walk
 
+# The papers' starts. In place of (0, 0) a point beside it: there both losses are alike, and Adam makes steps of what rounding leaves of the difference.
+STARTS = tuple(start if start != (0.0, 0.0) else (1.0, 0.0) for start in CAGradToy.starts)
 STEPS, STEP = 60, 0.05  # about 3 in each direction: beyond the first conflict, and before a valley's bottom, where rounding decides
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_walk_as_plain_code_does(method):
     toy = CAGradToy()
-    wanted = walk(method, np.array(toy.starts), STEPS, STEP)
-    for start, end in zip(toy.starts, wanted, strict=True):
+    wanted = walk(method, np.array(STARTS), STEPS, STEP)
+    for start, end in zip(STARTS, wanted, strict=True):
         path = Walk(toy, method, start, PUBLISHED.get(method), step=STEP)
         path.advance(STEPS)
         assert np.linalg.norm(end - start) > 1
-        assert path.points[-1] == pytest.approx(end, abs=0.002), start
+        assert path.points[-1] == pytest.approx(end, abs=0.001), start
 
 
 def test_the_toys_gradients_are_those_of_plain_code():
