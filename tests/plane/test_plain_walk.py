@@ -10,7 +10,7 @@ from benchmarks.plane import PUBLISHED
 from mtl_core.plane.cagrad_toy import CAGradToy
 from mtl_core.plane.walk import Walk
 
-# The papers' starts. In place of (0, 0) a point beside it: there both losses are alike, and Adam makes steps of what rounding leaves of the difference.
+# The papers' starts. In place of (0, 0) a point beside it: there the losses are alike, and Adam makes whole steps of a difference by rounding.
 STARTS = tuple(start if start != (0.0, 0.0) else (1.0, 0.0) for start in CAGradToy.starts)
 STEPS, STEP = 60, 0.05  # about 3 in each direction: beyond the first conflict, and before a valley's bottom, where rounding decides
 
