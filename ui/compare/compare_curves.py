@@ -74,6 +74,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
             key="compare.metrics",
             format_func=words.text_of(titles),
             width=330,
+            wrap=False,
             placeholder=tr("Choose metrics"),
             **kept,
         )

@@ -81,7 +81,7 @@ def choose_columns(offered: Sequence[str], first: Sequence[str], title: Callable
     with st.popover(tr("Columns"), icon=":material/view_column:"):
         about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
         looks: dict[str, Any] = {"format_func": title, "help": about, "width": 420}
-        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, placeholder=tr("None"), on_change=take, **looks)
+        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, placeholder=tr("None"), on_change=take, wrap=True, **looks)
         sizes: dict[str, Any] = {"format_func": words.translated(WIDTHS), "on_change": take_width, "required": True}
         st.segmented_control(tr("Width of the columns"), list(WIDTHS), default=hold(width, columns.width), key=width, **sizes)
         kept_note(SETTING, tr("Holds for every viewer of this store."))

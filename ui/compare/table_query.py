@@ -39,8 +39,10 @@ def asked_query(store: RunStore) -> RunQuery:
         about = tr("Search names, tags, notes, tasks")
         text = st.text_input(tr("Search"), key="filter.text", placeholder=about, icon=":material/search:", width=250, **kept)
         states = [status for status in words.STATUS_LOOK if status in known]
-        statuses = st.multiselect(tr("State"), states, key="filter.status", format_func=tr, placeholder=tr("Any state"), width=170, **kept)
-        data = st.multiselect(tr("Data"), sets, key="filter.data", placeholder=tr("Any data set"), width=170, **kept)
+        statuses = st.multiselect(
+            tr("State"), states, key="filter.status", format_func=tr, placeholder=tr("Any state"), width=170, wrap=False, **kept
+        )
+        data = st.multiselect(tr("Data"), sets, key="filter.data", placeholder=tr("Any data set"), width=170, wrap=False, **kept)
         sort = _order(kept)
         archived = st.toggle(tr("Show archived"), key="filter.archived", persist_state="session")
     descending = sort not in UPWARD and not st.session_state[METRICS].get(sort, {}).get("is_upward", False)

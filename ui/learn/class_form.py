@@ -36,7 +36,12 @@ def class_form() -> None:
             help=tr("All runs of the class begin with the same random numbers and see the same batches."),
         )
         hidden = st.multiselect(
-            tr("What the lesson's page leaves out"), list(HIDEABLE), format_func=translated(HIDEABLE), key="class.hidden", placeholder=tr("Nothing")
+            tr("What the lesson's page leaves out"),
+            list(HIDEABLE),
+            format_func=translated(HIDEABLE),
+            key="class.hidden",
+            wrap=True,
+            placeholder=tr("Nothing"),
         )
         code: str = st.session_state.setdefault(_HELD, new_class())
         typed = st.text_input(tr("Code of a class"), code, key="class.code", max_chars=14) or ""

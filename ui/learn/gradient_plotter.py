@@ -46,6 +46,7 @@ def draw_plotter() -> None:
             format_func=lambda name: titles[name],
             max_selections=MOST_METHODS,
             key="by_hand.methods",
+            wrap=True,
             placeholder=tr("Choose balancing methods"),
         )
     gradients = _gradients(tasks)

@@ -101,6 +101,7 @@ def _chosen_methods() -> list[str]:
         format_func=lambda name: titles[name],
         max_selections=MOST_METHODS,
         key="plane.methods",
+        wrap=True,
         placeholder=tr("Choose balancing methods"),
     )
     return list(shown)

@@ -107,7 +107,11 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
                 help=tr("Checks: {checks}", checks=tr("; ").join(found["checks"])),
             )
         classes = sorted({name for task in tasks.values() for name in task.classes if name != "background"})
-        wanted = st.multiselect(tr("With class"), classes, key=f"{key}.classes", placeholder=tr("any"), persist_state="session") if classes else []
+        wanted = (
+            st.multiselect(tr("With class"), classes, key=f"{key}.classes", placeholder=tr("any"), wrap=True, persist_state="session")
+            if classes
+            else []
+        )
     keys = _sort_keys(found, sort_by)
     order = np.argsort(keys if best_first else -keys, kind="stable") if sort_by != POSITION else np.arange(len(keys))
     order = order[~np.isnan(keys[order])]

@@ -70,6 +70,7 @@ def _describe(run_ids: list[str]) -> None:
             list(run.tags),
             key=f"describe.tags.{run.id}",
             accept_new_options=True,
+            wrap=True,
             placeholder=tr("Choose, or type a new one"),
         )
         st.text_area(

@@ -135,13 +135,14 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
             continue
         key, about = f"study.{kind}.{name}", tr(info.description or "")
         if info.annotation == list[str]:
-            found[name] = st.multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder=tr("All tasks"))
+            found[name] = st.multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder=tr("All tasks"), wrap=True)
         elif info.annotation == list[PartConfig]:
             found[name] = st.multiselect(
                 _label(name),
                 list(BALANCERS),
                 key=key,
                 help=about,
+                wrap=True,
                 placeholder=tr("Choose balancing methods"),
                 filter_mode="contains",
                 select_all=False,

@@ -59,6 +59,7 @@ def _methods() -> list[str]:
         max_selections=method_race.MOST,
         filter_mode="contains",
         select_all=False,  # the entry is first in the list, so Enter after typing a name would select all methods
+        wrap=True,
         placeholder=tr("Choose balancing methods"),
         help=tr("The number after a method is the measured time of a step relative to fixed weights."),
         persist_state="session",

@@ -54,6 +54,7 @@ def _select_by(tasks: list[str]) -> list[str]:
         chosen,
         key=key,
         help=tr(about or ""),
+        wrap=True,
         placeholder=tr("The supervised tasks"),
         on_change=take,
     )
