@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
+from mtl_core.machine.device_names import devices_taken
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
@@ -47,11 +49,11 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
 
     Args:
         device: resolved, never ``auto``.
-        alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
+        alone: refuse while a live run on this host holds one of the run's devices, or a live run's device is not known yet.
     """
     with store.database.write() as connection:
         values = held_by_us(device)
-        if alone and _is_busy(connection, device, values["owner_host"]):
+        if alone and _is_busy(connection, _taken(connection, run_id, device), values["owner_host"]):
             return ""
         queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
         taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
@@ -60,14 +62,25 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
     return values["owner_token"] if taken else ""
 
 
-def is_busy(store: RunStore, device: str) -> bool:
-    """Whether a live run on this host holds the device, or its device is not known yet. Other hosts have their own devices."""
+def is_busy(store: RunStore, devices: Collection[str]) -> bool:
+    """Whether a live run on this host holds one of these devices, or its device is not known yet. Other hosts have their own devices."""
     with store.database.read() as connection:
-        return _is_busy(connection, device, this_process().host)
+        return _is_busy(connection, devices, this_process().host)
 
 
-def _is_busy(connection: Connection, device: str, host: str) -> bool:
-    return any(row.device in (device, None) for row in _held_on(connection, host))
+def _is_busy(connection: Connection, devices: Collection[str], host: str) -> bool:
+    return any(row.device is None or not devices_taken(row.device, _count(row.config)).isdisjoint(devices) for row in _held_on(connection, host))
+
+
+def _taken(connection: Connection, run_id: str, device: str) -> frozenset[str]:
+    """The devices that a run takes if it trains on ``device``."""
+    config = connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar()
+    return devices_taken(device, _count(config)) if config else frozenset({device})
+
+
+def _count(config: str) -> Any:
+    """``devices`` of a stored config, which may be of another version."""
+    return json.loads(config).get("devices", 1)
 
 
 def forget_requests(connection: Connection, run_id: str) -> None:
