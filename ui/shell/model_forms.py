@@ -30,6 +30,7 @@ LABELS = {
     "seed": mark("Seed"),
     "root": mark("Folder"),
     "probe_samples": mark("Probe images"),
+    "accumulate": mark("Gradient accumulation"),
     # The words "step", "start" and "precision" have other senses elsewhere, which other languages have other words for.
     "step": mark("Distance of the bins"),
     "start": mark("First value"),

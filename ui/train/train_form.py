@@ -196,7 +196,7 @@ def advanced_section() -> None:
 
 
 def _device_choices() -> tuple[str, ...]:
-    """What a form offers for ``device``: the kinds, each GPU where there are several, and what the settings name."""
+    """What a form offers for ``device``: the kinds, and each GPU where there are several."""
     from mtl_core.runs.jobs import warmed
 
     offered = ["auto", "cpu", "cuda", "mps"]
@@ -204,8 +204,7 @@ def _device_choices() -> tuple[str, ...]:
         from mtl_core.training.execution import devices_here
 
         offered += [device for device in devices_here() if device not in offered]
-    now = settings().get("device", "auto")
-    return tuple(offered if now in offered else [*offered, now])
+    return tuple(offered)
 
 
 def _devices() -> None:
