@@ -39,7 +39,7 @@ def _row(run: Any, waiting: int, with_device: bool) -> None:
         name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), 44))} :gray[{run.id[-4:]}]"
         st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
         if with_device:
-            st.badge(device_named(run.device), color="gray", icon=":material/memory:")
+            st.badge(device_named(run.device), color="gray", icon=":material/memory:", width=84)  # one width, so that the buttons stand in line
         place_buttons(run, waiting, f"queue.{run.id}")
         about = tr("Remove this run from the queue")
         st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=run_action, args=(run.id, actions.stop))
