@@ -50,6 +50,7 @@ TITLES: dict[Path, str] = {
     ("optimizer", "lr"): mark("Learning rate"),
     ("schedule", "name"): mark("Learning rate over the run"),
     ("on_non_finite",): mark("If a loss becomes NaN"),
+    ("accumulate",): mark("Gradient accumulation"),
     ("select_by",): mark("Tasks that choose the best checkpoint"),
     ("changes",): mark("Live changes"),
     ("conflict_every",): mark("Steps between measurements of conflict"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from mtl_core.config import RunConfig
+from mtl_core.machine.device_names import kind_of
 
 # Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; ``devices`` changes
 # their last digits, as the number of threads does; the others change none.
@@ -22,6 +23,7 @@ def fingerprint(config: RunConfig) -> str:
     The order of the tasks counts: the heads draw their initial values in it.
     """
     values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT and (key, value) not in ADDED_TO_RUNS.items()}
+    values["device"] = kind_of(values["device"])  # the GPUs of a machine give the same numbers
     values["tasks"] = {
         name: {key: value for key, value in task.items() if key not in ADDED or value != ADDED[key]} for name, task in values["tasks"].items()
     }

@@ -66,13 +66,14 @@ class Generators:
     """A run's generators: one for the CPU, and one for its device if that is not the CPU.
 
     Args:
-        seed: 0 or more. device: ``cpu``, ``cuda`` or ``mps``.
+        seed: 0 or more. device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         ranks: the processes that draw the same numbers. Dropout draws for the images of all of them, and uses those of its own.
     """
 
     def __init__(self, seed: int, device: str = "cpu", ranks: Ranks = ALONE):
         self.ranks = ranks
-        self._own = {kind: torch.Generator(kind) for kind in dict.fromkeys(("cpu", torch.device(device).type))}
+        self._devices = {torch.device(each).type: torch.device(each) for each in ("cpu", device)}
+        self._own = {kind: torch.Generator(each) for kind, each in self._devices.items()}
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
@@ -99,16 +100,17 @@ class Generators:
     def borrowed(self) -> Iterator[None]:
         """Set the process-wide generators to these states inside the block; afterwards keep the advanced states and restore theirs. Takes a lock."""
         modules = {kind: torch if kind == "cpu" else getattr(torch, kind) for kind in self._own}
+        where = {kind: () if kind != "cuda" else (each,) for kind, each in self._devices.items()}  # only cuda has several generators
         with _borrowing:
-            before = {kind: module.get_rng_state() for kind, module in modules.items()}
+            before = {kind: module.get_rng_state(*where[kind]) for kind, module in modules.items()}
             for kind, module in modules.items():
-                module.set_rng_state(self._own[kind].get_state())
+                module.set_rng_state(self._own[kind].get_state(), *where[kind])
             try:
                 yield
             finally:
                 for kind, module in modules.items():
-                    self._own[kind].set_state(module.get_rng_state())
-                    module.set_rng_state(before[kind])
+                    self._own[kind].set_state(module.get_rng_state(*where[kind]))
+                    module.set_rng_state(before[kind], *where[kind])
 
     def drawing(self) -> contextlib.AbstractContextManager:
         """Context in which the random functions that this thread calls draw from these generators."""

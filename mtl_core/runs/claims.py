@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mtl_core.errors import NotPossibleError, RunTakenError
+from mtl_core.machine.device_names import devices_taken
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
@@ -51,16 +53,20 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
 
     Args:
         device: resolved, never ``auto``.
-        alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
+        alone: refuse while a live run on this host holds one of the run's devices, or a live run's device is not known yet.
     """
     queued = (_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
-    with store.database.write_beside() as connection:
+    with store.database.read() as connection:
+        taken = _taken(connection, run_id, device)
+    # The index holds one device of a run. So a run of several is claimed while no other process claims one.
+    writing = store.database.write_beside if len(taken) == 1 else store.database.write
+    with writing() as connection:
         # Nobody waits for a run that another process claims at this moment: the next one in the queue may be free.
         if connection.execute(select(_runs.c.id).where(*queued).with_for_update(skip_locked=True, key_share=True)).first() is None:
             return ""
         values = held_by_us(device)
         host = values["owner_host"]
-        if alone and _is_busy(connection, device, host):
+        if alone and _is_busy(connection, taken, host):
             return ""
         if alone:
             values["slot"] = f"{host} {device}"
@@ -83,14 +89,25 @@ def _free_slot(connection: Connection, slot: str) -> None:
             connection.execute(update(_runs).where(_runs.c.id == row.id).values(slot=None))
 
 
-def is_busy(store: RunStore, device: str) -> bool:
-    """Whether a live run on this host holds the device, or its device is not known yet. Other hosts have their own devices."""
+def is_busy(store: RunStore, devices: Collection[str]) -> bool:
+    """Whether a live run on this host holds one of these devices, or its device is not known yet. Other hosts have their own devices."""
     with store.database.read() as connection:
-        return _is_busy(connection, device, this_process().host)
+        return _is_busy(connection, devices, this_process().host)
 
 
-def _is_busy(connection: Connection, device: str, host: str) -> bool:
-    return any(row.device in (device, None) for row in _held_on(connection, host))
+def _is_busy(connection: Connection, devices: Collection[str], host: str) -> bool:
+    return any(row.device is None or not devices_taken(row.device, _count(row.config)).isdisjoint(devices) for row in _held_on(connection, host))
+
+
+def _taken(connection: Connection, run_id: str, device: str) -> frozenset[str]:
+    """The devices that a run takes if it trains on ``device``."""
+    config = connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar()
+    return devices_taken(device, _count(config)) if config else frozenset({device})
+
+
+def _count(config: str) -> Any:
+    """``devices`` of a stored config, which may be of another version."""
+    return json.loads(config).get("devices", 1)
 
 
 def forget_requests(connection: Connection, run_id: str) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from mtl_core.errors import LostRankError, RunTakenError, StoreError, UnreachableObjectsError, is_error
 from mtl_core.events import Control
+from mtl_core.machine.device_names import device_named
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
 from mtl_core.runs.failures import failure_of
@@ -84,9 +85,9 @@ def _always(_line: str, _error: StoreError) -> bool:
 
 
 def resolve_device(name: str) -> str:
-    """``cpu``, ``cuda`` or ``mps`` for a config's ``device``. Only ``auto`` imports torch; the trainer checks the others."""
+    """``cpu``, ``cuda``, ``cuda:1`` or ``mps`` for a config's ``device``. Only ``auto`` imports torch; the trainer checks the others."""
     if name != "auto":
-        return name
+        return device_named(name)
     from mtl_core.training.execution import resolve_device as best_of
 
     return best_of(name)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +24,7 @@ from mtl_core import settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.machine import free_memory
+from mtl_core.machine.device_names import devices_taken
 from mtl_core.runs import claims, study_cells
 from mtl_core.runs.cluster.cluster_start import cluster_of, is_on_cluster, keep_queue
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
@@ -149,9 +151,7 @@ def _work(store: RunStore, wake: threading.Event) -> None:
                 _note_problem(store, None)
             elif not _is_held_up(store):
                 settings.check()
-                executor = executor_of(store)
-                for run in waiting:
-                    _start(store, run, executor, wake)
+                _start_first_of_each(store, waiting, executor_of(store), wake)
                 _note_problem(store, None)
         except Exception as error:  # an error of the machine, not of a run: runs and worker keep waiting
             _note_problem(store, error)
@@ -191,9 +191,19 @@ def _note_problem(store: RunStore, error: Exception | None, seconds: float = 0.0
     problems[home] = {"text": text, "until": time.monotonic() + seconds}
 
 
-def _start(store: RunStore, run: Run, executor: str, wake: threading.Event) -> None:
+def _start_first_of_each(store: RunStore, waiting: Sequence[Run], executor: str, wake: threading.Event) -> None:
+    """Train the first waiting run of each device. A run that waits for several devices keeps those that it needs from the runs behind it."""
+    awaited: set[str] = set()
+    for run in waiting:
+        device = resolve_device(run.config.device)
+        devices = devices_taken(device, run.config.devices)
+        if awaited.isdisjoint(devices):
+            _start(store, run, device, executor, wake)
+        awaited |= devices
+
+
+def _start(store: RunStore, run: Run, device: str, executor: str, wake: threading.Event) -> None:
     """Train a queued run, if its device is free and no other process claims it."""
-    device = resolve_device(run.config.device)
     if is_closing():  # the run stays queued for the next start of the program
         return
     if executor == "process":
@@ -238,10 +248,11 @@ def _supervise_workers(store: RunStore) -> None:
 def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event) -> None:
     """Start a process that claims the run itself, so that the store names the process that trains it. Until the claim, no other process is started on
     the device."""
-    workers = process_slot("worker processes")
-    if any(worker["run"] == run.id or (worker["device"] == device and _is_starting(store, worker)) for worker in list(workers.values())):
-        return
-    if claims.is_busy(store, device):
+    workers, devices = process_slot("worker processes"), devices_taken(device, run.config.devices)
+    for worker in list(workers.values()):
+        if worker["run"] == run.id or (not devices.isdisjoint(worker["devices"]) and _is_starting(store, worker)):
+            return
+    if claims.is_busy(store, devices):
         return
     environment = settings.process_environment(store.home)
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
@@ -252,7 +263,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
             return
         # In its own session: Ctrl-C in the server's terminal reaches it only through stop_at_exit, not as a second signal.
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-        worker = {"process": process, "device": device, "run": run.id, "home": str(store.home), "taken": False, "unwanted": False}
+        worker = {"process": process, "devices": devices, "run": run.id, "home": str(store.home), "taken": False, "unwanted": False}
         worker["kills"] = killed_before
         workers[process.pid] = worker
     threading.Thread(target=_await_process, args=(store, worker, wake), name=f"await-{run.id}", daemon=True).start()

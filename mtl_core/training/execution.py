@@ -20,6 +20,7 @@ from torch import nn
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import DeviceError, Problem
+from mtl_core.machine.device_names import device_named, kind_of
 
 WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
 HOPELESS, HOPELESS_SECONDS = 4, 3.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
@@ -38,7 +39,7 @@ class Execution:
     def autocast(self) -> contextlib.AbstractContextManager:
         """The autocast context of the model's forward pass."""
         half = torch.float16 if self.precision == "fp16" else torch.bfloat16
-        return torch.autocast(self.device, half, enabled=self.precision != "fp32")
+        return torch.autocast(torch.device(self.device).type, half, enabled=self.precision != "fp32")
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -46,27 +47,34 @@ class Execution:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
+def devices_here() -> list[str]:
+    """The devices of this machine that PyTorch can use, the best first: ``cuda`` and ``cuda:1`` and so on, ``mps``, ``cpu``."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = ["cuda", *(f"cuda:{number}" for number in range(1, count))] if count else []
+    return [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
 def resolve_device(name: str) -> str:
-    """``auto`` -> the best device of this machine; any other name is checked.
+    """``auto`` -> the best device of this machine; any other name is checked. ``cuda:0`` is ``cuda``.
 
     Raises:
         DeviceError: this machine does not have the device.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = devices_here()
     if name == "auto":
-        return next(device for device, is_there in available.items() if is_there)
-    if not available[name]:
-        found = ", ".join(device for device, is_there in available.items() if is_there)
+        return available[0]
+    if device_named(name) not in available:
+        found = ", ".join(available)
         raise DeviceError(
             Problem("device", f"'{name}' was asked for, but this machine (or its PyTorch build) has only: {found}. Set device to auto or {found}")
         )
-    return name
+    return device_named(name)
 
 
 def device_name(device: str) -> str:
     """The device's name for display: the GPU's product name, ``CPU (x86_64), 2 threads``, ``Apple GPU (MPS)``."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
+    if kind_of(device) == "cuda":
+        return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU ({platform.processor() or platform.machine()}), {threads} {'thread' if threads == 1 else 'threads'}"
 
@@ -162,8 +170,8 @@ def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Exe
 
 def wait_for_device(device: str) -> None:
     """Synchronise: return when the device has finished its queued work."""
-    if device == "cuda":
-        torch.cuda.synchronize()
+    if kind_of(device) == "cuda":
+        torch.cuda.synchronize(device)
     elif device == "mps":
         torch.mps.synchronize()
 

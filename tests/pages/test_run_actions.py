@@ -106,6 +106,18 @@ def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state)
     assert store.get(runs[0].id).status == RunStatus.STOPPED
 
 
+def test_devices_are_named_where_runs_have_several(open_page, in_state, texts):
+    in_state("queued", name="a", device="cuda:1")
+    assert "cuda" not in texts(open_page("compare"))
+    in_state("queued", name="b", device="cuda:0")
+    in_state("running", name="c")
+    said = texts(open_page("compare"))
+    assert all(f":material/memory: {device}]" in said for device in ("cuda:1", "cuda"))
+    assert ":material/memory: cpu]" not in said  # of active runs there is one
+    in_state("running", name="d")
+    assert texts(open_page("compare")).count(":material/memory: cpu]") == 2
+
+
 def test_name_note_and_tags_and_a_name_that_does_not_fit(open_page, store, finished, texts):
     actions.set_tags(store, finished.id, ["kept"])
     app = open_page("run", run=finished.id)

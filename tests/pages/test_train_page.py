@@ -3,6 +3,7 @@ import pytest
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.training import execution
 from tests.pages.conftest import base, choose_preset, lit_preset
 from ui.shell.words import plain
 
@@ -312,6 +313,13 @@ def test_a_preset_is_lit_only_while_it_applies_and_a_click_brings_it_back(open_p
     assert not lit_preset(app)  # other images are another experiment
     choose_preset(app, load_presets()[0].name)
     assert app.session_state["settings"]["data"]["name"] == settings["data"]["name"]
+
+
+@pytest.mark.parametrize("further", [[], ["cuda:1", "cuda:2"]])
+def test_each_gpu_is_offered_where_there_are_several(open_page, monkeypatch, further):
+    monkeypatch.setattr(execution, "devices_here", lambda: ["cpu", "cuda", *further])  # 'auto' takes the CPU, which is there
+    app = open_page()
+    assert app.selectbox(key="set.device").options == ["Auto", "CPU", "NVIDIA GPU (cuda)", "Apple GPU (mps)", *further]
 
 
 def test_methods_to_start_with_head_the_list_and_one_seed_stands_on_the_form(open_page):

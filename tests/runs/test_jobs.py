@@ -23,12 +23,14 @@ def join(run_id):
             assert not thread.is_alive()
 
 
+NAMES = ("one", "two", "three", "four", "five", "both", "behind", "other", "last")
+
+
 class Gate:
     """A trainer that starts when looked at and goes on when let."""
 
     def __init__(self):
-        self.began = {name: threading.Event() for name in ("one", "two")}
-        self.let = {name: threading.Event() for name in ("one", "two")}
+        self.began, self.let = ({name: threading.Event() for name in NAMES} for _ in range(2))
         self.seen = {}
 
     def train(self, config, folder, cache, control):
@@ -68,6 +70,50 @@ def test_two_devices_train_two_runs_side_by_side(store, config, gate):
         gate.let[run.name].set()
         join(run.id)
     assert [store.get(run.id).status for run in runs] == ["finished", "finished"]
+
+
+def test_each_gpu_has_a_queue_of_its_own(store, config, gate):
+    """'cuda' and 'cuda:0' are one device. The third run waits for the second alone, the fourth for the first, the fifth for none."""
+    gate.look = lambda: {run.name: run.status.value for run in store.runs()}
+    devices = {"one": "cuda:0", "two": "cuda:1", "three": "cuda:1", "four": "cuda", "five": "cpu"}
+    runs = {name: jobs.submit(store, config(name, device=device)).id for name, device in devices.items()}
+    assert all(gate.began[name].wait(WAIT) for name in ("one", "two", "five"))  # none was let go on
+    assert {(run.name, run.device) for run in store.active()} == {("one", "cuda"), ("two", "cuda:1"), ("five", "cpu")}
+    assert [run.name for run in store.queued()] == ["three", "four"]
+    gate.let["two"].set()
+    assert gate.began["three"].wait(WAIT)
+    assert gate.seen["three"] == {"one": "running", "two": "finished", "three": "running", "four": "queued", "five": "running"}
+    gate.let["one"].set()
+    assert gate.began["four"].wait(WAIT)
+    for name in ("three", "four", "five"):
+        gate.let[name].set()
+    for run_id in runs.values():
+        join(run_id)
+    assert {store.get(run_id).status for run_id in runs.values()} == {"finished"}
+
+
+def test_a_run_on_two_gpus_waits_for_both_and_is_not_overtaken(store, config, gate):
+    gate.look = lambda: {run.name: run.status.value for run in store.runs()}
+    first = jobs.submit(store, config("one", device="cuda:1"))
+    assert gate.began["one"].wait(WAIT)
+    runs = [first, jobs.submit(store, config("both", device="cuda", devices=2)), jobs.submit(store, config("behind", device="cuda"))]
+    other = jobs.submit(store, config("other", device="cpu"))  # as this one begins, the queue has looked at all of them
+    assert gate.began["other"].wait(WAIT)
+    assert gate.seen["other"] == {"one": "running", "both": "queued", "behind": "queued", "other": "running"}
+    gate.let["one"].set()
+    assert gate.began["both"].wait(WAIT)
+    last, five = jobs.submit(store, config("last", device="cuda:1")), jobs.submit(store, config("five", device="mps"))
+    assert gate.began["five"].wait(WAIT)
+    assert (gate.seen["five"]["both"], gate.seen["five"]["last"]) == ("running", "queued")
+    gate.let["both"].set()
+    assert gate.began["behind"].wait(WAIT)
+    assert gate.seen["behind"]["both"] == "finished"
+    assert gate.began["last"].wait(WAIT)
+    assert gate.seen["last"]["both"] == "finished"
+    for name in ("behind", "other", "last", "five"):
+        gate.let[name].set()
+    for run in (*runs, other, last, five):
+        join(run.id)
 
 
 def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monkeypatch):

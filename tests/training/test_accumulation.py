@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 
 import pytest
@@ -14,6 +15,7 @@ from mtl_core.config_fingerprint import fingerprint
 from mtl_core.data.batches import Batch, image_rows, part_of, parts_of
 from mtl_core.events import Control, StepScalars
 from mtl_core.training import UPDATES
+from mtl_core.training.before_training import memory
 from mtl_core.training.build import build
 from mtl_core.training.check import problems
 from mtl_core.training.checkpoint_files import read_index
@@ -106,6 +108,13 @@ def test_one_part_is_in_memory(balancing, shared_cache):
     assert all(each() is None for each in made)
     torch.autograd.grad(losses[0], [parameter for parameter in model.parameters() if parameter.requires_grad], allow_unused=True)
     assert max(alive) == 0
+
+
+def test_the_estimate_of_memory_counts_one_part():
+    config = RunConfig.from_dict({**rank_pair.CONFIG, **rank_pair.MAPS, "batch_size": 64})
+    whole, parted = (memory.estimate(resolve(each)) for each in (config, in_parts(config, 4)))
+    assert parted.per_image == pytest.approx(whole.per_image / 4 + 4 * math.prod(resolve(config).source.image_shape()))  # images in fp32
+    assert parted.fixed == whole.fixed
 
 
 def test_a_batch_divides_into_all_of_its_rows():

@@ -8,7 +8,8 @@ Each widget takes its value from the settings before it is drawn and writes chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,7 @@ LABELS = {
     "seed": mark("Seed"),
     "root": mark("Folder"),
     "probe_samples": mark("Probe images"),
+    "accumulate": mark("Gradient accumulation"),
     # The words "step", "start" and "precision" have other senses elsewhere, which other languages have other words for.
     "step": mark("Distance of the bins"),
     "start": mark("First value"),
@@ -109,10 +111,16 @@ def _array_kind(rules: dict[str, Any]) -> str | None:
 
 
 def options_form(
-    model: type[BaseModel], path: tuple[str, ...], *, columns: int = COLUMNS, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    model: type[BaseModel],
+    path: tuple[str, ...],
+    *,
+    columns: int = COLUMNS,
+    only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    choices: Mapping[str, tuple[Any, ...]] | None = None,
 ) -> None:
-    """Draw widgets for a model's fields. Their values are under ``path`` in the settings."""
-    every = describe(model)
+    """Draw widgets for a model's fields. Their values are under ``path`` in the settings. ``choices``: of a field, in place of all that it has."""
+    every = [replace(field, choices=choices[field.name]) if choices and field.name in choices else field for field in describe(model)]
     values = {field.name: read((*path, field.name), field.default) for field in every}
     fields = [field for field in every if (not only or field.name in only) and field.name not in without and is_shown(field, values)]
     places: list[Any] = []

@@ -67,14 +67,14 @@ def _strip(own_run: str) -> None:
     others = [run for run in active if run.id != own_run]
     with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
         for run in others:
-            _active_run(store, run)
+            _active_run(store, run, with_device=len(active) > 1)
         if not active:
             _idle(store, own_run)
         elif not others:
             own = {"paused": tr(":material/pause: This run is paused."), "pausing": tr(":material/pause: This run is pausing.")}
             st.markdown(f":gray[{own.get(str(active[0].status)) or tr(':material/bolt: This run is training.')}]", width="content")
         if queued:
-            queue_popover(queued)
+            queue_popover(queued, active)
         cluster_popover(store, len(queued))
         _preparing()
         if active:
@@ -120,12 +120,14 @@ def show_toasts() -> None:
         st.toast(text, icon=":material/flag:")
 
 
-def _active_run(store: RunStore, run) -> None:
+def _active_run(store: RunStore, run, with_device: bool) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
     st.badge(tr(str(run.status)), icon=icon, color=colour)
     st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", query_params={"run": run.id})
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
+    if with_device:
+        st.badge(run.device, color="gray", icon=":material/memory:")
     if str(run.status) == "paused":
         pause_button(run, key=f"strip.pause.{run.id}")
     stop_button(run, key=f"strip.stop.{run.id}")

@@ -186,13 +186,25 @@ def advanced_section() -> None:
         if not clone_and_fork.is_fork():
             _seeds_of_data()
         st.markdown(tr("**Device and records**"))
-        options_form(RunConfig, (), columns=4, only=(*MACHINE, "conflict_every"))
+        options_form(RunConfig, (), columns=4, only=(*MACHINE, "conflict_every"), choices={"device": _device_choices()})
         conflict_measurements()
         _devices()
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
         st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
         executor_choice()
+
+
+def _device_choices() -> tuple[str, ...]:
+    """What a form offers for ``device``: the kinds, and each GPU where there are several."""
+    from mtl_core.runs.jobs import warmed
+
+    offered = ["auto", "cpu", "cuda", "mps"]
+    if warmed():
+        from mtl_core.training.execution import devices_here
+
+        offered += [device for device in devices_here() if device not in offered]
+    return tuple(offered)
 
 
 def _devices() -> None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from mtl_core import settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import MTLError
+from mtl_core.machine.device_names import kind_of
 from mtl_core.runs.cluster.cluster_state import Needs, Node
 
 PROGRAM = 1 << 30  # bytes: Python, PyTorch, and what a run keeps of its data
@@ -22,7 +23,7 @@ def needs_of(config: RunConfig, nodes: Sequence[Node]) -> Needs:
     processors is the estimate that training checks before it starts; a run on a GPU asks for the program's memory only.
     """
     most = max((node.gpus for node in nodes), default=0)
-    on_gpu = config.device == "cuda" or (config.device == "auto" and most > 0)
+    on_gpu = kind_of(config.device) == "cuda" or (config.device == "auto" and most > 0)
     count = config.devices if config.devices != "all" else max(most, 1) if on_gpu else 1
     memory = PROGRAM + (0 if on_gpu else count * _estimated(config))
     return Needs(count * (settings.threads() or 1), count if on_gpu else 0, memory)

@@ -23,6 +23,7 @@ from mtl_core.data.batches import DEVICE_RESIDENT_BYTES, Batch
 from mtl_core.data.data_source import DataSource
 from mtl_core.errors import NotEnoughMemoryError, Problem
 from mtl_core.machine import free_memory
+from mtl_core.machine.device_names import kind_of
 from mtl_core.sharing.model import trained
 from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
@@ -161,9 +162,9 @@ def copies_kept(config: RunConfig, balancer: Balancer) -> int:
 
 def free_on(device: str, later: bool = False) -> int:
     """Bytes that a run may take on a device."""
-    if device == "cuda":
-        held = torch.cuda.memory_reserved() if later else torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return torch.cuda.mem_get_info()[0] + held
+    if kind_of(device) == "cuda":
+        held = torch.cuda.memory_reserved(device) - (0 if later else torch.cuda.memory_allocated(device))
+        return torch.cuda.mem_get_info(device)[0] + held
     free = free_memory.free_bytes() + (free_memory.returning_bytes() if later else 0)
     if device == "mps":  # it shares the machine's memory and may use only a part of it
         held = 0 if later else torch.mps.driver_allocated_memory()

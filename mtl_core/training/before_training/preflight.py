@@ -19,6 +19,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Control
+from mtl_core.machine.device_names import kind_of
 from mtl_core.randomness import unnoticed
 from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.sharing.model import trained
@@ -203,8 +204,8 @@ def evaluation_seconds(setup: Setup) -> float:
 
 def peak_bytes(device: str) -> int:
     """The most memory that this process has held: on the GPU, else in all; 0 where the system does not say."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
+    if kind_of(device) == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     try:
         import resource
     except ImportError:

@@ -8,6 +8,7 @@ import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import Problem
+from mtl_core.machine.device_names import kind_of
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import UPDATES
 from mtl_core.training.execution import resolve_device
@@ -59,6 +60,8 @@ def _machine(count: int, device: str) -> list[str]:
         return [f"{count} were asked for, but this machine has {torch.cuda.device_count()} CUDA devices; choose at most that many, or 'all'"]
     if device == "cpu" and count > cores():
         return [f"{count} processes were asked for, but there are {cores()} cores; choose at most that many"]
+    if kind_of(device) == "cuda" and device != "cuda":
+        return [f"{count} were asked for, but '{device}' is one device; set device to 'cuda', which takes the first {count}, or devices to 1"]
     if device not in ("cuda", "cpu"):
         return [f"{count} were asked for, but '{device}' has one device; choose 1, or another device"]
     return []
