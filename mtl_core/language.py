@@ -33,6 +33,7 @@ _here: ContextVar[str] = ContextVar("language", default="")
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
 _QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
+_MORE, _AND_MORE = re.compile(r"(.+) and ([\d,]+) more"), " and {more} more"  # the end of a list that names the first few
 _NUMBER = r"[-+\d.,e%]+"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
@@ -172,7 +173,12 @@ def _by_template(text: str, name: str) -> str | None:
 
 
 def _translated_value(value: str, name: str) -> str:
-    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list."""
+    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list.
+
+    Of a list that names the first few, the end that counts the others is translated.
+    """
+    if cut := _MORE.fullmatch(value):
+        return _translated_value(cut[1], name) + _catalogue(name).get(_AND_MORE, _AND_MORE).format(more=cut[2])
     if _QUOTED.fullmatch(value):
         return _JOINS.sub(lambda join: _catalogue(name).get(join[0], join[0]), value)
     return _translated(value, name) if " " in value else value

@@ -123,6 +123,12 @@ def drawing(generators: Generators | None) -> contextlib.AbstractContextManager:
 _running = threading.local()  # the generators that this thread draws from, innermost last
 
 
+def drawn_from() -> Generators | None:
+    """The generators that this thread draws from: those of ``drawing``; None for torch's own."""
+    stack = getattr(_running, "stack", [])
+    return stack[-1] if stack else None
+
+
 def random_state() -> dict[str, Tensor]:
     """Where the generators stand that this thread draws from: those of ``drawing``, else torch's own for the CPU."""
     stack = getattr(_running, "stack", [])

@@ -22,6 +22,7 @@ EXECUTORS = ("thread", "process")  # on this machine; one of them is the store's
 CLUSTER = "ray"  # the executor that only the environment can choose: runs train on the nodes of a Ray cluster
 _ADDRESS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}")
 MOST_THREADS = 1024
+READ_ONLY_PLACES = {"data", "git", "github", "http", "https", "reference", "zip", "tar", "libarchive"}  # that fsspec knows
 SPINS = "10000"  # turns of a waiting thread's loop before it sleeps: as fast as endless turns on idle cores, nearly as fast as none beside other work
 MEMORY_CHECKS = ("on", "off")
 DATA_CACHE = Path("~/.cache/multitask-vision")
@@ -42,8 +43,15 @@ VARIABLES = (
     Variable("MTL_HOME", "Folder of the runs, the imported sets and the prepared data.", "`./runs`"),
     Variable(
         "MTL_STORE_URL",
-        "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`.",
+        "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`, or in the object store.",
         "`store.sqlite` in `MTL_HOME`",
+        is_secret=True,
+    ),
+    Variable(
+        "MTL_ARTIFACTS_URL",
+        "Object store of the checkpoints, pictures, evaluations and exports of runs, such as `s3://bucket/prefix` or another address that fsspec "
+        "knows; `MTL_HOME/runs` is the cache of each machine then.",
+        "the run folders in `MTL_HOME`",
         is_secret=True,
     ),
     Variable(
@@ -95,6 +103,38 @@ def _url_problem(value: str) -> str:
     if not value or (scheme == "postgresql+psycopg" and rest):
         return ""
     return "expected an address such as postgresql+psycopg://user@host/name, found another kind; or leave it out, and the store is a file"
+
+
+def artifacts_url() -> str:
+    """MTL_ARTIFACTS_URL; empty if not set. Raises ConfigError for an address that fsspec does not know, or whose package is missing."""
+    value = _value("MTL_ARTIFACTS_URL")
+    if problem := _objects_problem(value):
+        raise ConfigError(Problem("MTL_ARTIFACTS_URL", problem))
+    return value
+
+
+def _objects_problem(value: str) -> str:
+    """What is wrong with an address of an object store. The address may hold a password, so no more than its scheme is named."""
+    if not value:
+        return ""
+    scheme, _, rest = value.partition("://")
+    if not rest.strip("/") or "::" in value:
+        return "expected an address such as s3://bucket/prefix, or file:///mnt/share for a folder, found another form"
+    if missing := [package for package in ("fsspec", "filelock") if find_spec(package) is None]:
+        return f"an object store needs the package {missing[0]}. Install the extra: pip install '.[objects]', or leave it out"
+    from fsspec.registry import known_implementations, registry
+
+    known = {*known_implementations, *registry} - READ_ONLY_PLACES
+    if scheme not in known:
+        if close := difflib.get_close_matches(scheme, sorted(known), n=1):
+            return f"'{scheme}' is no kind of object store that can be written; did you mean {close[0]}?"
+        return f"'{scheme}' is no kind of object store that can be written. S3 and what speaks like it are s3://bucket/prefix"
+    package = known_implementations.get(scheme, {}).get("class", "fsspec").partition(".")[0]
+    if package == "s3fs" and find_spec(package) is None:
+        return f"'{scheme}' needs the package s3fs. Install the extra: pip install '.[objects]', or leave it out"
+    if find_spec(package) is None:
+        return f"'{scheme}' needs a package that is not installed: pip install {package}, or leave it out"
+    return ""
 
 
 def executor() -> str:
@@ -211,6 +251,8 @@ def problems() -> list[Problem]:
     found += _cluster_problems()
     if problem := _url_problem(_value("MTL_STORE_URL")):
         found.append(Problem("MTL_STORE_URL", problem))
+    if problem := _objects_problem(_value("MTL_ARTIFACTS_URL")):
+        found.append(Problem("MTL_ARTIFACTS_URL", problem))
     if problem := _threads_problem(_value("MTL_THREADS")):
         found.append(Problem("MTL_THREADS", problem))
     paths = [(name, _value(name)) for name in ("MTL_HOME", "MTL_DATA_ROOT", "MTL_MNIST_ROOT")]

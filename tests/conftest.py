@@ -254,13 +254,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; the tests of a group stay in their order."""
+    """What takes longest begins first; the tests of a group stay in their order. In CI a journey that fails runs once more."""
     place = {group: number for number, group in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(group_of(item), len(place)))
+    if os.environ.get("CI"):
+        for item in items:
+            if item.get_closest_marker("browser"):  # a real browser and a real server on two busy cores; nothing else is tried twice
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """How many test functions ran, and with how many cases."""
+    """How many test functions ran, with how many cases, and which journeys failed before they passed: each of them has a fault to be found."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)
     cases = {report.nodeid for reports in terminalreporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)}
     functions = {case.split("@")[0].split("[")[0] for case in cases}
     if cases:

@@ -19,6 +19,7 @@ WORDS = {
     "{a} {b}": "错",
     "left over": "剩余",
     "{{half}} open": "半开",
+    " and {more} more": "，以及另外 {more} 项",
     "braces {0} of another kind": "另一种 {0} 括号",
     "it says so in {file}{hint}": "{file} 中这样写明{hint}",
 }
@@ -62,6 +63,7 @@ def test_a_text_without_a_translation_stays_english(chinese):
         ("  Start ", "  开始 "),
         ("Choose the folder. Start", "选择文件夹。开始"),
         ("it says so in a.txt", "a.txt 中这样写明"),
+        ("it says so in a.txt, b.txt and 1,204 more", "a.txt, b.txt，以及另外 1,204 项 中这样写明"),
         ("braces {0} of another kind", "另一种 {0} 括号"),
         ("some of the pictures are labelled", "some of the pictures are labelled"),  # the place of a number takes numbers only
         (f"no pictures in '{'x' * language.LONGEST}'. Start", f"no pictures in '{'x' * language.LONGEST}'. 开始"),  # too long for a search

@@ -49,8 +49,8 @@ def _lines(name):
 
 
 def test_the_requirements_files_are_the_dependencies(metadata):
-    parts = ("-export", "-weights", "-search", "-timm", "-cluster", "", "-dev")
-    export, weights, search, timm, cluster, plain, dev = (_lines(f"requirements{part}.txt") for part in parts)
+    parts = ("-export", "-weights", "-search", "-timm", "-cluster", "-objects", "", "-dev")
+    export, weights, search, timm, cluster, objects, plain, dev = (_lines(f"requirements{part}.txt") for part in parts)
     assert len(metadata["dependencies"]) == len(plain)
     assert all(line.startswith(requirement) for requirement, line in zip(metadata["dependencies"], plain, strict=True))
     assert len(metadata["optional-dependencies"]["export"]) == len(export)
@@ -58,6 +58,7 @@ def test_the_requirements_files_are_the_dependencies(metadata):
     assert len(metadata["optional-dependencies"]["search"]) == len(search)
     assert len(metadata["optional-dependencies"]["timm"]) == len(timm)
     assert len(metadata["optional-dependencies"]["cluster"]) == len(cluster)
+    assert len(metadata["optional-dependencies"]["objects"]) == len(objects)
     assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(timm) + len(dev)
     assert all(re.fullmatch(r"[A-Za-z0-9-]+[<>=0-9.,]*", requirement) for requirement in metadata["dependencies"])
 
@@ -75,6 +76,7 @@ def test_the_plain_way_is_the_full_one():
         "requirements-weights.txt",
         "requirements-search.txt",
         "requirements-timm.txt",
+        "requirements-objects.txt",
         "requirements-dev.txt",
     ],
 )

@@ -13,7 +13,7 @@ from mtl_core.runs.background.evaluation_job import NICENESS, JobNote
 from mtl_core.runs.evaluations import SPLITS, Evaluation, write_evaluation
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import RunStore, open_store
-from mtl_core.training.checkpoint_files import find_checkpoint
+from mtl_core.training.checkpoint_files import FILES, find_checkpoint
 
 
 @click.command()
@@ -49,10 +49,12 @@ def _no_progress(share: float, what: str) -> None:
 def _evaluate(store: RunStore, run: Run, checkpoint: str, split: str, progress: Any) -> Evaluation:
     folder = store.folder(run.id)
     kept = find_checkpoint(folder, checkpoint)
+    store.artifacts.bring(run.id, lambda path: path.startswith(f"checkpoints/{kept.name}/") and path.endswith(FILES[0]))
     from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 
     report, arrays = evaluate_checkpoint(run.config, folder, store.cache, kept.name, split, progress)
     evaluation = write_evaluation(folder, run.id, report, arrays)
+    store.artifacts.keep(run.id)
     store.note(run.id, "info", f"evaluated epoch {kept.epoch} on {split}: {report['images']} images")
     return evaluation
 

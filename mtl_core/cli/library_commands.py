@@ -1,4 +1,4 @@
-"""Commands that manage runs: rename, note, tag, pin, archive, move, interrupt, delete, export, import, prune. None of them imports torch."""
+"""Commands that manage runs: rename, note, tag, pin, archive, move, interrupt, delete, export, import, prune, send. None of them imports torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.output import emit, headline, say
+from mtl_core.cli.output import complain, emit, headline, say
+from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions, claims
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
@@ -173,12 +174,32 @@ def prune(statuses: tuple[str, ...], older_than: float | None, archived: bool, k
     emit(f"deleted {count}, about {in_megabytes(sum(each.size for each in found))} are free")
 
 
+@click.command()
+def send() -> int:
+    """Send the files of runs that this machine has and the object store (MTL_ARTIFACTS_URL) has not. A run that trains here is left to its trainer.
+
+    The dashboard and each process that trains do this by themselves. Exit code: 0 everything is sent, 1 something stays here."""
+    from mtl_core.runs.objects.object_artifacts import ObjectArtifacts
+
+    artifacts = open_store().artifacts
+    if not isinstance(artifacts, ObjectArtifacts):
+        raise NotPossibleError("this store's runs have no object store; set MTL_ARTIFACTS_URL to its address")
+    artifacts.mark_all()
+    found = artifacts.send_waiting(is_asked=True)
+    for run_id, problem in found:
+        if problem:
+            complain(f"{run_id}  {problem}")
+    stays = sum(bool(problem) for _, problem in found)
+    emit(f"whole in the object store: {len(found) - stays} of {len(found)} runs")
+    return 1 if stays else 0
+
+
 def in_megabytes(size: int) -> str:
     """A number of bytes for people, such as '12.3 MB'."""
     return f"{size / 1e6:,.1f} MB"
 
 
-COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, interrupt, export_runs, import_runs, prune)
+COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, interrupt, export_runs, import_runs, prune, send)
 
 
 def _each(run_ids: tuple[str, ...], do: Callable[[RunStore, str], Any], now: str) -> None:

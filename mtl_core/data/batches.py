@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class Batches:
         if self.views is None:
             return batch
         batch = self.views(batch, self.seed, epoch, step)
-        return batch if self.ranks.size == 1 else part_of(batch, self.ranks)
+        return batch if self.ranks.size == 1 else part_of(batch, self.ranks.own(len(batch.index)))
 
     def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], drawn: list[Drawn]) -> Batch:
         targets = {name: arrays[f"target.{name}"] for name in self._targets}
@@ -135,24 +136,44 @@ class Batches:
         return Batch(images, changed.targets, labelled, torch.from_numpy(index), changed.mix)
 
 
-def part_of(batch: Batch, ranks: Ranks) -> Batch:
-    """This rank's part of a batch with views: of every view, the rows of its own images."""
+def parts_of(count: int, parts: int) -> list[slice]:
+    """``count`` rows in so many parts, the first ones larger by one row if they do not divide equally. Empty parts are left out."""
+    size, larger = divmod(count, parts)
+    starts = [number * size + min(number, larger) for number in range(parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(starts) if stop > start]
+
+
+def part_of(batch: Batch, own: slice) -> Batch:
+    """A part of a batch: of its images and of every view, the rows ``own`` (without a step)."""
     count = len(batch.index)
-    own = torch.arange(count)[ranks.own(count)].to(batch.images.device)
-
-    def rows(start: int, stop: int) -> Tensor:
-        return torch.cat([own + first for first in range(start, stop, count)])
-
+    if not batch.parts and len(batch.images) == count:
+        targets, labelled = ({name: rows[own] for name, rows in arrays.items()} for arrays in (batch.targets, batch.labelled))
+        return Batch(batch.images[own], targets, labelled, batch.index[own], batch.mix)
     images, parts, start = [], {}, 0
-    for part in dict.fromkeys((part.start, part.stop) for part in batch.parts.values()) or [(0, len(batch.images))]:
-        chosen = rows(*part)
+    for part in _views(batch):
+        chosen = _of_views(own, part[1] - part[0], count).to(batch.images.device) + part[0]
         images.append(batch.images[chosen])
         parts[part] = slice(start, start + len(chosen))
         start += len(chosen)
-    targets = {name: target[rows(0, len(target))] for name, target in batch.targets.items()}
+    targets = {name: target[_of_views(own, len(target), count).to(target.device)] for name, target in batch.targets.items()}
     labelled = {name: flags[own] for name, flags in batch.labelled.items()}
     where = {name: parts[part.start, part.stop] for name, part in batch.parts.items()}
-    return Batch(torch.cat(images), targets, labelled, batch.index[own.cpu()], batch.mix, where)
+    return Batch(torch.cat(images), targets, labelled, batch.index[own], batch.mix, where)
+
+
+def image_rows(batch: Batch, own: slice) -> Tensor:
+    """int64 on the CPU: which rows of the batch's images ``part_of`` takes, in its order."""
+    return torch.cat([_of_views(own, stop - start, len(batch.index)) + start for start, stop in _views(batch)])
+
+
+def _views(batch: Batch) -> list[tuple[int, int]]:
+    """First row and end of the images of the batch and of each view that has images of its own."""
+    return list(dict.fromkeys((part.start, part.stop) for part in batch.parts.values())) or [(0, len(batch.images))]
+
+
+def _of_views(own: slice, length: int, count: int) -> Tensor:
+    """The rows ``own`` of each of the blocks of ``count`` rows that ``length`` rows consist of."""
+    return torch.cat([torch.arange(own.start, own.stop) + first for first in range(0, length, count)])
 
 
 class _Rows:

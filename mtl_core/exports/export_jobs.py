@@ -6,6 +6,7 @@ a new folder; the previous export is removed when the new one is ready.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 from mtl_core.atomic_files import write_text
 from mtl_core.data.data_source import Progress
+from mtl_core.errors import StoreError
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export, format_of
 from mtl_core.language import language
@@ -65,6 +67,8 @@ def under_way(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
 def ready(store: RunStore, run_id: str) -> list[Made]:
     """Finished exports of a run, newest first."""
     found = []
+    with contextlib.suppress(StoreError):  # those that are here can be had
+        store.artifacts.bring(run_id, lambda path: path.startswith("exports/"))
     for path in (store.folder(run_id) / "exports").glob(f"*/{ABOUT}"):
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
@@ -88,6 +92,7 @@ def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, spoken
         file = _one_file(source, name, folder)
         about = {"folder": folder.name, "file": file.name, "checkpoint": str(checkpoint), "step": source.run.step, "made_at": time.time()}
         write_text(place / ABOUT, json.dumps(about))
+        store.artifacts.keep(run_id)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

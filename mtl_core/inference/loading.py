@@ -5,6 +5,7 @@ No file is unpickled: tensors come from safetensors files with a checked SHA-256
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def find_model(run_or_folder: str | Path, checkpoint: str | int = "best", *, hom
         )
     store = open_store(home)
     run = store.get(str(run_or_folder))
-    return _from_run(store.folder(run.id), run.config, store.cache, {"id": run.id, "name": run.name}, checkpoint)
+
+    def bring(name: str) -> None:
+        store.artifacts.bring(run.id, lambda path: path == f"checkpoints/{name}/{FILES[0]}")
+
+    return _from_run(store.folder(run.id), run.config, store.cache, {"id": run.id, "name": run.name}, checkpoint, bring)
 
 
 def _of_meta(meta: dict[str, Any], config: RunConfig, path: Path) -> tuple[dict[str, Task], dict[str, Any]]:
@@ -71,9 +76,18 @@ def _of_meta(meta: dict[str, Any], config: RunConfig, path: Path) -> tuple[dict[
     return tasks, statistics
 
 
-def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str], wanted: str | int) -> tuple[ModelDescription, bytes]:
+def _from_run(
+    folder: Path,
+    config: RunConfig,
+    cache: Path,
+    run: dict[str, str],
+    wanted: str | int,
+    bring: Callable[[str], None] = lambda name: None,
+) -> tuple[ModelDescription, bytes]:
+    """``bring``: fetches the network of the checkpoint with this name, where it is not on this machine."""
     for attempt in (1, 2):
         chosen = find_checkpoint(folder, wanted)
+        bring(chosen.name)
         path = folder / "checkpoints" / chosen.name
         if attempt == 2 or path.is_dir():  # a training run may have replaced its last checkpoint since the index was read
             break

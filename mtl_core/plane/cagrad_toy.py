@@ -3,7 +3,10 @@
 For (x, y), with c1 = max(tanh(y / 2), 0) and c2 = max(tanh(-y / 2), 0)::
 
     L1 = c1 (log(max(|(-x - 7) / 2 - tanh(-y)|, 0.000005)) + 6)     + c2 (((x - 7)^2 + (y + 8)^2 / 10) / 10 - 20)
-    L2 = c1 (log(max(|(-x + 3) / 2 - tanh(-y) + 2|, 0.000005)) + 6) + c2 (((x + 7)^2 + (y + 8)^2 / 10) / 10 - 20)
+    L2 = c1 (log(max(|(-x + 3) / 2 + tanh(-y) + 2|, 0.000005)) + 6) + c2 (((x + 7)^2 + (y + 8)^2 / 10) / 10 - 20)
+
+These are the formulas of both papers' code, which made their figures. Both papers print ``- tanh(-y)`` in the second loss: its valley would lie at
+x = 9 for large y, and lies at x = 5.
 
 Nash-MTL multiplies the first loss by 0.1, which is the default here.
 """
@@ -44,7 +47,7 @@ class CAGradToy(Landscape):
     def losses(self, points: Tensor) -> Tensor:
         x, y = points[..., 0], points[..., 1]
         upper, lower = _positive(torch.tanh(y / 2)), _positive(torch.tanh(-y / 2))
-        valleys = [_valley((-x - 7) / 2 - torch.tanh(-y)), _valley((-x + 3) / 2 - torch.tanh(-y) + 2)]
+        valleys = [_valley((-x - 7) / 2 - torch.tanh(-y)), _valley((-x + 3) / 2 + torch.tanh(-y) + 2)]
         bowls = [((x - 7).square() + (y + 8).square() / 10) / 10 - 20, ((x + 7).square() + (y + 8).square() / 10) / 10 - 20]
         first, second = (upper * valley + lower * bowl for valley, bowl in zip(valleys, bowls, strict=True))
         return torch.stack([self.options.first_scale * first, second], dim=-1)

@@ -209,9 +209,10 @@ def delete_run(store: RunStore, run_id: str) -> None:
             if status in ACTIVE:
                 raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
             forget_run(connection, run.id)
-            thrown = move_to_trash(store.folder(run.id))  # last, so that its failure rolls back the rest
+            thrown = move_to_trash(store.place(run.id))  # last, so that its failure rolls back the rest
     except BaseException:
         if thrown:
             restore_from_trash(thrown)
         raise
     remove(thrown)
+    store.artifacts.remove(run.id)

@@ -1,7 +1,8 @@
 """Claims on runs: claim, heartbeat, delivery of requests, release of a hung run.
 
 One thread of one process claims a run, in one transaction. Each claim gets a new token. A write with an older token raises ``RunTakenError``, so a
-trainer that was declared dead and wakes up again cannot corrupt the data of its successor.
+trainer that was declared dead and wakes up again cannot corrupt the data of its successor. Of two processes that want a device alone at the same
+moment, the database's index of held devices lets one have it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.clock import store_time
-from mtl_core.runs.sql.run_rows import is_held
+from mtl_core.runs.sql.leases import first_lease, write_sign_of_life
+from mtl_core.runs.sql.run_rows import is_held, lock_run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -39,7 +42,8 @@ def held_by_us(device: str) -> dict[str, Any]:
     """Column values of a claim by this thread, with a new token."""
     me, now = this_process(), store_time()
     owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started, "owner_token": secrets.token_hex(8)}
-    return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, "progress_at": now, **owner}
+    times = {"started_at": now, "heartbeat_at": now, "progress_at": now}
+    return {"status": RunStatus.RUNNING.value, "device": device, "slot": None, **times, **owner}
 
 
 def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
@@ -49,15 +53,34 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
         device: resolved, never ``auto``.
         alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
     """
-    with store.database.write() as connection:
-        values = held_by_us(device)
-        if alone and _is_busy(connection, device, values["owner_host"]):
+    queued = (_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
+    with store.database.write_beside() as connection:
+        # Nobody waits for a run that another process claims at this moment: the next one in the queue may be free.
+        if connection.execute(select(_runs.c.id).where(*queued).with_for_update(skip_locked=True, key_share=True)).first() is None:
             return ""
-        queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
-        taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
-        if taken:
-            forget_requests(connection, run_id)
-    return values["owner_token"] if taken else ""
+        values = held_by_us(device)
+        host = values["owner_host"]
+        if alone and _is_busy(connection, device, host):
+            return ""
+        if alone:
+            values["slot"] = f"{host} {device}"
+            _free_slot(connection, values["slot"])
+        values["lease_seconds"] = first_lease(connection, run_id, host)
+        try:
+            with connection.begin_nested():
+                connection.execute(update(_runs).where(*queued).values(**values, finished_at=None, training_started_at=None, failure=None))
+        except IntegrityError:  # another process of this machine has just got the device
+            return ""
+        forget_requests(connection, run_id)
+    return values["owner_token"]
+
+
+def _free_slot(connection: Connection, slot: str) -> None:
+    """Take a device from a run whose process is gone and that nobody has marked as interrupted yet."""
+    held = select(_runs).where(_runs.c.slot == slot, _runs.c.status.in_(ACTIVE)).with_for_update(key_share=True)
+    for row in connection.execute(held).all():
+        if not is_held(row):
+            connection.execute(update(_runs).where(_runs.c.id == row.id).values(slot=None))
 
 
 def is_busy(store: RunStore, device: str) -> bool:
@@ -86,13 +109,19 @@ def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | Non
     """
     store.commit_if_due(run_id, token)
     ours = (_runs.c.id == run_id, _runs.c.owner_token == token)
-    with store.database.write() as connection:
+    with store.database.write_beside() as connection:
+        row = connection.execute(select(_runs.c.status, _runs.c.heartbeat_at).where(*ours).with_for_update(key_share=True)).first()
+        if row is None:
+            return False
         now = store_time()
-        silent = _runs.c.heartbeat_at < now - 10  # a run with a recent heartbeat was not interrupted for silence
-        wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
-        connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
-        beat = update(_runs).where(*ours, _runs.c.status.in_(ACTIVE)).values(heartbeat_at=now, progress_at=progress_at or now)
-        return connection.execute(beat).rowcount == 1
+        values: dict[str, Any] = {"progress_at": progress_at or now}
+        # A run with a recent heartbeat was not interrupted for silence. Its device may have another run by now: it has no slot any more.
+        if row.status == RunStatus.INTERRUPTED.value and row.heartbeat_at < now - 10:
+            values |= {"status": RunStatus.RUNNING.value, "finished_at": None, "slot": None}
+        elif row.status not in ACTIVE:
+            return False
+        write_sign_of_life(connection, run_id, **values)
+        return True
 
 
 def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
@@ -138,8 +167,8 @@ def take_controls(store: RunStore, run_id: str, token: str | None = None) -> lis
     """
     if not is_asked(store, run_id):  # so that polling four times a second does not write
         return []
-    with store.database.write() as connection:
-        if token is not None and _token_of(connection, run_id) != token:
+    with store.database.write_beside() as connection:
+        if lock_run(connection, run_id) != token and token is not None:
             return []
         rows = _due(connection, run_id)
         numbers = [row.number for row in rows]

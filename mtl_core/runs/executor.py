@@ -22,7 +22,7 @@ from importlib import import_module
 from itertools import chain, repeat
 from typing import Any
 
-from mtl_core.errors import LostRankError, RunTakenError, StoreError, is_error
+from mtl_core.errors import LostRankError, RunTakenError, StoreError, UnreachableObjectsError, is_error
 from mtl_core.events import Control
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
@@ -37,6 +37,7 @@ HEARTBEAT_SECONDS = 2.0
 CONTROL_SECONDS = 0.25  # between two polls for requests in the store
 SWITCH_INTERVAL = 1e-4  # seconds; at Python's 5 ms, one busy page makes every step several times slower
 CLOSING_SECONDS = 4.0  # a closing program waits this long for its runs to save their state
+SENT = ("ProbesSaved", "CheckpointSaved", "RunEnded")  # events before which the run's files go to the object store, if there is one
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # between attempts to record a run's end
 
 _logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def execute(
         with _one_thread_per_token(store, run.id, token, control) as ours:
             if ours:
                 _Training(store, store.get(run.id), token, control, on_event or (lambda event: None), on_unwritten or _always).run()
+                store.artifacts.keep(run.id, token, at_end=True)
     return store.get(run.id)
 
 
@@ -107,7 +109,7 @@ class _Training:
             with self._heartbeats():
                 trainer = import_module("mtl_core.training.trainer")
                 stop_at_exit()
-                with _process_tuned_for_training():
+                with self.store.artifacts.training(run_id, self.token, self.trained.config), _process_tuned_for_training():
                     ended = self._record(trainer)
             if not ended and not self.control.abandoned:
                 raise RuntimeError("the trainer ended without a RunEnded event")
@@ -115,7 +117,7 @@ class _Training:
             if is_error(error, RunTakenError):
                 _logger.warning("run %s was given up here: %s", run_id, error)
                 return
-            if is_error(error, LostRankError):  # the machine's fault, not that of the settings
+            if is_error(error, LostRankError) or is_error(error, UnreachableObjectsError):  # the machine's fault, not that of the settings
                 self._end(RunStatus.INTERRUPTED, f"interrupted: {error}")
                 return
             _logger.warning("run %s failed", run_id, exc_info=error)
@@ -138,6 +140,8 @@ class _Training:
                     ended = True
                     if is_closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
                         event = dataclasses.replace(event, status=RunStatus.INTERRUPTED.value)
+                if kind in SENT and not is_closing():
+                    store.artifacts.keep(run.id, self.token)
                 store.append(run.id, event, self.token)
                 self.alerts.take(event)
                 self.on_event(event)

@@ -12,7 +12,8 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CURES = {
     "config": "Clone the run, change the setting named above, and train again.",
     "data": "Check that the data set is complete and in the place that the config names, then resume the run.",
-    "out_of_memory": "Clone the run with a lower batch_size or a smaller backbone. Or end other programs that use the memory, then resume it.",
+    "out_of_memory": "Clone the run with a lower batch_size, a higher accumulate or a smaller backbone. Or end other programs that use the memory, "
+    "then resume it.",
     "non_finite": "Fork the run from its last good epoch (clone it if no epoch is kept) with a lower optimizer.lr, a gradient_clip, or a lower "
     "loss_weight of the task named above. With on_non_finite: skip, the run skips single steps like this one.",
     "disk_full": "Free some space on the disk that holds MTL_HOME, then resume the run. What was saved before is kept.",

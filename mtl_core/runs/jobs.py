@@ -91,6 +91,7 @@ def queue_problem(store: RunStore) -> str:
 
 def start_worker(store: RunStore) -> None:
     """Start a worker thread that claims queued runs of ``store`` until this process ends. A second call only wakes the worker."""
+    store.artifacts.start()
     workers = process_slot("workers")
     with process_slot("locks").setdefault("workers", threading.Lock()):
         worker = workers.get(str(store.home))
@@ -136,6 +137,7 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         try:
             _supervise_workers(store)
             if not store.database.read_only and not is_closing():
+                store.sweep_if_due()
                 study_cells.resume_interrupted(store)
                 for follow_up in list(study_cells.FOLLOW_UPS.values()):
                     follow_up(store)

@@ -10,7 +10,6 @@ from urllib.parse import quote, unquote
 
 import psutil
 
-SILENCE_ON_OTHER_HOST = 15.0  # seconds without a heartbeat (one every 2 s) after which a process on another host counts as gone
 _IN_A_NAME = re.compile(r"(?P<pid>\d+)-(?P<started>\d+\.\d+)-(?P<host>.+)")
 START_TOLERANCE = 2.0  # seconds; a process's start time moves a little when the clock is set
 
@@ -55,13 +54,17 @@ def process_lives(owner: Owner) -> bool:
         return False
 
 
-def is_alive(owner: Owner, heartbeat_at: float, now: float) -> bool:
+def is_alive(owner: Owner, silence: float, lease: float) -> bool:
     """Whether a run held by ``owner`` can still be training.
 
     On this host the process must exist. A process that exists without heartbeats hangs or was suspended; a person decides which (``Run.is_hung``).
-    On another host, whose processes are not visible, the last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST``. Hosts that share a SQLite
+    On another host, whose processes are not visible, the holder may be silent for as long as its lease (``sql.leases``). Hosts that share a SQLite
     file must therefore agree on the time; with PostgreSQL the server's clock counts.
+
+    Args:
+        silence: seconds since the last heartbeat.
+        lease: seconds for which the holder may be silent.
     """
     if owner.host != socket.gethostname():
-        return now - heartbeat_at <= SILENCE_ON_OTHER_HOST
+        return silence <= lease
     return process_lives(owner)

@@ -27,7 +27,15 @@ from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, has_training_state, kept_checkpoints, link_or_copy
+from mtl_core.training.checkpoint_files import (
+    FILES,
+    KeptCheckpoint,
+    copy_for_fork,
+    find_checkpoint,
+    has_training_state,
+    kept_checkpoints,
+    link_or_copy,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -73,7 +81,7 @@ def train_on(store: RunStore, run_id: str, epochs: int, held: Mapping[str, Any] 
 
 
 def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | None, config: RunConfig | None = None) -> Run:
-    _check_state(store, run)
+    _check_state(store, run)  # it also fetches the folder, which ``_lengthen`` writes to in the transaction
     allowed = RESUMABLE if config is None else (*RESUMABLE, RunStatus.FINISHED)
     again = {"status": RunStatus.QUEUED.value, "seconds_before": run.seconds, "started_at": None, "finished_at": None}
     again |= {"training_started_at": None, "failure": None, "archived": 0, "owner_token": None, **(held or {})}
@@ -87,12 +95,14 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
     if not taken:
         raise NotPossibleError(f"run {run.id} is {store.get(run.id).status}; only a run that has ended can be resumed or trained on")
     store.note(run.id, "info", line)
+    store.artifacts.keep(run.id)
     return store.get(run.id)
 
 
 def _check_state(store: RunStore, run: Run) -> None:
     """Raise NotPossibleError for a run whose checkpoints hold no training state, because it came from an archive."""
-    if not has_training_state(store.folder(run.id)):
+    is_elsewhere = any(path.endswith(f"/{FILES[1]}") for path in store.artifacts.sent(run.id))
+    if not has_training_state(store.folder(run.id)) and not is_elsewhere:
         raise NotPossibleError(
             f"the checkpoints of run {run.id} have no training state (state.pt): it came from an archive, which holds none. "
             "Start a new run with its settings, or use its network as starting weights"
@@ -106,7 +116,7 @@ def _lengthen(connection: Connection, store: RunStore, run: Run, config: RunConf
     connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
     forget_test_results(connection, run.id)
     write_facts(connection, run.id)
-    path = store.folder(run.id) / "config.yaml"
+    path = store.place(run.id) / "config.yaml"
     try:
         write_text(path, config.to_yaml())
     except OSError as error:
@@ -214,6 +224,7 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
     _check_state(store, parent)
     checkpoint, source = kept_at(store, parent.id, epoch), store.folder(parent.id)
     config = checked_fork(parent, epoch, config)
+    store.artifacts.bring(parent.id, lambda path: path.startswith(f"checkpoints/{checkpoint.name}/"))
 
     def fill(folder: Path) -> None:
         copy_for_fork(source, checkpoint.name, folder)

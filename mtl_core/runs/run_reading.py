@@ -1,4 +1,4 @@
-"""RunReading: what the store says about its runs. A run whose process is gone is marked as interrupted by whoever reads it first."""
+"""RunReading: what the store says about its runs. A run whose process is gone is marked by the sweeper, at the latest when somebody reads it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select
 
 from mtl_core.errors import RunNotFoundError, StoreError
 from mtl_core.runs.alerts.run_alerts import ALERT
+from mtl_core.runs.objects.local_artifacts import LocalArtifacts
 from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
-from mtl_core.runs.sql import run_listing, schema
+from mtl_core.runs.sql import run_listing, schema, sweeper
 from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.result_rows import summaries
@@ -47,19 +48,35 @@ def unread_words(ids: Sequence[str]) -> str:
     return f"{runs} not listed, because another version of the program wrote {'it' if len(ids) == 1 else 'them'}: {listed}. Open the store with it."
 
 
+def _gone_words(epoch: float) -> str:
+    return f"interrupted at epoch {epoch:.4g}: the process that trained it is gone"
+
+
 class RunReading:
     """The reading half of ``RunStore``, and the log.
 
     Attributes:
         home: the store's folder.
+        artifacts: sends the files of runs to an object store and fetches them from it, where MTL_ARTIFACTS_URL is set.
     """
 
     def __init__(self, home: Path, database: Database):
         self.home = home
         self.database = database
+        self.artifacts = LocalArtifacts()
 
     def folder(self, run_id: str) -> Path:
-        """The run's artifact folder. Raises RunNotFoundError for anything but a run id, so that no text from outside becomes a path."""
+        """The run's artifact folder, with what other machines have made of the run. Errors as for ``place``."""
+        place = self.place(run_id)
+        self.artifacts.refresh(run_id)
+        return place
+
+    def place(self, run_id: str) -> Path:
+        """The run's artifact folder as it is on this machine.
+
+        Raises:
+            RunNotFoundError: ``run_id`` is anything but a run id, so that no text from outside becomes a path.
+        """
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"'{run_id}' is not a run id; a run id looks like 20261123-141502-3fa9")
         return self.home / "runs" / run_id
@@ -234,9 +251,23 @@ class RunReading:
             connection.execute(insert(schema.log).values(run_id=run_id, time=store_time(), level=level, text=text))
         self._append_to_log_file(run_id, level, text)
 
+    def sweep(self) -> None:
+        """Mark the runs whose processes are gone, unless another process does that at this moment.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        for run_id, line in sweeper.sweep(self.database, _gone_words):
+            self._append_to_log_file(run_id, "error", line)
+
+    def sweep_if_due(self) -> None:
+        """``sweep`` if no process has done so for some seconds. Who works on the queue calls this between runs."""
+        if sweeper.is_due(self.database):
+            self.sweep()
+
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
-        with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(self.place(run_id) / "log.txt", "a", encoding="utf-8") as file:
             file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 
     def _select(self, *conditions: Any) -> list[Run]:
@@ -270,17 +301,17 @@ class RunReading:
         """Record that the run's process is gone, unless the run has changed since ``row`` was read. Returns its status and end."""
         if self.database.read_only:
             return RunStatus.INTERRUPTED, row.heartbeat_at
-        seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
         try:
-            with self.database.write() as connection:
-                given_up = update(_runs).where(*seen).values(status=RunStatus.INTERRUPTED.value, finished_at=row.heartbeat_at)
-                changed = connection.execute(given_up).rowcount == 1
-            if changed:
-                self.note(row.id, "error", f"interrupted at epoch {row.epoch:.4g}: the process that trained it is gone")
-            else:  # since our read the run has ended, or another reader has marked it
-                with self.database.read() as connection:
-                    row = connection.execute(select(_runs).where(_runs.c.id == row.id)).one()
-                return RunStatus(row.status), row.finished_at
+            now = self._row(row.id)
+            if RunStatus(now.status).is_active() and not is_held(now):
+                self.sweep()
+                now = self._row(row.id)
+            if not RunStatus(now.status).is_active() or is_held(now):  # it was marked, or since our read it has ended or given a sign of life
+                return RunStatus(now.status), now.finished_at
         except StoreError as error:  # the status is right even if a full disk prevents recording it
             _logger.warning("%s", error)
         return RunStatus.INTERRUPTED, row.heartbeat_at
+
+    def _row(self, run_id: str) -> Row:
+        with self.database.read() as connection:
+            return connection.execute(select(_runs).where(_runs.c.id == run_id)).one()

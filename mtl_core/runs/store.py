@@ -6,6 +6,7 @@ One SQLite file and one folder per run, under one home::
     home/data/                   prepared data sets
     home/runs/<run id>/          config.yaml, log.txt, probes/, checkpoints/
 
+With MTL_ARTIFACTS_URL the folders are in an object store, and those in the home are a cache (``mtl_core.runs.objects``).
 The training thread writes through ``append``. Requests to a run go through ``mtl_core.runs.actions``, claims through
 ``mtl_core.runs.claims``. Any number of processes may open the same home.
 """
@@ -28,6 +29,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import RunTakenError, StoreError
+from mtl_core.runs.objects.pointers import refuse_without_address
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_reading import RunReading
 from mtl_core.runs.run_record import Run
@@ -38,12 +40,12 @@ from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, 
 from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.sql.result_rows import stored_summary
 from mtl_core.runs.sql.run_facts import write_facts
-from mtl_core.runs.sql.run_rows import end_of_queue
+from mtl_core.runs.sql.run_rows import end_of_queue, lock_run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
+from mtl_core.settings import artifacts_url, store_url
 from mtl_core.settings import home as home_folder
-from mtl_core.settings import store_url
 
 DATABASE = "store.sqlite"
 
@@ -67,6 +69,12 @@ def open_store(home: Path | str | None = None) -> RunStore:
         writable = check_folder(folder, DATABASE)
         database = open_database(folder / DATABASE, writable)
     store, swept = RunStore(folder, database), process_slot("swept stores")
+    if url := artifacts_url():
+        from mtl_core.runs.objects.object_artifacts import open_artifacts
+
+        store.artifacts = open_artifacts(store, url)
+    elif str(folder) not in swept:
+        refuse_without_address(store.database)
     if writable and str(folder) not in swept:
         swept[str(folder)] = True
         sweep(folder, store.database)
@@ -130,12 +138,14 @@ class RunStore(RunReading):
             write_text(folder / "config.yaml", config.to_yaml())
             if fill:
                 fill(folder)
+            show = self.artifacts.upload(run_id)
             with self.database.write() as connection:
                 connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
                 write_facts(connection, run_id)
                 connection.execute(insert(schema.log).values(run_id=run_id, time=store_time(), level="info", text=line))
                 if link:
                     link(connection, run_id)
+                show(connection)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             remove_mark(mark, folder)
@@ -146,6 +156,7 @@ class RunStore(RunReading):
             raise
         remove_mark(mark)
         self._append_to_log_file(run_id, "info", line)
+        self.artifacts.keep(run_id)
         return self.get(run_id)
 
     def settings(self) -> dict[str, str]:
@@ -185,8 +196,8 @@ class RunStore(RunReading):
     def append(self, run_id: str, event: Any, token: str | None = None) -> None:
         """Record one event of ``mtl_core.events``.
 
-        Step scalars are committed about once a second. Every other event is committed, with all buffered rows, before this returns: a trainer
-        that publishes a checkpoint afterwards can rely on the metrics being stored.
+        Step scalars are committed about once a second, the first two at once. Every other event is committed, with all buffered rows, before this
+        returns: a trainer that publishes a checkpoint afterwards can rely on the metrics being stored.
 
         Args:
             token: token of the claim. None when no trainer holds the run (imports, tests).
@@ -228,7 +239,7 @@ class RunStore(RunReading):
 
     def _new_folder(self, run_id: str | None = None) -> tuple[Path, Path]:
         while True:
-            folder = self.folder(run_id or f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
+            folder = self.place(run_id or f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
             try:
                 return folder, make_marked_folder(folder)
             except FileExistsError:
@@ -258,10 +269,10 @@ class RunStore(RunReading):
         """
         with self._pending_lock:
             pending = self._pending_of(run_id, token)
-            pending.committed = time.monotonic()
+            pending.committed, pending.is_first = time.monotonic(), False
             changed = set(pending.summary.changed)
-            with _kept(pending, changed), self.database.write() as connection:
-                if token is not None and connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
+            with _kept(pending, changed), self.database.write_beside() as connection:
+                if lock_run(connection, run_id) != token and token is not None:
                     raise RunTakenError(f"run {run_id} is no longer held here")
                 write_pending(connection, run_id, pending)
                 line = write(connection) if write is not None else None

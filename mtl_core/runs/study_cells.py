@@ -54,7 +54,7 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
         own = written.get(run_id) or json.loads(connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar_one())
     for each, config in written.items():
         with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment
-            write_text(store.folder(each) / "config.yaml", RunConfig.from_stored(config).to_yaml())
+            write_text(store.place(each) / "config.yaml", RunConfig.from_stored(config).to_yaml())
     if written:
         store.note(run_id, "info", f"all runs of {study.id} are computed in {settled['precision']}, {settled['layout']}")
     return own["precision"], own["layout"]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.sharing.heads import Heads
+from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.tasks.kind import TaskKind
 
 
@@ -83,6 +84,7 @@ class MultiTaskModel(nn.Module, ABC):
         watch_features: while training, wraps the features that each task reads, to measure its gradient there.
         only: the tasks whose outputs the next forward passes compute; None for all.
         frozen: modules that stay in evaluation mode while the rest trains.
+        scaling: while training, the loss scale of a run in fp16; None in other precisions.
         split_features: while training, cut the graph at the shared features; the balancer that sets this propagates across the cut.
     """
 
@@ -98,6 +100,7 @@ class MultiTaskModel(nn.Module, ABC):
         super().__init__()
         self.tasks = tuple(kinds)
         self.split_features = False
+        self.scaling: LossScale | None = None
         self.only: tuple[str, ...] | None = None
         self.frozen: tuple[nn.Module, ...] = ()
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
@@ -178,13 +181,20 @@ class MultiTaskModel(nn.Module, ABC):
         Args:
             parts: the rows that each head reads, if tasks have images of their own; None or empty for all rows.
         """
-        tasks = [task for task in self.tasks if self.only is None or task in self.only]
-        outputs, features = {}, self.read(images, tasks, parts or {})
-        for task in tasks:
-            read = features[task]
+        return self.outputs_of(self.read(images, self.asked(), parts or {}))
+
+    def asked(self) -> list[str]:
+        """The tasks of ``only``, in order; all tasks for None."""
+        return [task for task in self.tasks if self.only is None or task in self.only]
+
+    def outputs_of(self, features: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
+        """The features that each head reads, as ``read`` gives them -> the raw output of each of these tasks."""
+        outputs, is_scaled = {}, self.scaling is not None and self.training and torch.is_grad_enabled()
+        for task, read in features.items():
             if self.watch_features is not None and any(feature.requires_grad for feature in read):
                 read = self.watch_features(task, read)
-            outputs[task] = self.heads[task](read)
+            output = self.heads[task](read)
+            outputs[task] = self.scaling.entered(output) if is_scaled and self.scaling is not None else output
         return outputs
 
     def shared_groups(self) -> list[Group]:
@@ -228,6 +238,10 @@ class MultiTaskModel(nn.Module, ABC):
         taken, self._taken = self._taken, None
         return taken
 
+    def keep_cut(self, features: list[Tensor], copies: list[Tensor]) -> None:
+        """Let ``take_features`` return these: of a batch whose parts passed through the network one after another."""
+        self._taken = (features, copies)
+
     @contextlib.contextmanager
     def kept_cut(self) -> Iterator[None]:
         """A context for other forward passes between a step's own and its backward pass: the features of ``take_features`` stay."""
@@ -242,10 +256,18 @@ class MultiTaskModel(nn.Module, ABC):
         self._taken = None
         if not (self.split_features and self.has_shared_features and self.training and torch.is_grad_enabled()):
             return features
-        made = next(iter(features.values()))
-        copies = [feature.detach().requires_grad_(feature.requires_grad) for feature in made]
-        self._taken = (list(made), copies)
+        made = list(next(iter(features.values())))
+        if self.scaling is not None:
+            made = self.scaling.entered(made)
+        copies = self.copies_of(made)
+        self._taken = (made, copies)
         return dict.fromkeys(features, copies)
+
+    def copies_of(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Detached copies of features, for the heads. A copy requires a gradient only if its feature does."""
+        if self.scaling is not None:
+            return [self.scaling.copy_of(feature) for feature in features]
+        return [feature.detach().requires_grad_(feature.requires_grad) for feature in features]
 
     @cached_property
     def _checked_groups(self) -> list[Group]:

@@ -14,7 +14,7 @@ from mtl_core.data.batches import Batch
 from mtl_core.randomness import draw_again_from, draws, random_state
 from mtl_core.sharing.model import trained
 from mtl_core.training.conflict_probe import Noted
-from mtl_core.training.losses import task_losses
+from mtl_core.training.losses_in_parts import loss_values
 from mtl_core.training.setup import Network, Run
 
 
@@ -71,9 +71,8 @@ class AffinityProbe:
         """Losses (T,) of the batch with these shared parameters. Running means are updated on copies."""
         model = self.network.model
         copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        with model.kept_cut(), self.run.execution.autocast():
-            outputs = functional_call(model, {**parameters, **copies}, (batch.images, batch.parts))
-        return task_losses(self.run.kinds, outputs, batch, self.run.complete, self.run.ranks)[0]
+        with model.kept_cut():
+            return loss_values(self.run, self.network, batch, lambda *inputs: functional_call(model, {**parameters, **copies}, inputs))[0]
 
     def _rates(self, step: int) -> dict[int, float]:
         """The learning rate of each trained parameter in this step."""

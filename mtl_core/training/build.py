@@ -15,7 +15,7 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
-from mtl_core.data.batches import Batch, Batches
+from mtl_core.data.batches import Batch, Batches, part_of, parts_of
 from mtl_core.data.data_source import DataSource
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
@@ -29,6 +29,7 @@ from mtl_core.randomness import Generators, unnoticed
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing.frozen_parts import first_backbone, freeze
+from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
@@ -98,6 +99,9 @@ def build(
     with random.drawing():
         balancer = build_balancer(parts.balancing, len(kinds)).to(device)
     balancer.generators, balancer.ranks = random, ranks
+    if execution.precision == "fp16":
+        model.scaling = LossScale()
+        model.scaling.watch(model.parameters())
     model.split_features = balancer.at_features  # set after the timing, which runs plain backward passes
     train_batches = _train_batches(config, data, kinds, execution, ranks)
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
@@ -280,6 +284,8 @@ def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Told | None
 ) -> Execution:
     batch: Batch = next(iter(train_batches.epoch(0)))
+    if config.accumulate > 1:  # one part of it is in memory at a time
+        batch = part_of(batch, parts_of(len(batch.index), config.accumulate)[0])
     made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
     def step(timed: nn.Module, execution: Execution) -> None:

@@ -17,12 +17,13 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem, title_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
+from mtl_core.training import UPDATES
 from mtl_core.training.before_training import memory
 from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
 from mtl_core.training.run_info import parameter_counts as _count
-from mtl_core.training.several_devices.device_count import device_problems
+from mtl_core.training.several_devices.device_count import device_count, device_problems
 from mtl_core.training.tensors.starting_weights import weights_problems, weights_remarks
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ def problems(config: RunConfig) -> list[Problem]:
         found += weights_problems(config, network.backbone, source.image_shape()[0])
     if device is not None and update is not None:
         found += device_problems(config, device)
+    if update is not None:
+        found += _accumulation(config)
     if balancing is not None:
         found += _thawing(config, balancing.type)
     if found or device is None or network is None or balancing is None or update is None:
@@ -98,6 +101,8 @@ def remarks(config: RunConfig) -> list[str]:
     """Remarks on a config that can be trained. Reads no images."""
     source = open_source(config.data)
     found = fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
+    if config.precision == "fp16" and resolve_device(config.device) == "cpu":
+        found = [*found, "precision 'fp16' is made for GPUs without bf16. Few processors compute in fp16; on others it is slower than fp32"]
     return [*found, *weights_remarks(config, network_parts(config).backbone)]
 
 
@@ -122,6 +127,30 @@ def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
     if made and config.augmentation.mixup:
         message = f"{', '.join(made)} would be learnt from images laid over each other, not from images. Switch it off or leave out the task"
         found.append(Problem("augmentation.mixup", message))
+    return found
+
+
+def _accumulation(config: RunConfig) -> list[Problem]:
+    """What keeps a batch from passing through the network in parts; empty for one part."""
+    if config.accumulate == 1:
+        return []
+    found, count = [], device_count(config)
+    if config.batch_size % (count * config.accumulate) and not config.batch_size % count:
+        equal = count * config.accumulate
+        below = config.batch_size - config.batch_size % equal
+        fitting = f"{below} or {below + equal}" if below else str(equal)
+        images, parts = config.batch_size, config.accumulate
+        message = f"{images} images cannot be divided into {parts} equal parts; choose a batch_size of {fitting}, or another number of parts"
+        if count > 1:
+            message = f"{images} images cannot be divided into {parts} equal parts on each of {count} devices; choose a batch_size of {fitting}"
+        found.append(Problem("accumulate", message))
+    if not getattr(UPDATES.load(config.update.name, "update.name"), "accumulates", False):
+        message = f"'{config.update.name}' takes a batch through the network as a whole. Take another update, or set accumulate to 1"
+        found.append(Problem("update.name", message))
+    for name in config.tasks:
+        if name in SELF_SUPERVISED and SELF_SUPERVISED.load(name).images_at_least > 1:
+            message = "it compares all images of a batch with each other, and they would be in different parts. Leave it out, or set accumulate to 1"
+            found.append(Problem(f"tasks.{name}", message))
     return found
 
 

@@ -134,6 +134,7 @@ class FeatureNorms:
         self.tasks, self.ranks = network.model.tasks, network.balancer.ranks
         self.parts: dict[str, list[Tensor]] = {}  # task -> its norms at each feature that it reads, (N,) each, one per image
         self.present: Sequence[str] = ()
+        self.scaling = network.model.scaling
         self.is_on = config.gradient_norms and network.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
             network.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
@@ -159,13 +160,16 @@ class FeatureNorms:
             if (missing := width - lengths.get(task, 0)) > 0:
                 rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
+        if self.scaling is not None:  # inside the network
+            norms = norms / self.scaling.value
         if self.ranks.size > 1:
             norms = self.ranks.sum_over(norms**2).sqrt()  # each rank has the features of other images
         return _with_shares(norms)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
         # Image by image, because torch computes the norm of a whole tensor in one thread.
-        norms = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim))) for each in gradients if each is not None]
+        wide = torch.float32 if self.scaling is not None else None  # a norm may be too large for fp16
+        norms = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim)), dtype=wide) for each in gradients if each is not None]
         self.parts.setdefault(task, []).extend(norms)
 
 

@@ -9,9 +9,10 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,11 +23,13 @@ from mtl_core.errors import DeviceError, Problem
 
 WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
 HOPELESS, HOPELESS_SECONDS = 4, 3.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
+BEHIND, SHORT_SECONDS = 1.5, 0.05  # a candidate whose step takes so many times the fastest's processor time, and so long, is not timed again
+ROUNDS = 3  # timed steps of a candidate that stays in the comparison
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Precision (fp32, or bf16 by autocast) and memory layout (contiguous or channels_last) of a run."""
+    """Precision (fp32, or bf16 or fp16 by autocast) and memory layout (contiguous or channels_last) of a run."""
 
     device: str
     precision: str
@@ -34,7 +37,8 @@ class Execution:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """The autocast context of the model's forward pass."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device, half, enabled=self.precision != "fp32")
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -99,29 +103,61 @@ def tune_allocator() -> None:
     libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest value that glibc accepts
 
 
+class _Timing(NamedTuple):
+    """Seconds of a step by the clock, and of processor time, which other load hardly changes. Of the clock, too, on a device that is no CPU."""
+
+    seconds: float
+    work: float
+
+
 def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
-    """The candidate with the fastest of three steps, after one to warm up. Candidates take turns, so that other load slows all alike."""
-    timed = [copy.deepcopy(model).to(memory_format=candidate.memory_format) for candidate in candidates]
-    first = [_time(candidate, copied, step) for candidate, copied in zip(candidates, timed, strict=True)]
-    limit = max(HOPELESS_SECONDS, HOPELESS * min(first))
-    rounds = [
-        [_time(candidate, copied, step) if once <= limit else once for candidate, copied, once in zip(candidates, timed, first, strict=True)]
-        for _ in range(3)
-    ]
-    seconds = [min(own) for own in zip(*rounds, strict=True)]
-    best = 0
-    for place, own in enumerate(seconds):
-        if own <= WORTH_IT * seconds[best]:
-            best = place
-    return candidates[best]
+    """The candidate with the fastest of three steps, after one to warm up. Candidates take turns, so that other load slows all alike.
+
+    Most of the time goes to candidates that are out of the question, such as bf16 on a processor without fast instructions for it. So a candidate
+    that is far behind is not timed again, and a precision that is far behind in one layout is not tried in the next: a layout changes what a
+    precision is worth by a fifth at most.
+    """
+    first: dict[Execution, float] = {}
+    found: dict[Execution, list[_Timing]] = {}
+    timed: dict[Execution, nn.Module] = {}
+    for candidate in candidates:
+        if any(other.precision == candidate.precision and _is_behind(other, found, alike=True) for other in found):
+            continue
+        timed[candidate] = copy.deepcopy(model).to(memory_format=candidate.memory_format)
+        warming_up = _time(candidate, timed[candidate], step)
+        first[candidate] = warming_up.seconds
+        is_hopeless = first[candidate] > max(HOPELESS_SECONDS, HOPELESS * min(first.values()))
+        found[candidate] = [warming_up if is_hopeless else _time(candidate, timed[candidate], step)]
+    for _ in range(ROUNDS - 1):
+        going = [candidate for candidate in found if not _is_behind(candidate, found)]
+        for candidate in going if len(going) > 1 else []:
+            found[candidate].append(_time(candidate, timed[candidate], step))
+    seconds = {candidate: min(timing.seconds for timing in timings) for candidate, timings in found.items() if not _is_behind(candidate, found)}
+    best, *others = seconds
+    for candidate in others:
+        if seconds[candidate] <= WORTH_IT * seconds[best]:
+            best = candidate
+    return best
 
 
-def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> float:
-    """Seconds of one step."""
-    start = time.perf_counter()
+def _is_behind(candidate: Execution, found: Mapping[Execution, list[_Timing]], alike: bool = False) -> bool:
+    """Whether a candidate is far behind the fastest one.
+
+    Args:
+        alike: compare only with candidates of the same layout.
+    """
+    rivals = [other for other in found if not alike or other.layout == candidate.layout]
+    work = {rival: min(timing.work for timing in found[rival]) for rival in rivals}
+    return work[candidate] > max(BEHIND * min(work.values()), SHORT_SECONDS)
+
+
+def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> _Timing:
+    """Time one step."""
+    start, worked = time.perf_counter(), time.thread_time()
     step(model, execution)
     wait_for_device(execution.device)
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return _Timing(seconds, time.thread_time() - worked if execution.device == "cpu" else seconds)
 
 
 def wait_for_device(device: str) -> None:
@@ -135,6 +171,8 @@ def wait_for_device(device: str) -> None:
 def _key(config: RunConfig, device: str) -> str:
     """Cache key of the fastest setting: the machine and everything that shapes the network and its batch."""
     shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
+    if config.accumulate > 1:
+        shape["accumulate"] = config.accumulate
     for task in shape["tasks"].values():
         task.pop("loss_weight")
         if not task["frozen"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ def separate_losses(
         return _over_ranks(kinds, outputs, batch, complete, ranks)
     losses, present = [], []
     for name, kind in kinds.items():
-        parts = [(share, *labelled_part(kind, outputs[name], part, complete)) for share, part in _as_seen(batch)]
+        parts = [(share, *labelled_part(kind, outputs[name], part, complete)) for share, part in as_seen(batch)]
         parts = [(share * len(target), kind.loss(output, target)) for share, output, target in parts if share > 0 and len(target)]
         present.append(bool(parts))
         losses.append(_mean(parts) if parts else batch.images.new_zeros(()))
@@ -50,28 +50,51 @@ def _over_ranks(
     kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str], ranks: Ranks
 ) -> tuple[list[Tensor], Tensor]:
     """The losses of a batch that the ranks divide: sums and numbers of items are added up over the ranks before they are divided."""
-    totals, items, seen = [], [], []
-    for name, kind in kinds.items():
-        for _, part in _as_seen(batch):
-            output, target = labelled_part(kind, outputs[name], part, complete)
-            total, number = kind.loss_parts(output, target) if len(target) else (_zero_of(outputs[name]), 0)
-            totals.append(total)
-            items.append(number)
-            seen.append(len(target))
-    device = batch.images.device
-    own = [torch.stack([total.detach().double() for total in totals]), torch.stack([torch.as_tensor(n, device=device).double() for n in items])]
-    own.append(torch.tensor(seen, dtype=torch.float64, device=device))
-    sums, counts, images = ranks.sum_over(torch.stack(own)).view(3, len(kinds), -1)
-    shares = images * images.new_tensor([share for share, _ in _as_seen(batch)])  # (T, parts); more than one part after mixup
-    shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-300)
-    factors = shares / counts.clamp(min=1)
-    values, present = (sums * factors).sum(dim=1).float(), shares.sum(dim=1) > 0
+    seen = as_seen(batch)
+    totals, own = loss_sums(kinds, outputs, [part for _, part in seen], complete)
+    values, factors, present = whole_losses(ranks.sum_over(own), [share for share, _ in seen])
     there = present.tolist()
-    losses, width = [], shares.shape[1]
+    losses, width = [], len(seen)
     for row in range(len(kinds)):
         local = [total * factor for total, factor in zip(totals[row * width :], factors[row].to(totals[row * width]), strict=False)]
         losses.append(_WithValue.apply(sum(local[1:], local[0]), values[row]) if there[row] else batch.images.new_zeros(()))
     return losses, present
+
+
+def loss_sums(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], seen: Sequence[Batch], complete: Set[str]) -> tuple[list[Tensor], Tensor]:
+    """Each task's loss as a sum over items, so that the sums of several parts of a batch add up.
+
+    Args:
+        seen: W views of the part's targets, see ``as_seen``.
+
+    Returns:
+        T * W sums, of which an empty one has a gradient of zeros; (3, T, W) in double precision, detached: the sums, the numbers of items, and the
+        numbers of labelled images.
+    """
+    totals, items, images = [], [], []
+    for name, kind in kinds.items():
+        for part in seen:
+            output, target = labelled_part(kind, outputs[name], part, complete)
+            total, number = kind.loss_parts(output, target) if len(target) else (_zero_of(outputs[name]), 0)
+            totals.append(total)
+            items.append(number)
+            images.append(len(target))
+    device = seen[0].images.device
+    wide = {"device": device, "dtype": torch.float32 if device.type == "mps" else torch.float64}  # mps has no double precision
+    own = [torch.stack([torch.as_tensor(number, **wide).detach() for number in numbers]) for numbers in (totals, items)]
+    own.append(torch.tensor(images, **wide))
+    return totals, torch.stack(own).view(3, len(kinds), -1)
+
+
+def whole_losses(added: Tensor, shares_of_views: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums (3, T, W) of ``loss_sums``, added up over all parts of a batch -> losses of the whole batch (T,), 0 where absent; factors (T, W) on
+    the parts' sums, with which their gradients add up to those of the losses; present (T,) bool.
+    """
+    sums, counts, images = added
+    shares = images * images.new_tensor(shares_of_views)  # (T, W); more than one view after mixup
+    shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-30)
+    factors = shares / counts.clamp(min=1)
+    return (sums * factors).sum(dim=1).float(), factors, shares.sum(dim=1) > 0
 
 
 class _WithValue(torch.autograd.Function):
@@ -111,7 +134,7 @@ def _tensors(output: Any) -> list[Tensor]:
     return [tensor for part in parts for tensor in _tensors(part)]
 
 
-def _as_seen(batch: Batch) -> list[tuple[float, Batch]]:
+def as_seen(batch: Batch) -> list[tuple[float, Batch]]:
     """The batch with share 1; after mixup, the batch with its own targets and again with the partners' targets, each with its share."""
     mix = batch.mix
     if mix is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import torch
@@ -12,9 +13,10 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
+from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.training.affinity_probe import AffinityProbe
 from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms
-from mtl_core.training.losses import separate_losses, task_losses
+from mtl_core.training.losses_in_parts import loss_values, losses_of
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step_averages import StepResult
 
@@ -23,6 +25,10 @@ MOST_SKIPPED = 10  # consecutive skipped steps before the run fails: by then the
 
 class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on
     """A step was skipped because its loss or gradient was not finite. It changed nothing."""
+
+
+class OverflowedStep(SkippedStep):
+    """A step in fp16 was skipped because the loss scale was too large for its gradient. The scale is lower now."""
 
 
 class UpdateOptions(BaseModel):
@@ -35,12 +41,13 @@ class JointStep:
     """One update of all parameters from every task's loss on one batch. A task outside its own epochs counts as absent.
 
     With ``on_non_finite: skip`` a step with a NaN or infinite loss or gradient leaves parameters, optimizer state and running means of
-    normalisation as they were; only the schedule moves on.
+    normalisation as they were; only the schedule moves on. So does a step in fp16 whose gradient overflows, under either setting.
     """
 
     title: ClassVar[str] = "Joint"
     summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
     divides_batches: ClassVar[bool] = True  # several devices can each take a part of the batch
+    accumulates: ClassVar[bool] = True  # its losses are those of ``losses_of``, which takes a batch in parts
     Options: ClassVar[type[UpdateOptions]] = UpdateOptions
     options: UpdateOptions | None
 
@@ -58,15 +65,21 @@ class JointStep:
             SkippedStep: the step changed nothing.
             NonFiniteLossError: too many consecutive steps were skipped.
         """
-        if self.run.config.on_non_finite != "skip":
+        must_be_finite, scaling = self.run.config.on_non_finite == "skip", self.network.model.scaling
+        if not must_be_finite and scaling is None:
             return self._step(batch, number)
         buffers = [buffer.clone() for buffer in self.network.model.buffers()]
+        method = copy.deepcopy(self.network.balancer.state_dict()) if scaling is not None else None
         try:
-            result = self._step(batch, number, must_be_finite=True)
-        except SkippedStep:
+            result = self._step(batch, number, must_be_finite)
+        except SkippedStep as skipped:
             for buffer, before in zip(self.network.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
+            if method is not None and isinstance(skipped, OverflowedStep):
+                self.network.balancer.load_state_dict(method)
             raise
+        if scaling is not None:
+            scaling.succeeded()
         self.skipped_in_a_row = 0
         return result
 
@@ -81,18 +94,19 @@ class JointStep:
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: the update has no state beside network, balancing method and optimizer."""
-        return {}
+        """The loss scale of fp16. Empty in other precisions: the update has no state beside network, balancing method and optimizer."""
+        scaling = self.network.model.scaling
+        return {} if scaling is None else {"loss_scale": scaling.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing: ``state_dict`` is empty."""
+        """Restore the state of ``state_dict``."""
+        if self.network.model.scaling is not None and "loss_scale" in state:
+            self.network.model.scaling.load_state_dict(state["loss_scale"])
 
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
         run, network = self.run, self.network
         network.optimizer.zero_grad(set_to_none=True)
-        with run.execution.autocast():
-            outputs = network.model(batch.images, batch.parts)
-        losses, present = separate_losses(run.kinds, outputs, batch, run.complete, run.ranks)
+        losses, present = losses_of(run, network, batch)
         self.on = run.trained_at(number)
         if not all(self.on):
             losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
@@ -109,6 +123,8 @@ class JointStep:
         affinities = self.affinity.before_update(losses, present, batch, number)
         self.norms.begin([name for name, loss in zip(run.kinds, losses, strict=True) if loss.requires_grad])
         combined, coefficients = network.balancer.backward(weighted, present, network.model)
+        if network.model.scaling is not None and bool(torch.isfinite(values).all()):
+            self._check_overflow(network.model.scaling, number)
         if run.config.gradient_clip is not None:
             is_whole = run.config.gradient_clip_over == "all"
             clip_grad_norm_(network.model.parameters() if is_whole else network.model.shared_parameters(), run.config.gradient_clip)
@@ -122,9 +138,7 @@ class JointStep:
     @torch.no_grad()
     def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The present weighted losses (T,) of a batch, and the tasks present (T,) bool."""
-        with self.run.execution.autocast():
-            outputs = self.network.model(batch.images, batch.parts)
-        losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete, self.run.ranks)
+        losses, present = loss_values(self.run, self.network, batch)
         on = present.new_tensor(self.on)
         return torch.where(on, losses * self.network.loss_weights, 0.0), present & on
 
@@ -133,9 +147,29 @@ class JointStep:
             if loss - loss != 0.0:
                 self._skip(task, number, loss, f"the loss of task '{task}' was {loss}")
 
-    def _check_gradients(self, number: int) -> None:
+    def _gradient_norm(self) -> float:
         gradients = [parameter.grad for group in self.network.optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
-        norm = float(get_total_norm(gradients))
+        return float(get_total_norm(gradients))
+
+    def _check_overflow(self, scaling: LossScale, number: int) -> None:
+        """Skip a step in fp16 whose gradient is not finite though its losses are, and lower the loss scale.
+
+        Raises:
+            NonFiniteLossError: the gradient is not finite at a scale of 1 either, and ``on_non_finite`` is ``stop``.
+        """
+        norm, scale = self._gradient_norm(), scaling.value
+        if norm - norm == 0.0:
+            return
+        if scaling.overflowed():
+            raise OverflowedStep(
+                f"step {number} was skipped: its gradient is too large for fp16 at a loss scale of {scale:,.0f}; the scale is {scaling.value:,.0f} "
+                f"now. Steps skipped for this so far: {scaling.overflows:,}"
+            )
+        if self.run.config.on_non_finite == "stop":
+            raise NonFiniteLossError("", number, norm)
+
+    def _check_gradients(self, number: int) -> None:
+        norm = self._gradient_norm()
         if norm - norm != 0.0:
             self._skip("", number, norm, f"the gradient's norm was {norm}")
 

@@ -23,7 +23,7 @@ from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
 from mtl_core.sharing.frozen_parts import rate_factors
 from mtl_core.sharing.model import trained
-from mtl_core.training.losses import separate_losses
+from mtl_core.training.losses_in_parts import losses_of
 from mtl_core.training.optimizers import algorithms, make_optimizer
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step import UpdateOptions
@@ -67,6 +67,7 @@ class TaskVectors:
         "theta += alpha * sum_i (theta_i - theta)."
     )
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
+    accumulates: ClassVar[bool] = True
     Options: ClassVar[type[UpdateOptions]] = TaskVectorsOptions
     options: TaskVectorsOptions
 
@@ -89,6 +90,9 @@ class TaskVectors:
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))
+        if config.precision == "fp16":
+            message = "'fp16' skips the update of a step whose gradient overflows, and here a step has an update for each task. Take 'bf16' or 'fp32'"
+            found.append(Problem("precision", message))
         if config.backbone.freeze_epochs is not None:
             message = "each task has an optimizer for what is trained at the start, so nothing can be trained later. Leave it empty, or take 'joint'"
             found.append(Problem("backbone.freeze_epochs", message))
@@ -163,9 +167,7 @@ class TaskVectors:
         run, network, optimizer = self.run, self.network, self.optimizers[task]
         self._lend(self.copies[task])
         self.model.only = (task,)
-        with run.execution.autocast():
-            outputs = self.model(batch.images, batch.parts)
-        [loss], present = separate_losses({task: run.kinds[task]}, outputs, batch, run.complete)  # mixed images included
+        [loss], present = losses_of(run, network, batch, {task: run.kinds[task]})  # mixed images included
         if not bool(present):
             return None
         if not network.weighted[place] or not loss.requires_grad:  # in the second case all parameters of this task are frozen

@@ -31,7 +31,7 @@ from mtl_core.training.run_info import run_info
 from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.several_devices.device_count import device_count
 from mtl_core.training.several_devices.rank_processes import train_in_ranks
-from mtl_core.training.step import SkippedStep
+from mtl_core.training.step import OverflowedStep, SkippedStep
 from mtl_core.training.tensors.starting_weights import starting_weights
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
@@ -158,6 +158,8 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
             with setup.drawing():
                 result = setup.update(batch, position.step)
             window.add(result)
+        except OverflowedStep as overflowed:  # usual in fp16, above all in the first steps, so it is no alert
+            yield Message(str(overflowed))
         except SkippedStep as skipped:
             yield Message(str(skipped), "warning", SKIPPED)
         if position.step_in_epoch % every == 0 or position.step_in_epoch == run.steps_per_epoch:

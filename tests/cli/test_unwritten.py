@@ -43,6 +43,7 @@ def disk(engine, monkeypatch):
     monkeypatch.setattr(executor, "RETRY_SECONDS", (0.01,))
     monkeypatch.setattr(executor, "HEARTBEAT_SECONDS", 1e12)  # on a slow machine heartbeats and waiting rows would use up the refusals
     monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e12)
+    monkeypatch.setattr(event_writer, "FIRST_POINTS", 0)
     monkeypatch.setattr(foreground, "UNWRITTEN_SECONDS", 0.05)
 
     def put_in(attempts):

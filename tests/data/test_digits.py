@@ -1,10 +1,14 @@
+import builtins
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
+from mtl_core.data.sources import digits as source_file
 from mtl_core.data.sources.digits import load_digits
-from mtl_core.errors import ConfigError
+from mtl_core.errors import ConfigError, DataError
 
 SPLITS = ("train", "val", "test")
 
@@ -36,6 +40,21 @@ def test_images_are_the_originals_on_the_full_range(no_progress):
     assert np.array_equal(data.images[:, 0], expected)
     assert np.array_equal(data.targets["digit"], original().target[source.source_digits("val")])
     assert data.targets["ink"] == pytest.approx(expected.mean(axis=(1, 2)) / 255, abs=1e-6)
+
+
+def test_scikit_learn_is_not_imported_for_its_digits(monkeypatch):
+    """It takes a second, which a first run would wait for."""
+    asked, real = [], builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", lambda name, *rest: asked.append(name) or real(name, *rest))
+    load_digits.__wrapped__()
+    assert [name for name in asked if name.startswith("sklearn")] == []
+
+
+@pytest.mark.parametrize("found", [None, SimpleNamespace(submodule_search_locations=["nowhere"])])
+def test_missing_digits_are_named(monkeypatch, found):
+    monkeypatch.setattr(source_file, "find_spec", lambda name: found)
+    with pytest.raises(DataError, match=r"sklearn/datasets/data/digits\.csv\.gz.*Install scikit-learn"):
+        load_digits.__wrapped__()
 
 
 def test_enlarged_digits_have_boxes_inside_the_picture(no_progress):

@@ -8,6 +8,7 @@ from mtl_core.events import Message, StepScalars
 from mtl_core.runs.alerts.run_alerts import ALERT
 from tests.pages.english_texts import english_left, english_words
 from ui.shell.state import EXPORT
+from ui.train import sample_preview
 
 # What stays as it is: names of tasks, runs and parts of networks, values of settings, and what the log and the settings say as text.
 OWN = (
@@ -27,14 +28,25 @@ def left_on(app, *names):
     return "\n".join(sorted(left))
 
 
-def test_the_train_form(open_in_chinese):
-    assert not left_on(open_in_chinese("train"))
+def with_sample(app):
+    """The page once its sample is drawn: a thread prepares the data."""
+    for _ in range(200):
+        if app.get("image"):
+            return app
+        if "preparing" in app.session_state:
+            sample_preview._job(*app.session_state["preparing"])["thread"].join()
+        app.run()
+    raise AssertionError("no sample is drawn")
+
+
+def test_the_train_form(open_in_chinese, in_chinese):
+    assert not left_on(with_sample(open_in_chinese("train")))
 
 
 @pytest.mark.parametrize("how", ["fork", "clone"])
-def test_a_fork_and_a_clone(open_in_chinese, in_state, keep, how):
+def test_a_fork_and_a_clone(open_in_chinese, in_chinese, in_state, how):
     run = in_state("stopped")
-    app = open_in_chinese("train", **{how: run.id})
+    app = with_sample(open_in_chinese("train", **{how: run.id}))
     named = [text.placeholder for text in app.text_input if text.placeholder] if how == "fork" else []
     assert not left_on(app, *named)
 

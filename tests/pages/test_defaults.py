@@ -24,6 +24,11 @@ PAGES = [
     ("race", "finished", {}),
     ("data", "finished", {"data": "digits"}),
     ("data", "finished", {"data": "digits", "view": "preprocessing"}),
+    ("data", "finished", {"new": "1"}),
+    ("predictions", "finished", {"view": "own"}),
+    ("studies", "finished", {}),
+    ("studies", "finished", {"new": "1"}),
+    ("learn", "finished", {}),
 ]
 
 

@@ -3,6 +3,7 @@ from sqlalchemy import update
 
 from mtl_core.events import EpochMetrics
 from mtl_core.runs import actions, resume_and_fork
+from mtl_core.runs.objects.local_artifacts import LocalArtifacts
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
 from tests.pages.conftest import config
@@ -140,6 +141,13 @@ def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):
     monkeypatch.setenv("MTL_HOME", str(file))
     assert "but" in open_page("compare").error[0].value
     assert "Set MTL_HOME" in open_page("compare").error[0].value.replace("\\", "")
+
+
+def test_an_object_store_that_is_away_is_said(open_page, texts, monkeypatch):
+    monkeypatch.setattr(LocalArtifacts, "problem", "the object store 's3://lab/runs' cannot be used: no route to host")
+    assert "its runs are sent later: the object store 's3://lab/runs' cannot be used" in texts(open_page("compare")).replace("\\", "")
+    shown = texts(open_page("compare", lang="zh")).replace("\\", "")
+    assert "本机的运行稍后发送：对象存储 's3://lab/runs' 无法使用" in shown
 
 
 @pytest.mark.parametrize("page", ["", "run", "predictions", "compare", "race", "studies", "data"])

@@ -22,9 +22,9 @@ def value(landscape: Landscape, x: float, y: float) -> list[float]:
 
 
 def by_hand(x: float, y: float) -> list[float]:
-    """The published formulas in plain Python."""
+    """The formulas of the papers' code in plain Python."""
     upper, lower = max(math.tanh(0.5 * y), 0.0), max(math.tanh(-0.5 * y), 0.0)
-    valleys = [math.log(max(abs(0.5 * (-x - 7) - math.tanh(-y)), 0.000005)) + 6, math.log(max(abs(0.5 * (-x + 3) - math.tanh(-y) + 2), 0.000005)) + 6]
+    valleys = [math.log(max(abs(0.5 * (-x - 7) - math.tanh(-y)), 0.000005)) + 6, math.log(max(abs(0.5 * (-x + 3) + math.tanh(-y) + 2), 0.000005)) + 6]
     bowls = [((-x + 7) ** 2 + 0.1 * (-y - 8) ** 2) / 10 - 20, ((-x - 7) ** 2 + 0.1 * (-y - 8) ** 2) / 10 - 20]
     return [upper * valley + lower * bowl for valley, bowl in zip(valleys, bowls, strict=True)]
 
@@ -34,6 +34,15 @@ def test_the_toy_is_the_published_one(point):
     assert value(CAGradToy(ToyOptions(first_scale=1)), *point) == pytest.approx(by_hand(*point), abs=1e-9)
     first, second = by_hand(*point)
     assert value(CAGradToy(), *point) == pytest.approx([0.1 * first, second], abs=1e-9)
+
+
+@pytest.mark.parametrize(("y", "first", "second"), [(0.5, -7 + 2 * math.tanh(0.5), 7 - 2 * math.tanh(0.5)), (6.0, -5.0, 5.0)])
+def test_the_valleys_of_the_toy_are_where_the_papers_draw_them(y, first, second):
+    """Each loss at height y is lowest at the bottom of its valley. The valleys lean towards each other: far up, x is -5 and 5."""
+    x = torch.linspace(-10, 10, 20001, dtype=torch.float64)
+    with torch.no_grad():
+        lowest = x[CAGradToy().losses(torch.stack([x, torch.full_like(x, y)], dim=-1)).argmin(dim=0)]
+    assert lowest.tolist() == pytest.approx([first, second], abs=1e-3)
 
 
 def test_the_toy_has_a_gradient_at_its_middle():

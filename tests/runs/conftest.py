@@ -2,15 +2,20 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from mtl_core.config import RunConfig
 from mtl_core.runs import study_cells
-from mtl_core.runs.store import open_store
+from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql import clock
+from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.store import RunStore, open_store
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # victims and evidence serve the benchmarks too
@@ -42,6 +47,65 @@ def _no_follow_ups(monkeypatch):
 @pytest.fixture
 def store(home):
     return open_store(home)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server of the tests' own."""
+    pytest.importorskip("psycopg", reason="needs psycopg, see requirements-cluster.txt")
+    from postgres_server import Server, program
+
+    if not program("initdb"):
+        pytest.skip("needs PostgreSQL (initdb and pg_ctl)")
+    folder = Path("/tmp") / f"mtl-postgres-{os.getpid()}"  # a socket's path has at most 107 characters
+    folder.mkdir()
+    try:
+        own = Server(folder)
+        own.start()
+        yield own
+        own.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty(server):
+    """The server without tables."""
+    from postgres_server import forget
+
+    engine = create_engine(server.url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    yield server
+    engine.dispose()
+    forget(server.url)
+    clock.forget()
+
+
+@pytest.fixture
+def postgres_store(empty, home):
+    """A store in the server's database."""
+    home.mkdir()
+    return RunStore(home, open_postgres(empty.url, home))
+
+
+@pytest.fixture
+def another(empty, postgres_store):
+    """Opens the store with connections of its own, as on another machine."""
+    opened, entries = process_slot("databases"), []
+
+    def open_again():
+        kept = opened.pop(empty.url)
+        found = RunStore(postgres_store.home, open_postgres(empty.url, postgres_store.home))
+        entries.append(opened[empty.url])
+        opened[empty.url] = kept
+        return found
+
+    yield open_again
+    for entry in entries:
+        entry["writer"].dispose()
+        entry["reader"].dispose()
 
 
 @pytest.fixture

@@ -7,11 +7,20 @@ import socket
 import subprocess
 from pathlib import Path
 
+from mtl_core.runs.process_singletons import process_slot
+
 
 def program(name):
     """A program of PostgreSQL; Debian keeps them out of PATH."""
     found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None)
     return str(found) if found else ""
+
+
+def forget(url):
+    """As another process finds it: nothing is open."""
+    if entry := process_slot("databases").pop(url, None):
+        entry["writer"].dispose()
+        entry["reader"].dispose()
 
 
 class Server:

@@ -40,7 +40,7 @@ def everything_of(store, run_id):
 def test_a_hung_run_is_given_up_resumed_and_left_alone_when_it_wakes(store, wholes, monkeypatch, asked):
     monkeypatch.setattr(run_module, "HUNG_SECONDS", 0.2)
     monkeypatch.setattr(executor, "HEARTBEAT_SECONDS", 0.05)
-    module, name, number = (checkpoints, "_write_files", 2) if asked == "while saving" else (step_module, "separate_losses", 12)
+    module, name, number = (checkpoints, "_write_files", 2) if asked == "while saving" else (step_module, "losses_of", 12)
     hang = Hang(getattr(module, name), number)
     monkeypatch.setattr(module, name, hang)
     run = store.create(brief(epochs=3))

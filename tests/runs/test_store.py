@@ -146,6 +146,16 @@ class StoreContract:
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))
         assert list(self.opened_again(store).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
 
+    def test_the_first_two_points_are_stored_at_once(self, store, config, monkeypatch):
+        """A line needs two points. Later ones wait for company."""
+        monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
+        run = store.create(config(), columns=held_by_us("cpu"))
+        stored = []
+        for step in (1, 2, 3):
+            store.append(run.id, StepScalars(step, step / 8, {"train/a/loss": 2.0}))
+            stored.append(len(store.scalars(run.id)))
+        assert stored == [0, 2, 2]
+
     def test_a_heartbeat_commits_what_waited_too_long(self, store, config, monkeypatch):
         monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
         run = store.create(config(), columns=held_by_us("cpu"))

@@ -2,76 +2,40 @@
 
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from evidence import brief
-from postgres_server import Server, program
+from object_stores import Machine, checkpoint
+from postgres_server import forget, program
 from sqlalchemy import create_engine, text
 from victims import PATIENCE, ended
 
 from mtl_core import settings
-from mtl_core.errors import StoreError
+from mtl_core.errors import RunTakenError, StoreError
 from mtl_core.runs.claims import claim, heartbeat
 from mtl_core.runs.executor import execute
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.sql import clock, schema
 from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import check_files
 from tests.runs.test_store import StoreContract
 
 pytestmark = pytest.mark.database
 SECRET = "s3cret-word"
 
 
-@pytest.fixture(scope="session")
-def server():
-    pytest.importorskip("psycopg", reason="needs psycopg, see requirements-cluster.txt")
-    if not program("initdb"):
-        pytest.skip("needs PostgreSQL (initdb and pg_ctl)")
-    folder = Path("/tmp") / f"mtl-postgres-{os.getpid()}"  # a socket's path has at most 107 characters
-    folder.mkdir()
-    try:
-        own = Server(folder)
-        own.start()
-        yield own
-        own.stop("immediate")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture
-def empty(server):
-    """The server without tables."""
-    engine = create_engine(server.url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    yield server
-    engine.dispose()
-    forget(server.url)
-    clock.forget()
-
-
-@pytest.fixture
-def store(empty, home):
-    home.mkdir()
-    return RunStore(home, open_postgres(empty.url, home))
-
-
-def forget(url):
-    """As another process finds it: nothing is open."""
-    if entry := process_slot("databases").pop(url, None):
-        entry["writer"].dispose()
-        entry["reader"].dispose()
+def store(postgres_store):
+    return postgres_store
 
 
 class TestPostgresStore(StoreContract):
@@ -86,16 +50,9 @@ class TestPostgresStore(StoreContract):
         return RunStore(store.home, open_postgres(self.url, store.home))
 
 
-def test_of_many_that_claim_at_once_one_gets_the_device(server, store, config):
-    """Each has connections of its own, as on another machine."""
+def test_of_many_that_claim_at_once_one_gets_the_device(store, config, another):
     runs = [store.create(config()) for _ in range(6)]
-    stores = [store]
-    for _ in runs[1:]:
-        kept = process_slot("databases").pop(server.url)
-        stores.append(RunStore(store.home, open_postgres(server.url, store.home)))
-        other = process_slot("databases").pop(server.url)
-        stores[-1].close = lambda other=other: (other["writer"].dispose(), other["reader"].dispose())
-        process_slot("databases")[server.url] = kept
+    stores = [store, *(another() for _ in runs[1:])]
     together = threading.Barrier(len(runs))
 
     def take(place):
@@ -105,8 +62,26 @@ def test_of_many_that_claim_at_once_one_gets_the_device(server, store, config):
     with ThreadPoolExecutor(len(runs)) as pool:
         tokens = list(pool.map(take, range(len(runs))))
     assert sum(map(bool, tokens)) == 1
-    for each in stores[1:]:
-        each.close()
+
+
+def test_two_machines_with_an_object_store_see_each_others_checkpoints(store, tmp_path, config):
+    """Without a shared folder. The pointers are rows of PostgreSQL."""
+    here, there = (Machine(tmp_path / name, store.database, f"memory://{tmp_path.name}/postgres") for name in ("here", "there"))
+    run_id = here.create(config()).id
+    token = claim(here, run_id, "cpu")
+    name = checkpoint(here.folder(run_id), 1)
+    here.artifacts.keep(run_id, token)
+    checkpoint(here.folder(run_id), 2)
+    here.artifacts.keep(run_id, token)
+    there.artifacts.bring(run_id, lambda path: True)
+    assert there.files(run_id) == here.files(run_id)
+    here.end(run_id, RunStatus.INTERRUPTED, token=token)
+    resume(there, run_id)
+    assert claim(there, run_id, "cpu")
+    checkpoint(here.folder(run_id), 3)
+    with pytest.raises(RunTakenError):
+        here.artifacts.keep(run_id, token)
+    check_files(there.place(run_id), name)
 
 
 def row_of(store, run_id):
@@ -135,7 +110,14 @@ def test_a_machine_with_a_wrong_clock_writes_and_judges_by_the_servers(store, co
     assert row_of(store, other.id).started_at == pytest.approx(right(), abs=60)
 
 
-def test_a_run_of_a_process_that_is_gone_is_interrupted(store, config):
+@pytest.fixture
+def long_up(store, monkeypatch):
+    """The server has answered for an hour."""
+    monkeypatch.setattr(clock, "measure", lambda connection: None)
+    monkeypatch.setitem(process_slot("store clock"), "answering_since", clock.store_time() - 3600)
+
+
+def test_a_run_of_a_process_that_is_gone_is_interrupted(store, config, long_up):
     here, silent = store.create(config()), store.create(config())
     for run in (here, silent):
         claim(store, run.id, "cpu", alone=False)
@@ -193,6 +175,9 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(server, store, config)
 def make_version_4(store):
     """The tables as version 4 had them."""
     with store.database.write() as connection:
+        connection.execute(text("DROP INDEX runs_by_slot"))
+        for column in ("slot", "lease_seconds"):
+            connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
         for column in ("mean", "points"):
             connection.execute(text(f"ALTER TABLE run_results DROP COLUMN {column}"))
         connection.execute(schema.meta.update().where(schema.meta.c.key == "schema_version").values(value="4"))

@@ -57,6 +57,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "steps that may be skipped": {"on_non_finite": "skip"},
     "self-supervised": {"tasks": {"present": {}, "rotation": {}, "jigsaw": {}, "reconstruction": {}}, "backbone": {"name": "small_cnn", "width": 8}},
     "soft sharing": {"sharing": {"name": "cross_stitch"}},
+    "batches in parts": {"accumulate": 2, "balancing": {"name": "mgda", "gradients": "features"}},
     "one task": {"tasks": {"present": {}}},
     "one task at the features": {"tasks": {"present": {}}, "balancing": {"name": "mgda", "gradients": "features"}},
 }
@@ -81,10 +82,16 @@ def cases() -> dict[str, RunConfig]:
     return {name: RunConfig.from_dict({**CONFIG, **changes}) for name, changes in (found | SPECIAL).items()}
 
 
-def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE) -> list[dict[str, Any]]:
-    """Some steps: what each gives to the curves, and the network, the method's state and the random state after it."""
+def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE, is_normalising: bool = True) -> list[dict[str, Any]]:
+    """Some steps: what each gives to the curves, and the network, the method's state and the random state after it.
+
+    Args:
+        is_normalising: batch normalisation takes mean and variance of the images, not its running means.
+    """
     setup = build(resolve(config), cache, ranks=ranks)
-    setup.network.model.train()
+    for module in setup.network.model.train().modules():
+        if isinstance(module, torch.nn.BatchNorm2d) and not is_normalising:
+            module.eval()
     found = []
     for number, batch in zip(range(1, STEPS + 1), setup.run.train_batches.epoch(0), strict=False):
         with setup.drawing():

@@ -44,15 +44,15 @@ def one_thread():
 
 def spoil(monkeypatch, steps, task=1):
     """The loss of one task is NaN, and so are its gradients, at these steps."""
-    original, count = step_module.separate_losses, iter(range(1, 10**6))
+    original, count = step_module.losses_of, iter(range(1, 10**6))
 
-    def separate_losses(*arguments):
+    def losses_of(*arguments):
         losses, present = original(*arguments)
         if next(count) in steps:
             losses = [loss * torch.nan if place == task else loss for place, loss in enumerate(losses)]
         return losses, present
 
-    monkeypatch.setattr(step_module, "separate_losses", separate_losses)
+    monkeypatch.setattr(step_module, "losses_of", losses_of)
 
 
 @pytest.mark.parametrize("step", [157 + 19, 157 + 20, 157 + 21, 157 + 157])

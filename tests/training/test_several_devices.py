@@ -46,13 +46,13 @@ def whole(tmp_path_factory, shared_cache):
     return SimpleNamespace(folder=folder / "whole", **rank_pair.run_of(ALONE, control, control, folder / "whole", shared_cache))
 
 
-def assert_close(one, other, where):
+def assert_close(one, other, where, close=CLOSE):
     if torch.is_tensor(one):
-        torch.testing.assert_close(other, one, equal_nan=True, msg=lambda text: f"{where}: {text}", **CLOSE)
+        torch.testing.assert_close(other, one, equal_nan=True, msg=lambda text: f"{where}: {text}", **close)
     else:
         assert one.keys() == other.keys(), where
         for name, value in one.items():
-            assert_close(value, other[name], f"{where}, {name}")
+            assert_close(value, other[name], f"{where}, {name}", close)
 
 
 @pytest.mark.parametrize("case", CASES)

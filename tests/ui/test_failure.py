@@ -6,8 +6,8 @@ from mtl_core.runs.failures import _CURES
 from ui.run.failure_card import TITLES, cures, short_trace
 
 
-def config(batch_size=64, lr=0.002, on_non_finite="stop"):
-    return SimpleNamespace(batch_size=batch_size, optimizer=SimpleNamespace(lr=lr), on_non_finite=on_non_finite)
+def config(batch_size=64, lr=0.002, on_non_finite="stop", accumulate=1):
+    return SimpleNamespace(batch_size=batch_size, accumulate=accumulate, optimizer=SimpleNamespace(lr=lr), on_non_finite=on_non_finite)
 
 
 def test_every_kind_of_failure_has_a_title():
@@ -17,7 +17,13 @@ def test_every_kind_of_failure_has_a_title():
 @pytest.mark.parametrize(
     ("kind", "settings", "kept", "offered"),
     [
-        ("out_of_memory", {}, [1], [("Clone with batch size 32", None, "batch_size=32")]),
+        (
+            "out_of_memory",
+            {},
+            [1],
+            [("Clone with batch size 32", None, "batch_size=32"), ("Clone with batches in 2 parts", None, "accumulate=2")],
+        ),
+        ("out_of_memory", {"batch_size": 30, "accumulate": 2}, [1], [("Clone with batch size 15", None, "batch_size=15")]),
         ("out_of_memory", {"batch_size": 1}, [], []),
         (
             "non_finite",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.inference.model_folder import tasks_of
@@ -58,7 +58,13 @@ def drawn_and_said(image: Tile, tiles: Sequence[Tile]) -> tuple[list[Tile], list
 def said(captions: Sequence[str]) -> None:
     """Targets in words, one after the other."""
     if captions:
-        st.markdown(":small[" + " · ".join(words.plain(caption) for caption in captions) + "]")
+        st.markdown(":small[" + " · ".join(words.plain(_in_own_units(caption)) for caption in captions) + "]")
+
+
+def _in_own_units(caption: str) -> str:
+    """The caption with a unit of ours in the reader's language. The font of pictures has Latin letters only, so it comes in English."""
+    number, _, unit = caption.rpartition(" ")
+    return f"{number} {tr(unit)}" if number[-1:].isdigit() and unit in {*SINGULAR, *SINGULAR.values()} else caption
 
 
 def room_for(pictures: int, columns: int) -> Any:

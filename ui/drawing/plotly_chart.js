@@ -58,6 +58,10 @@ function draw(box) {
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-plot");
+  if (!data.figure) { // a page whose charts come later: see load_ahead in plotly_chart.py
+    loadPlotly(data.plotly).catch(() => {});
+    return;
+  }
   box.latest = data;
   box.clicked = setTriggerValue;
   box.style.height = data.height + "px";

@@ -58,6 +58,11 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
+def load_ahead() -> None:
+    """Have the browser load Plotly's script now. A page that waits for its charts calls it: to load it takes the browser up to a second."""
+    _component()(key=component_key("plotly"), data={"plotly": _plotly_url()})
+
+
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     return component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)

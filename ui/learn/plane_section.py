@@ -19,6 +19,7 @@ from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell.error_boundary import worded
+from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe
 from ui.shell.words import text_of, translated
 
@@ -106,14 +107,19 @@ def _chosen_methods() -> list[str]:
 
 
 def _start_fields(landscape: Landscape) -> None:
-    """Draw the start as two numbers: what a click into the plane sets, for the keyboard."""
+    """Draw the start as two numbers: what a click into the plane sets, for the keyboard.
+
+    The start is the default of its fields, and their keys change with a start that was not typed. A browser may miss the script run that sets a value
+    in the session. It then shows the field's default and reports it as the viewer's choice.
+    """
     start = st.session_state.setdefault(_START, landscape.starts[0])
+    typed = st.session_state.get(_START_SHOWN) == start
     chosen = []
     for axis, place in enumerate(st.columns(2)):
-        key, (low, high) = f"plane.start.{axis}", landscape.bounds[2 * axis : 2 * axis + 2]
-        if st.session_state.get(_START_SHOWN) != start or not low <= st.session_state.get(key, low - 1) <= high:
-            st.session_state[key] = min(max(float(start[axis]), low), high)
-        chosen.append(place.number_input(tr("Start, parameter {axis}", axis=axis + 1), low, high, step=0.5, format="%.2f", key=key))
+        low, high = landscape.bounds[2 * axis : 2 * axis + 2]
+        value, name = min(max(float(start[axis]), low), high), f"plane.start.{axis}"
+        key = form_key(name, "plane") if typed and value == start[axis] else key_for(name, value, "plane")
+        chosen.append(place.number_input(tr("Start, parameter {axis}", axis=axis + 1), low, high, value, step=0.5, format="%.2f", key=key))
     st.session_state[_START] = st.session_state[_START_SHOWN] = (chosen[0], chosen[1])
 
 

@@ -71,6 +71,7 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
     """Saved predictions of a split; None where it was not predicted."""
     from mtl_core.inference.split_predictions import open_split
 
+    store.artifacts.bring(run.id, lambda path: path.startswith(f"predictions/{split}_{checkpoint}/"))
     if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
         return None
     with st.spinner(tr("Opening the data")):
@@ -138,6 +139,7 @@ def _work(store: RunStore, run: Any, split: str, network: str, checkpoint: str, 
     predictor = load(run.id, network, home=store.home)
     data = prepare(open_source(run.config.data), store.cache, progress).split(split)
     predict_split(predictor, data, split, checkpoint, store.folder(run.id), progress)
+    store.artifacts.keep(run.id)
 
 
 @st.fragment(run_every=POLL_SECONDS)

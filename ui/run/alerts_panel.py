@@ -92,7 +92,9 @@ def _new_threshold(run: Any) -> None:
 
 def _add(store: RunStore, run_id: str, key: str, above: bool, bound: float) -> None:
     add_threshold(store.folder(run_id), key, above, float(bound))
+    store.artifacts.keep(run_id)
 
 
 def _remove(store: RunStore, run_id: str, name: str) -> None:
     remove_threshold(store.folder(run_id), name)
+    store.artifacts.keep(run_id)

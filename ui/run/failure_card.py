@@ -69,7 +69,7 @@ def _hung(run: Any) -> None:
     with st.container(border=True, key="failure"):
         st.warning(
             tr(
-                "**No heartbeat for {duration}.** The process of this run exists, but its training does not report.",
+                "**No heartbeat for {duration}.** No process has ended the run, but its training does not report.",
                 duration=words.duration(run.silent_seconds),
             ),
             icon=":material/heart_broken:",
@@ -125,7 +125,11 @@ def _cures(store: RunStore, run: Any, kind: str) -> None:
 def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:
     """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
     if kind == "out_of_memory" and config.batch_size > 1:
-        return [(tr("Clone with batch size {batch_size}", batch_size=config.batch_size // 2), None, f"batch_size={config.batch_size // 2}")]
+        smaller = (tr("Clone with batch size {batch_size}", batch_size=config.batch_size // 2), None, f"batch_size={config.batch_size // 2}")
+        parts = 2 * config.accumulate
+        if config.batch_size % parts:
+            return [smaller]
+        return [smaller, (tr("Clone with batches in {parts} parts", parts=parts), None, f"accumulate={parts}")]
     if kind == "non_finite":
         epoch = kept[-1] if kept else None
         slower = f"{config.optimizer.lr / 10:.3g}"

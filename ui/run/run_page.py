@@ -14,6 +14,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
+from ui.drawing.plotly_chart import load_ahead
 from ui.drawing.run_charts import View, colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.affinity_panel import affinity_panel, has_affinities
@@ -40,14 +41,14 @@ from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
 # A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at
-# the beginning of a short run, less often afterwards, and seldom in a long run.
+# the beginning of a short run, less often afterwards, and seldom in a long run. Before the first steps the page is short and costs little.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more would cut off their texts
 BESIDE = ("conflict", "predictions")  # panels that share a row of a wide screen until the viewer chooses otherwise
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
-SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending
+SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first steps
 
 
 def show_run(run_id: str) -> None:
@@ -57,7 +58,7 @@ def show_run(run_id: str) -> None:
     """
     run = run_store().get(run_id)
     view = asked_view()
-    every = None if run.status.is_ended() else refresh_seconds(run)
+    every = None if run.status.is_ended() else _page_seconds(run)
     with st.container():
         # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
         # place stays in the browser until the whole page is drawn: header and charts would be there twice.
@@ -68,19 +69,21 @@ def show_run(run_id: str) -> None:
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
-            st.fragment(_live, run_every=every)(run.id, every, view)
+            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_steps(run))
     if view == "training" or not run.info:
         with st.container():
             st.fragment(_details, run_every=every and DETAILS_AFTER * every)(run.id)
 
 
 @worded
-def _live(run_id: str, every: float, view: str) -> None:
+def _live(run_id: str, every: float, view: str, waits: bool) -> None:
+    if waits and not _waits_for_steps(run_store().get(run_id)):
+        st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
         _draw_run(run_id)
     run = run_store().get(run_id)
-    now = refresh_seconds(run)
+    now = _page_seconds(run)
     slower, sooner = now > every, now == SOON_SECONDS != every
     if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
         st.rerun()
@@ -95,8 +98,18 @@ def _still(run_id: str, view: str) -> None:
     whole_page_if_asked()
 
 
+def _page_seconds(run) -> float:
+    """Seconds between refreshes of this page. While a viewer waits for the first curves it is short and costs little."""
+    return SOON_SECONDS if _waits_for_steps(run) and run.seconds < BEGINNING else refresh_seconds(run)
+
+
+def _waits_for_steps(run) -> bool:
+    """Whether a run has begun and has no step yet, and so no curve."""
+    return run.status == RunStatus.RUNNING and not run.step
+
+
 def refresh_seconds(run) -> float:
-    """Seconds between refreshes of a live run's page."""
+    """Seconds between refreshes of a live run's curves."""
     if run.status in (RunStatus.PAUSING, RunStatus.STOPPING):
         return SOON_SECONDS
     expected = run.seconds + (run.eta_seconds or 0.0)
@@ -196,6 +209,7 @@ def _getting_ready(store: RunStore, run) -> None:
         st.caption(tr("Curves and predictions appear here when the run trains."))
         return
     torch_is_ready()
+    load_ahead()
     lines = store.log(run.id)
     now = words.plain(tr(lines[-1].text)) if lines else tr("the data are loaded and the first steps are timed")
     st.markdown(tr(":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]", now=now))

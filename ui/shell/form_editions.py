@@ -5,7 +5,7 @@ of the form before, and Streamlit would take them for changes that the viewer ha
 form's widgets contain its number. A report under a key of an older edition is not taken. A single widget whose value changes without the viewer,
 as that of a preset whose settings no longer hold, gets another key likewise (``key_for``).
 
-The forms are ``train``, the Train form, and ``import``, the form of an import.
+The forms are ``train``, the Train form, ``import``, the form of an import, and ``plane``, the start of the plane.
 """
 
 from __future__ import annotations

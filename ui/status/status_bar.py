@@ -84,6 +84,9 @@ def _strip(own_run: str) -> None:
         language_switch()
     if problem := jobs.queue_problem(store):
         st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(tr(problem))), icon=":material/hourglass_disabled:")
+    if problem := store.artifacts.problem:
+        text = tr("Pages show what this machine has, and its runs are sent later: {problem}", problem=words.plain(tr(problem)))
+        st.warning(text, icon=":material/cloud_off:")
 
 
 def notice_endings(store: RunStore) -> bool:

@@ -36,6 +36,7 @@ MACHINE = (
     "device",
     "precision",
     "layout",
+    "accumulate",
     "gradient_clip",
     "gradient_clip_over",
     "on_non_finite",

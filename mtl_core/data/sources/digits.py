@@ -6,7 +6,8 @@ Source: UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak)
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +15,7 @@ from pydantic import Field
 from mtl_core.data.data_source import DataSource, Progress, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.sources.digit_pixels import BOX_TASK, DIGIT_TASK, INK_TASK, SLANT_TASK, measured_digits
+from mtl_core.errors import DataError
 
 # Number of images of each digit 0..9. The split sizes follow from it without reading the images.
 PER_DIGIT = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
@@ -61,12 +63,21 @@ class Digits(DataSource):
 
 @cache
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """All 1,797 digits: uint8 pixels (1797, 8, 8) in 0..255 (17 levels) and int64 classes (1797,). Read-only."""
-    from sklearn import datasets  # takes a second to import
+    """All 1,797 digits: uint8 pixels (1797, 8, 8) in 0..255 (17 levels) and int64 classes (1797,). Read-only.
 
-    pixels, digits = cast("tuple[np.ndarray, np.ndarray]", datasets.load_digits(return_X_y=True))
-    pixels = np.rint(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    digits = digits.astype(np.int64)
+    The file of scikit-learn is read without importing scikit-learn, which takes a second and is not needed otherwise.
+
+    Raises:
+        DataError: scikit-learn or its file is missing.
+    """
+    package = find_spec("sklearn")
+    folders = (package.submodule_search_locations if package else None) or []
+    file = next((path for folder in folders if (path := Path(folder) / "datasets" / "data" / "digits.csv.gz").is_file()), None)
+    if file is None:
+        raise DataError("the digits that ship with scikit-learn are missing: expected sklearn/datasets/data/digits.csv.gz. Install scikit-learn anew")
+    table = np.loadtxt(file, delimiter=",")
+    pixels = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    digits = table[:, -1].astype(np.int64)
     pixels.flags.writeable = digits.flags.writeable = False
     return pixels, digits
 

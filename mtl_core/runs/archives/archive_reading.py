@@ -166,7 +166,7 @@ def _ids(archive: zipfile.ZipFile, path: Path) -> list[str]:
 def _take(store: RunStore, archive: zipfile.ZipFile, path: Path, run_id: str, entries: dict[str, zipfile.ZipInfo]) -> None:
     where = f"run '{run_id[:40]}' in '{path}'"
     try:
-        store.folder(run_id)  # refuses what is no run id
+        store.place(run_id)  # refuses what is no run id
         about = _ArchivedRun.model_validate_json(_text(archive, entries, f"{run_id}/run.json", where))
         config = RunConfig.from_stored(about.config)
         points = _points(_text(archive, entries, f"{run_id}/scalars.jsonl", where), about.key_sets)

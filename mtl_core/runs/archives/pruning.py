@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -44,7 +42,7 @@ def prunable(store: RunStore, statuses: Sequence[str] = (), older_than: float = 
         if run.status.is_ended() and not run.pinned and run.id not in studied and run.created_at <= before and (run.archived or not archived_only)
     ]
     sizes = _scalar_sizes(store)
-    return [Prunable(run, _freed(store.folder(run.id)) + sizes.get(run.id, 0)) for run in found[keep:]]
+    return [Prunable(run, store.artifacts.freed(run.id, store.place(run.id)) + sizes.get(run.id, 0)) for run in found[keep:]]
 
 
 def _scalar_sizes(store: RunStore) -> dict[str, int]:
@@ -52,9 +50,3 @@ def _scalar_sizes(store: RunStore) -> dict[str, int]:
     summed = select(runs.c.id, func.sum(func.length(points.c.packed))).join(points, points.c.run == runs.c.number).group_by(runs.c.id)
     with store.database.read() as connection:
         return {run_id: int(size) for run_id, size in connection.execute(summed)}
-
-
-def _freed(folder: Path) -> int:
-    """Bytes of the files that no other folder shares by a hard link; links are not followed."""
-    found = (os.lstat(Path(place) / name) for place, _, names in os.walk(folder) for name in names)
-    return sum(about.st_size for about in found if about.st_nlink == 1)

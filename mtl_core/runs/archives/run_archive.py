@@ -95,6 +95,7 @@ def _write_run(store: RunStore, run: Run, archive: zipfile.ZipFile) -> None:
     about["key_sets"] = [list(keys) for keys in numbers]
     archive.writestr(f"{run.id}/run.json", json.dumps(about, ensure_ascii=False))
     archive.writestr(f"{run.id}/scalars.jsonl", "\n".join(lines))
+    store.artifacts.bring(run.id, is_moved)
     folder = store.folder(run.id)
     for name, path in moved_files(folder):
         archive.write(path, f"{run.id}/files/{name}")

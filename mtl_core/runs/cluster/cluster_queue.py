@@ -85,6 +85,7 @@ class ClusterQueue:
         nodes = self.cluster.nodes()
         self._changed |= nodes != self.state.nodes
         self.state.nodes = nodes
+        self.store.sweep_if_due()
         study_cells.resume_interrupted(self.store)
         for follow_up in list(study_cells.FOLLOW_UPS.values()):
             follow_up(self.store)

@@ -90,11 +90,24 @@ class Database:
         self.check_writable()
         self._check_there()
         with self.transaction() as connection:
-            if version_of(connection) != str(schema.SCHEMA_VERSION):
-                raise StoreError(
-                    f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
-                    "Nothing was written. End this process and start it again with the version that converted the store."
-                )
+            self.check_version(connection)
+            yield connection
+
+    def check_version(self, connection: Connection) -> None:
+        """Raise StoreError if the store is of another version than this program by now."""
+        if version_of(connection) != str(schema.SCHEMA_VERSION):
+            raise StoreError(
+                f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
+                "Nothing was written. End this process and start it again with the version that converted the store."
+            )
+
+    @contextmanager
+    def write_beside(self) -> Iterator[Connection]:
+        """``write`` of what belongs to one run. Where the database can, such transactions of other processes go on at the same time.
+
+        The caller locks the run's row (``with_for_update``, which SQLite leaves out) before it decides by what it reads there.
+        """
+        with self.write() as connection:
             yield connection
 
     def give_back_space(self) -> None:

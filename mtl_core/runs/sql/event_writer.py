@@ -1,4 +1,4 @@
-"""Writing of a run's events to the store. It happens in the training thread, so step scalars are buffered and committed once a second."""
+"""Writing of a run's events to the store, in the training thread. Step scalars are buffered and committed once a second, the first ones at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from sqlalchemy import Connection, delete, select, update
 from mtl_core.events import REFUSED
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.clock import store_time
+from mtl_core.runs.sql.leases import write_sign_of_life
 from mtl_core.runs.sql.result_rows import compute_results, write_results
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.scalar_points import Point, write_points
 from mtl_core.runs.sql.scalar_summary import RunningSummary
 
 COMMIT_SECONDS = 1.0
+FIRST_POINTS = 2  # a line needs two; so many are committed at once when training begins, so that the curves begin with the run
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
 
 
@@ -31,6 +33,7 @@ class Pending:
         started_at: the zero of wall_time.
         summary: of all its scalars, stored and buffered. ``info``: ``RunStarted.info``.
         has_replaced: whether a stored value was replaced, so that the summary may hold an extreme that is gone.
+        taken: number of points so far. is_first: whether the first ``FIRST_POINTS`` of them have just come.
         position: (step, epoch) of the run according to the buffered points; None if no point gives it, and then the store keeps its value.
     """
 
@@ -40,6 +43,8 @@ class Pending:
     info: dict[str, Any] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
     has_replaced: bool = False
+    taken: int = 0
+    is_first: bool = False
     position: tuple[int, float] | None = None
     committed: float = field(default_factory=time.monotonic)
     last_seen: tuple[int, float] | None = None  # step and time of the previous event, if it was step scalars
@@ -47,8 +52,8 @@ class Pending:
     paced_seconds: float = 0.0
 
     def is_due(self) -> bool:
-        """True when rows have waited for ``COMMIT_SECONDS``."""
-        return bool(self.points) and time.monotonic() - self.committed >= COMMIT_SECONDS
+        """True when rows have waited for ``COMMIT_SECONDS``, and for the first ``FIRST_POINTS``."""
+        return bool(self.points) and (self.is_first or time.monotonic() - self.committed >= COMMIT_SECONDS)
 
     def take(self, event: Any) -> None:
         """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one."""
@@ -56,6 +61,8 @@ class Pending:
         point = Point(event.step, float(event.epoch), max(store_time() - self.started_at, 0.0), tuple(event.scalars), values)
         if point.keys:
             self.points.append(point)
+            self.taken += 1
+            self.is_first |= self.taken == FIRST_POINTS
             self.summary.take(point)
         if not all(key.startswith("test/") for key in event.scalars):  # test metrics carry the epoch that val chose, not the present one
             self.position = event.step, float(event.epoch)
@@ -95,8 +102,7 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
 
 def write_progress_time(connection: Connection, run_id: str) -> None:
     """Set ``heartbeat_at`` and ``progress_at`` to now: the trainer has just sent an event."""
-    now = store_time()
-    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
+    write_sign_of_life(connection, run_id, progress_at=store_time())
 
 
 def _forget_changes(connection: Connection, run_id: str, key: str) -> None:

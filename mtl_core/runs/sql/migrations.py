@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, LargeBinary, String, Text, text
 
 from mtl_core.runs.sql.run_facts import refresh_facts
 from mtl_core.runs.sql.scalar_conversion import convert_scalars
@@ -172,4 +172,12 @@ def _to_5(operations: Operations, _report: Callable[[float], None]) -> None:
     operations.add_column("run_results", Column("points", Integer))
 
 
-VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}  # version -> what it changes in the one before
+def _to_6(operations: Operations, _report: Callable[[float], None]) -> None:
+    """One claim for each device by an index of the database, and how long a holder may be silent."""
+    operations.add_column("runs", Column("slot", String(300)))
+    operations.add_column("runs", Column("lease_seconds", Float, nullable=False, server_default="15.0"))
+    held = text("slot IS NOT NULL AND status IN ('running', 'pausing', 'paused', 'stopping')")
+    operations.create_index("runs_by_slot", "runs", ["slot"], unique=True, sqlite_where=held, postgresql_where=held)
+
+
+VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}  # version -> what it changes in the one before

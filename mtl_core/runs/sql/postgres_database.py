@@ -1,7 +1,8 @@
-"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders stay in a shared folder.
+"""The store's tables in a PostgreSQL database, for several machines on one store. The run folders are in a shared folder, or in an object store.
 
-All writing transactions take one advisory lock, one after the other, as in SQLite. Times come from the server's clock. A server that restarts is
-waited for; a transaction that it cut is not repeated here.
+A transaction that writes what belongs to one run (``write_beside``) goes on beside those of other runs: rows are locked, and an index keeps the runs
+of a device apart. All other writing transactions (the order of the queue, studies, deletions, lines of a log) are alone, as in SQLite. Times come
+from the server's clock. A server that restarts is waited for; a transaction that it cut is not repeated here.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mtl_core.errors import StoreError
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import clock, schema
+from mtl_core.runs.sql.advisory_locks import lock_writers
 from mtl_core.runs.sql.database import Database, check_version, refuse_in_use, reporter_of, run_folders_in, version_of
 from mtl_core.runs.sql.migrations import migrate
 from mtl_core.runs.sql.run_facts import refresh_facts
 
 FIRST_VERSION = 4  # of the tables that a PostgreSQL store can have: there was none before
-WRITERS = 0x6D746C  # the advisory lock that a writing transaction holds
 LOCK_SECONDS = 15  # how long a transaction waits for another's
-IDLE_SECONDS = 60  # after which the server ends a transaction that does nothing: its machine may be gone, and it holds the lock
+IDLE_SECONDS = 60  # after which the server ends a transaction that does nothing: its machine may be gone, and it holds a lock
 CONNECT_SECONDS = 5
 WAIT_SECONDS = 20.0  # an open store waits this long for a server that is away
 PAUSE_SECONDS = 0.25
@@ -60,24 +61,39 @@ class PostgresDatabase(Database):
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """``write`` of a store whose version is not known yet."""
-        with self._lock, self._translate_errors(), self._connected(self._writer) as connection:
+        with self._writing(beside=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write_beside(self) -> Iterator[Connection]:
+        """``write`` of what belongs to one run, beside such transactions of other processes."""
+        with self._writing(beside=True) as connection:
+            self.check_version(connection)
+            yield connection
+
+    @contextmanager
+    def _writing(self, beside: bool) -> Iterator[Connection]:
+        with self._lock, self._translate_errors(), self._connected(self._writer, beside) as connection:
             yield connection
             connection.commit()
 
     @contextmanager
-    def _connected(self, engine: Engine) -> Iterator[Connection]:
-        """A connection in a transaction; waits for a server that is away."""
-        connection = self._begun(engine)
+    def _connected(self, engine: Engine, beside: bool | None = None) -> Iterator[Connection]:
+        """A connection in a transaction; waits for a server that is away. ``beside``: see ``lock_writers``; None to read."""
+        connection = self._begun(engine, beside)
         with connection:
             yield connection
 
-    def _begun(self, engine: Engine) -> Connection:
+    def _begun(self, engine: Engine, beside: bool | None) -> Connection:
         deadline = time.monotonic() + self.wait
         while True:
             connection = None
             try:
                 connection = engine.connect()
                 connection.begin()
+                if beside is not None:
+                    lock_writers(connection, beside)
+                clock.measure(connection)
                 return connection
             except DBAPIError as error:
                 if connection is not None:
@@ -124,9 +140,8 @@ def _connect(url: str, home: Path) -> dict[str, Any]:
         raise StoreError("MTL_STORE_URL names a PostgreSQL database, and psycopg is not installed. Install the extra 'cluster'.") from None
     except (ArgumentError, ValueError):
         raise StoreError("MTL_STORE_URL cannot be read; expected an address such as postgresql+psycopg://user@host/name") from None
-    for engine, begin in ((writer, _begin_writing), (reader, clock.measure)):
+    for engine in (writer, reader):
         event.listen(engine, "connect", _set_up_connection)
-        event.listen(engine, "begin", begin)
     address = writer.url
     name = f"{address.database or address.username} on {address.host or 'this machine'}"
     entry = {"name": name, "writer": writer, "reader": reader, "lock": threading.RLock()}
@@ -167,11 +182,7 @@ def _set_up_connection(connection: Any, _record: Any) -> None:
         cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     connection.commit()
-
-
-def _begin_writing(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
-    clock.measure(connection)
+    clock.expire()
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -14,7 +14,7 @@ from mtl_core.run_names import RunName, run_name
 from mtl_core.runs.process_identity import Owner, is_alive
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
-from mtl_core.runs.sql.clock import store_time
+from mtl_core.runs.sql.clock import store_time, unheard_of
 from mtl_core.runs.status import RunStatus
 
 _runs = schema.runs
@@ -59,7 +59,13 @@ def is_held(row: Row) -> bool:
     """True while the process that claimed the run can still be training it."""
     if row.owner_pid is None or row.heartbeat_at is None:
         return False
-    return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, store_time())
+    lease = getattr(row, "lease_seconds", schema.LEAST_LEASE)  # stores of earlier versions have no leases
+    return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), unheard_of(row.heartbeat_at, store_time()), lease)
+
+
+def lock_run(connection: Connection, run_id: str) -> str | None:
+    """Lock a run's row until the transaction ends, so that its claim stays. Returns the claim's token; None without a claim or a run."""
+    return connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id).with_for_update(key_share=True)).scalar()
 
 
 def is_in_store(connection: Connection, run_id: str) -> bool:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.advisory_locks import lock_keys
 
 if TYPE_CHECKING:
     import pandas
@@ -142,9 +143,19 @@ def key_numbers(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
         some = wanted[start : start + AT_ONCE]
         found |= {row.key: row.number for row in connection.execute(select(table).where(table.c.key.in_(some)))}
     missing = [key for key in wanted if key not in found]
+    if missing:
+        lock_keys(connection)  # a run that begins at the same moment may have given them numbers meanwhile
     for key in missing:
-        found[key] = connection.execute(insert(table).values(key=key)).inserted_primary_key[0]  # type: ignore[index]  # there is one row
+        found[key] = _number(connection, table, table.c.key == key, {"key": key})
     return found
+
+
+def _number(connection: Connection, table: Table, condition: Any, values: dict[str, Any]) -> int:
+    """The number of the row that matches, or of a new one with these values."""
+    number = connection.execute(select(table.c.number).where(condition)).scalar()
+    if number is None:
+        number = connection.execute(insert(table).values(**values)).inserted_primary_key[0]  # type: ignore[index]  # there is one row
+    return number
 
 
 def _latest(points: Sequence[Point]) -> list[Point]:
@@ -173,7 +184,8 @@ def _number_of_set(connection: Connection, keys: Sequence[str]) -> int:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     number = connection.execute(select(_sets.c.number).where(_sets.c.digest == digest)).scalar()
     if number is None:
-        number = connection.execute(insert(_sets).values(digest=digest, scalar_keys=text)).inserted_primary_key[0]  # type: ignore[index]  # there is one row
+        lock_keys(connection)
+        number = _number(connection, _sets, _sets.c.digest == digest, {"digest": digest, "scalar_keys": text})
     return number
 
 

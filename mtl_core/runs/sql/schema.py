@@ -6,9 +6,12 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
+LEAST_LEASE = 15.0  # seconds, see ``leases``
+
+HELD_SLOT = "slot IS NOT NULL AND status IN ('running', 'pausing', 'paused', 'stopping')"  # the states in which a process holds a run
 
 metadata = MetaData()
 
@@ -56,6 +59,10 @@ runs = Table(
     Column("last_row", Integer, nullable=False, server_default="0"),  # number of the newest row in ``points``
     Index("runs_by_end", "finished_at"),
     Index("runs_by_parent", "parent_id"),
+    # since version 6
+    Column("slot", String(300)),  # host and device of a claim that wants the device alone; NULL for other claims
+    Column("lease_seconds", Float, nullable=False, server_default=str(LEAST_LEASE)),  # how long the holder may be silent
+    Index("runs_by_slot", "slot", unique=True, sqlite_where=text(HELD_SLOT), postgresql_where=text(HELD_SLOT)),
     sqlite_autoincrement=True,
 )
 

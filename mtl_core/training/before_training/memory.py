@@ -132,9 +132,11 @@ def estimate(parts: Parts) -> Estimate:
     # The timed copies are freed before the optimizer exists; gradients exist at both times.
     fixed = WORKSPACE + whole + gradients + max(state + jacobian, timed * whole if timed > 1 else 0)
     channels, height, width = source.image_shape()
-    share = BF16_SHARE if config.precision == "bf16" else 1.0
+    share = BF16_SHARE if config.precision in ("bf16", "fp16") else 1.0
     per_image = share * (sizes.kept + PER_LARGEST * sizes.largest) + PER_OUTPUT * sizes.outputs + channels * height * width
     per_image *= ALLOCATED.get(device, ELSEWHERE)
+    if config.accumulate > 1:  # the activations of one part of a batch at a time, beside the images of the whole
+        per_image = per_image / config.accumulate + FLOAT * channels * height * width
     per_image += rows * sizes.features if at_features else 0
     per_image += _augmented(config, channels, height, width)
     if device != "cpu":
@@ -204,7 +206,9 @@ def network_sizes(config: RunConfig, network: NetworkParts, source: DataSource) 
         ConfigError: the network cannot be built, or the images do not fit it.
     """
     shape = config.model_dump_json(include={"data", "tasks", "backbone", "sharing"})
-    return _measured(_Key(f"{shape} {source.image_shape()} {source.tasks()} {config.batch_size == 1}", (config, network, source)))
+    return _measured(
+        _Key(f"{shape} {source.image_shape()} {source.tasks()} {config.batch_size // config.accumulate <= 1}", (config, network, source))
+    )
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,7 @@ class _Key:
 def _measured(key: _Key) -> NetworkSizes:
     config, network, source = key.of
     model, kinds = sized_network(config, network, source)
-    count = min(config.batch_size, 2)
+    count = min(_images_at_once(config), 2)
     empty = torch.empty(0, dtype=torch.int64)
     batch = with_views(Batch(torch.zeros(count, *source.image_shape()), {}, {}, empty), kinds, 0, 0, 0)
     images = batch.images.to("meta")
@@ -256,6 +260,11 @@ def _measured(key: _Key) -> NetworkSizes:
     )
 
 
+def _images_at_once(config: RunConfig) -> int:
+    """Images of a batch that pass through the network together."""
+    return max(1, config.batch_size // config.accumulate)
+
+
 def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
@@ -283,7 +292,9 @@ def _refusal(config: RunConfig, needs: Estimate, free: int, device: str) -> Prob
         saved = _gigabytes(needs.jacobian)
         smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({network}), or {instead}, which saves {saved}"
     fits = min(needs.largest_batch(USABLE * free), config.batch_size - 1)
-    cure = f"lower batch_size to about {fits}, or {smaller}" if fits else f"no batch_size is low enough; {smaller}"
+    cure = f"no batch_size is low enough; {smaller}"
+    if fits:
+        cure = f"lower batch_size to about {fits}, let the batch pass in more parts (accumulate: {2 * config.accumulate}), or {smaller}"
     advice = "End other programs that use memory, or set MTL_MEMORY_CHECK=off if you know better"
     return Problem("batch_size" if fits else "backbone", f"{said}: {cure}. {advice}")
 

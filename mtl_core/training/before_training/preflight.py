@@ -26,12 +26,12 @@ from mtl_core.training.before_training import memory
 from mtl_core.training.build import TRAIN_PART, build, rows_of
 from mtl_core.training.evaluation import evaluate
 from mtl_core.training.execution import device_name, wait_for_device
-from mtl_core.training.losses import separate_losses
+from mtl_core.training.losses_in_parts import losses_of
 from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.setup import Setup
 from mtl_core.training.several_devices.device_count import device_count
-from mtl_core.training.step import SkippedStep
+from mtl_core.training.step import OverflowedStep, SkippedStep
 from mtl_core.training.tensors.starting_weights import Told, starting_weights
 
 TIMED = 3  # steps, after one to warm up
@@ -123,6 +123,8 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
         try:
             with setup.drawing():
                 setup.update(batch, number)
+        except OverflowedStep:  # usual in the first steps in fp16: the loss scale is still too large
+            pass
         except SkippedStep as skipped:
             problems.append(str(skipped))
         wait_for_device(run.execution.device)
@@ -160,9 +162,7 @@ def task_findings(setup: Setup, batch: Batch) -> dict[str, TaskFinding]:
     run, model = setup.run, setup.network.model
     cut, model.split_features = model.split_features, False
     try:
-        with run.execution.autocast():
-            outputs = model(batch.images, batch.parts)
-        losses, present = separate_losses(run.kinds, outputs, batch, run.complete)
+        losses, present = losses_of(run, setup.network, batch)
     finally:
         model.split_features = cut
     shared = trained(model.shared_parameters()) if len(model.tasks) > 1 else []

@@ -21,7 +21,7 @@ from mtl_core.sharing.model import trained
 from mtl_core.training.before_training.expected_time import LONG, expected_seconds
 from mtl_core.training.before_training.preflight import TaskFinding, evaluation_seconds, peak_bytes, task_findings
 from mtl_core.training.execution import wait_for_device
-from mtl_core.training.losses import separate_losses
+from mtl_core.training.losses_in_parts import losses_of
 from mtl_core.training.setup import Setup
 
 TIMED = 2  # passes
@@ -89,9 +89,7 @@ def _step_seconds(setup: Setup, batch: Batch) -> float:
     """Seconds of a pass forward and backward, without the optimizer's part."""
     run, model = setup.run, setup.network.model
     started = time.perf_counter()
-    with run.execution.autocast():
-        outputs = model(batch.images, batch.parts)
-    losses, _ = separate_losses(run.kinds, outputs, batch, run.complete)
+    losses, _ = losses_of(run, setup.network, batch)
     total = torch.stack(list(losses)).sum()
     if total.requires_grad:
         torch.autograd.grad(total, trained(model.parameters()), allow_unused=True)

@@ -1,0 +1,101 @@
+"""Bucket: the object store that MTL_ARTIFACTS_URL names, reached through fsspec. It is imported at the first use."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mtl_core.errors import StoreError, UnreachableObjectsError
+
+CONNECT_SECONDS, READ_SECONDS = 5, 60  # of one request to S3
+# A place that is away must be found out soon: the run that trains waits for it.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "retries": {"max_attempts": 2}}},
+    "file": {"auto_mkdir": True},
+}
+_OPTIONS |= {"s3a": _OPTIONS["s3"], "local": _OPTIONS["file"]}
+Result = TypeVar("Result")
+
+
+class LostObjectError(StoreError):
+    """An object is not there, or is not what was sent."""
+
+
+class Bucket:
+    """Objects under one fsspec address. An object's name is never used twice, so an object is whole once something points to it.
+
+    Attributes:
+        shown: the address without a user and a password.
+    """
+
+    def __init__(self, url: str):
+        self.url = url.rstrip("/")
+        self.shown = re.sub(r"(?<=://)[^/@]*@", "", self.url)
+        self._opened: tuple[int, Any, str] | None = None
+
+    def write(self, name: str, source: Path | bytes) -> None:
+        """Store an object whole.
+
+        Raises:
+            FileNotFoundError: the file ``source`` is gone.
+            UnreachableObjectsError
+        """
+        if isinstance(source, Path) and not source.is_file():
+            raise FileNotFoundError(source)
+
+        def put(files: Any, place: str) -> None:
+            if isinstance(source, bytes):
+                files.pipe_file(place, source)
+            else:
+                files.put_file(str(source), place)
+
+        try:
+            self._call(put, name)
+        except FileNotFoundError as error:
+            if isinstance(source, Path) and not source.is_file():
+                raise
+            raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: there is no such place ({error})") from error
+
+    def read(self, name: str, target: Path) -> None:
+        """Write an object's content to a file on this machine.
+
+        Raises:
+            LostObjectError: there is no such object.
+            UnreachableObjectsError
+        """
+        try:
+            self._call(lambda files, place: files.get_file(place, str(target)), name)
+        except FileNotFoundError:
+            raise LostObjectError(
+                f"the object '{self.shown}/{name}' is not there. Somebody has deleted it, or MTL_ARTIFACTS_URL names another place"
+            ) from None
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects; those that are gone are no error. Raises UnreachableObjectsError."""
+        for name in names:
+            try:
+                self._call(lambda files, place: files.rm_file(place), name)
+            except FileNotFoundError:
+                continue
+
+    def _call(self, do: Callable[[Any, str], Result], name: str) -> Result:
+        try:
+            files, root = self._files()
+            return do(files, f"{root}/{name}")
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # each kind of object store has errors of its own
+            reason = (" ".join(str(error).split())[:300] or type(error).__name__).replace(self.url, self.shown)
+            raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: {reason}") from error
+
+    def _files(self) -> tuple[Any, str]:
+        """fsspec's file system and the address in it. A forked process opens its own."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            from fsspec.core import url_to_fs
+
+            files, root = url_to_fs(self.url, **_OPTIONS.get(self.url.partition("://")[0], {}))
+            self._opened = (os.getpid(), files, root.rstrip("/"))
+        return self._opened[1:]
