@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -237,8 +238,14 @@ def group_of(item: pytest.Item) -> str:
     Journeys are two groups, each with one server and one browser. The tests of every other file are one, too: what a file prepares for all its
     tests is prepared once.
     """
-    file = item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
+    file = _file_of(item.path)
     return GROUPS.get(file, "browser" if item.get_closest_marker("browser") else file)
+
+
+@cache
+def _file_of(path: Path) -> str:
+    """A test file as the groups name it."""
+    return path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

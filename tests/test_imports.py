@@ -5,8 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
+from mtl_core.presets import load_presets
+from mtl_core.sharing import SHARING_SCHEMES
 
 ROOT = Path(__file__).parents[1]
 # Low to high. A module may import from its own layer and from lower ones.
@@ -134,3 +140,46 @@ def test_reading_runs_needs_no_torch():
     code = f"import sys, importlib\nfor name in {modules}: importlib.import_module(name); print(name, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{name} False" for name in modules]
+
+
+# Seconds of a processor each, which every process that trains would pay: a worker, each device of a run, a command, the server.
+HEAVY = {"torchjd", "cvxpy", "matplotlib", "torchmetrics", "sklearn", "scipy.stats", "onnx"}
+
+
+def _at_import(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements that run when a file is imported: not those in functions, nor those for the type checker."""
+    left: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            left += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            left += ast.iter_child_nodes(node)
+
+
+def _brought_along(names: list[str]) -> dict[str, set[str]]:
+    """Modules of this project that these import when they are imported, themselves included, with what each imports by name."""
+    found: dict[str, set[str]] = {}
+    while names:
+        name = names.pop()
+        if name in found or name not in MODULES:
+            continue
+        imported: set[str] = set()
+        for node in _at_import(MODULES[name]):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif node.module:
+                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        found[name] = imported
+        names += [name.rpartition(".")[0], *imported]
+    return found
+
+
+def test_the_first_presets_run_imports_nothing_heavy_before_it_measures():
+    config = load_presets()[0].config
+    parts = [BALANCERS.table[config.balancing.name], BACKBONES.table[config.backbone.name], SHARING_SCHEMES.table[config.sharing.name]]
+    found = _brought_along(["mtl_core.training.trainer", *(place.partition(":")[0] for place in parts)])
+    assert len(found) > 60
+    assert not [(name, heavy) for name, imported in found.items() for heavy in HEAVY if any(f"{each}.".startswith(f"{heavy}.") for each in imported)]

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from torchjd.scalarization import Mean
 
-from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.balancer import LossWeighting
 
 
 class MeanLoss(LossWeighting):
-    """TorchJD's ``Mean`` over the tasks present: fixed weights divided by the number of tasks."""
+    """The mean over the tasks present, as TorchJD's ``Mean``: fixed weights divided by the number of tasks."""
 
     title: ClassVar[str] = "Mean"
     summary: ClassVar[str] = "The mean of the weighted losses: fixed weights, with a step that does not grow with the number of tasks."
     formula: ClassVar[str] = "L = (1 / T') sum_t L_t over the T' tasks present"
     when_to_use: ClassVar[str] = "With SGD, to keep one learning rate while tasks are added or taken away. Adam does not feel the difference."
 
-    def __init__(self, options: BalancerOptions, task_count: int):
-        super().__init__(options, task_count)
-        self.scalarizer = Mean()
-
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        return self.scalarizer(losses[present])
+        return losses[present].mean()

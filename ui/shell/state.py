@@ -75,9 +75,9 @@ def listing_with(run: Any) -> list[ListedFacts]:
     return known
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_resource(show_spinner=False)  # one page asks for them several times, and a copy of all takes milliseconds
 def presets() -> dict[str, Preset]:
-    """All presets by name, in order. Their files are read once."""
+    """All presets by name, in order. Their files are read once. All viewers share them: nothing in them is to be changed."""
     return {preset.name: preset for preset in load_presets()}
 
 
