@@ -57,8 +57,7 @@ def execute(
 ) -> Run:
     """Train a run to its end in this thread and return its new state.
 
-    A queued run is claimed first; if another process has claimed it, or it was stopped, nothing happens. An error in training is
-    recorded as the run's ``failure``, not raised.
+    A queued run is claimed first; if that fails, nothing happens. An error in training is recorded as the run's ``failure``, not raised.
 
     Args:
         control: stops the run from this process; it also receives the requests made through the store.
