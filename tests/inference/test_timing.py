@@ -14,7 +14,7 @@ from mtl_core.training import execution
 def test_a_clock_is_read_after_the_device_is_done(monkeypatch, device, timed):
     happened = []
     module = timing if timed == "sharing" else execution
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: happened.append("cuda"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda which: happened.append(str(which)))
     monkeypatch.setattr(torch.mps, "synchronize", lambda: happened.append("mps"))
     monkeypatch.setattr(module.time, "perf_counter", lambda: happened.append("clock") or 0.0)
     if timed == "sharing":

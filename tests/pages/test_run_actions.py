@@ -106,6 +106,14 @@ def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state)
     assert store.get(runs[0].id).status == RunStatus.STOPPED
 
 
+def test_a_run_that_takes_the_best_device_waits_for_the_one_there_is(open_page, in_state, texts):
+    in_state("running", name="a", device="cpu")
+    in_state("queued", name="b", device="auto")
+    assert ":material/memory: auto]" not in texts(open_page("compare"))
+    in_state("queued", name="c", device="cuda:1")
+    assert ":material/memory: auto]" in texts(open_page("compare"))
+
+
 def test_devices_are_named_where_runs_have_several(open_page, in_state, texts):
     in_state("queued", name="a", device="cuda:1")
     assert "cuda" not in texts(open_page("compare"))

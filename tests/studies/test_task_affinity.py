@@ -137,6 +137,7 @@ def test_the_affinities_of_finished_runs_are_read_from_their_results(store, trai
     assert (found.points, found.runs) == (sum(each.points for each in scanned), 2)
     with closing(sqlite3.connect(store.database.path)) as present, closing(sqlite3.connect(tmp_path / "store.sqlite")) as copy:
         present.backup(copy)
+        copy.executescript("drop index runs_by_slot; alter table runs drop column slot; alter table runs drop column lease_seconds")  # of version 6
         copy.executescript("alter table run_results drop column mean; alter table run_results drop column points; update meta set value = '4'")
     old = study_affinity(open_store(tmp_path), answer)
     np.testing.assert_array_equal(old.values, found.values)

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from mtl_core.config import RunConfig
-from mtl_core.config_fingerprint import ADDED, INDIFFERENT, fingerprint
+from mtl_core.config_fingerprint import ADDED, ADDED_TO_RUNS, INDIFFERENT, fingerprint
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.errors import ConfigError
 from mtl_core.events import Metric
@@ -108,7 +108,8 @@ def test_defaults_leave_a_config_what_it_was():
     for task in plain["tasks"].values():
         for key in ADDED:
             del task[key]
-    values = {key: value for key, value in plain.items() if key not in INDIFFERENT}
+    assert {key: plain[key] for key in ADDED_TO_RUNS} == ADDED_TO_RUNS
+    values = {key: value for key, value in plain.items() if key not in INDIFFERENT and key not in ADDED_TO_RUNS}
     assert fingerprint(run) == hashlib.sha256(json.dumps([values, list(run.tasks)], sort_keys=True).encode()).hexdigest()
     others = [run.with_overrides([change]) for change in ("tasks.digit.selection_weight=2", "tasks.slant.selection_floor=0.5")]
     assert len({fingerprint(each) for each in (run, *others)}) == 3
