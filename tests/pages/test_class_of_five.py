@@ -9,6 +9,7 @@ import pytest
 
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
+from mtl_core.runs import actions
 from tests.pages.test_lessons_page import button, end
 
 NAME, CLASS = "one_task", "class-1a2b3c4d"
@@ -52,6 +53,22 @@ def test_five_browsers_have_five_runs_on_the_board(open_page, store, board):
     stands = list(tiles(board()).values())
     assert ["stopped" in stand for stand in stands] == [False, False, True, False, False]
     assert [f"{50 + 6.25 * place:.1f}%".replace(".", "\\.") in stand for place, stand in enumerate(stands[:2] + stands[3:])] == [True] * 4
+
+
+def test_a_later_click_and_one_in_another_tab_make_no_second_run(open_page, store):
+    first, second = open_page("learn", **LINK), open_page("learn", **LINK)
+    second.session_state["learner"] = first.session_state["learner"]
+    first.text_input[0].set_value("Ann").run()
+    second.run()
+    button(first, "Train").click()
+    stale = first._tree.get_widget_states()  # the browser has not drawn what came of the first click
+    first.run()
+    first._run(stale)
+    button(second, "Train").click().run()
+    [run] = runs_tagged(store, CLASS)
+    actions.stop(store, run.id)
+    button(first.run(), "Train").click().run()  # after a run that was stopped
+    assert [run.status for run in runs_tagged(store, CLASS)] == ["queued", "stopped"]
 
 
 def test_five_that_click_twice_at_the_same_moment_have_a_run_each(store):

@@ -26,13 +26,14 @@ def class_form() -> None:
     form, links = st.columns(2, gap="large")
     titles = {name: f"{number}. {LESSONS.load(name)().text().title}" for number, name in enumerate(LESSONS, 1)}
     with form:
-        lesson = st.selectbox(tr("Lesson"), list(titles), format_func=text_of(titles), key="class.lesson")
+        lesson = st.selectbox(tr("Lesson"), list(titles), format_func=text_of(titles), key="class.lesson", persist_state="session")
         seed = st.number_input(
             tr("Seed"),
             0,
             LARGEST_SEED,
             0,
             key="class.seed",
+            persist_state="session",
             help=tr("All runs of the class begin with the same random numbers and see the same batches."),
         )
         hidden = st.multiselect(
@@ -40,11 +41,12 @@ def class_form() -> None:
             list(HIDEABLE),
             format_func=translated(HIDEABLE),
             key="class.hidden",
+            persist_state="session",
             wrap=True,
             placeholder=tr("Nothing"),
         )
         code: str = st.session_state.setdefault(_HELD, new_class())
-        typed = st.text_input(tr("Code of a class"), code, key="class.code", max_chars=14) or ""
+        typed = st.text_input(tr("Code of a class"), code, key="class.code", persist_state="session", max_chars=14) or ""
         if not CLASS.fullmatch(typed):
             st.error(tr("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class."))
             return

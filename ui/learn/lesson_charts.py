@@ -56,7 +56,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
     feeds = {line.run.id: scalars_feed(store, line.run.id)["frame"] for line in lines}
     for place, (scalar, title) in zip(places, text.charts.items(), strict=True):
         place.markdown(f"**{title}**" if large else f":small[**{title}**]")
-        curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name), line.colour, "epoch", line.dash) for line in lines]
+        curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name, quote=False), line.colour, "epoch", line.dash) for line in lines]
         curves = [curve for curve in curves if len(curve.x)]
         figure = curve_figure(
             curves,

@@ -188,7 +188,7 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
 
 
 def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any, runs: Sequence[Any]) -> str:
-    """Id of the request: the same for a second click and a second tab, another one after runs that have failed, and for another seed."""
+    """Id of the request: the same for clicks at the same moment, another one after runs that have failed, and for another seed."""
     last = max((run.id[-4:] for run in runs), default="")
     seed = "" if address.seed is None else f"s{address.seed}"
     return f"{learner_id[-12:]}{address.class_id[-8:]}{address.lesson[:22]}.{lesson.control.values.index(value)}{last}{seed}"
@@ -202,7 +202,10 @@ def _train(address: LessonAddress, learner_id: str, value: Any, is_second: bool)
         value = st.session_state.get(_value_key(address), value)
     if is_second and value == lesson.control.first:
         return
-    request = _request(address, learner_id, lesson, value, _found(address, learner_id).get(value, ()))
+    runs = _found(address, learner_id).get(value, ())
+    if runs and not any(str(run.status) in FAILED for run in runs):  # a second click, or a tab that has not heard of the first one
+        return
+    request = _request(address, learner_id, lesson, value, runs)
     try:
         train(run_store(), address.lesson, learner_id, value, class_id=address.class_id, seed=address.seed, request_id=request)
         jobs.start_worker(run_store())

@@ -74,10 +74,10 @@ CSS = """
 .st-key-class_link [data-testid="stCode"] {flex: 1 1 20rem;}
 .st-key-class_link pre {padding: .35rem .8rem;}
 .st-key-class_link code {font-size: 1rem;}
-.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(9.3rem, 1fr)); gap: .3rem;}
+.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fit, minmax(9.3rem, 1fr)); gap: .3rem;}
+.st-key-class_tiles > * {max-width: 22rem;}
 .st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
-.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .8rem, 17px); line-height: 1.3; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis;}
+.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
