@@ -133,7 +133,7 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     if "change" in address.hidden:
         st.markdown(tr("{label}: **{value}**", label=text.control, value=value_in_words(lesson, control.proposed)))
         return control.proposed
-    label, key = text.control, _value_key(address)
+    label, key = text.control, _value_key(address, is_trained=last is not None)
     if not text.choices:
         chosen = st.select_slider(label, list(control.values), start, key=key)
     else:
@@ -145,8 +145,9 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     return start if chosen is None else chosen
 
 
-def _value_key(address: LessonAddress) -> str:
-    return f"lesson.value.{address.lesson}"
+def _value_key(address: LessonAddress, is_trained: bool) -> str:
+    """Key of the choice. Another one once a change was trained: the page is drawn before it knows the learner, whose last change is then chosen."""
+    return f"lesson.value.{address.lesson}{'.trained' if is_trained else ''}"
 
 
 def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: Any, found: Trainings, label: str, ready: bool = True) -> None:
@@ -199,7 +200,8 @@ def _train(address: LessonAddress, learner_id: str, value: Any, is_second: bool)
     st.session_state.pop(_REFUSED, None)
     lesson: Lesson = LESSONS.load(address.lesson)()
     if is_second and "change" not in address.hidden:
-        value = st.session_state.get(_value_key(address), value)
+        shown = (st.session_state.get(_value_key(address, is_trained)) for is_trained in (True, False))
+        value = next((each for each in shown if each is not None), value)
     if is_second and value == lesson.control.first:
         return
     runs = _found(address, learner_id).get(value, ())

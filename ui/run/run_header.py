@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.run.alerts_panel import alerts_popover
@@ -27,7 +28,7 @@ def header(store: RunStore, run: Any) -> None:
     known = listing_with(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.title(words.plain(run.name), anchor=False, width="content")
+            st.title(words.plain(shown_name(run)), anchor=False, width="content")
             st.badge(tr(str(run.status)), icon=icon, color=colour)
             if run.pinned:
                 st.badge(tr("pinned"), icon=":material/keep:", color="gray")
