@@ -39,6 +39,8 @@ def english_left(app) -> set[str]:
 
 
 def english_words(text: str) -> list[str]:
+    if re.fullmatch(r"[0-9a-f]{4,}", text):  # an id that is drawn at random, which now and then has letters only
+        return []
     plain = re.sub(r"\\([^\w\s])", r"\1", text)  # Markdown's backslashes, as in the path of a folder
     words = [word for word in re.findall(r"(?<![\w/.])[A-Za-z]{2,}(?![\w/.=])", MARKUP.sub(" ", plain)) if word not in NAMES]
     return [word for word in words if word.islower() or (word.istitle() and not _has_chinese(text))]
