@@ -55,7 +55,7 @@ class Machine(RunStore):
         super().__init__(home, database)
         self.bucket = FaultyBucket(url)
         self.artifacts = ObjectArtifacts(self, self.bucket)
-        self.artifacts.courier.start = lambda: None  # the tests call its rounds
+        self.artifacts.background_sync.start = lambda: None  # the tests call its rounds
 
     def files(self, run_id):
         """What of the run is on this machine: path -> content."""

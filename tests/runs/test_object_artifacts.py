@@ -25,7 +25,7 @@ from mtl_core.runs.archives.run_archive import write_archive
 from mtl_core.runs.claims import claim
 from mtl_core.runs.executor import execute
 from mtl_core.runs.looks import looks, note_look
-from mtl_core.runs.objects import courier, object_artifacts, pointers
+from mtl_core.runs.objects import background_sync, object_artifacts, pointers
 from mtl_core.runs.objects.unsent_marks import UnsentMark, marked_runs
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.resume_and_fork import resume
@@ -409,7 +409,7 @@ def test_training_goes_on_while_the_object_store_is_away(two, held, engine, conf
     assert len([text for text in log_of(here, run_id) if "is kept on" in text]) == 1
     assert marked_runs(here.artifacts.runs) == [run_id]
     here.bucket.is_away = False
-    here.artifacts.courier.round()
+    here.artifacts.background_sync.round()
     assert marked_runs(here.artifacts.runs) == []
     assert any(name.startswith(f"{run_id}/log.txt/") for name in objects_of(here))
 
@@ -421,12 +421,12 @@ def test_what_is_set_elsewhere_reaches_the_machine_that_trains(two, held):
     with here.artifacts.training(run_id, token, here.get(run_id).config):
         add_threshold(there.folder(run_id), "val/digit/accuracy", True, 0.9)
         there.artifacts.keep(run_id)
-        here.artifacts.courier.round()
+        here.artifacts.background_sync.round()
         assert [each.bound for each in thresholds(here.place(run_id))] == [0.9]
 
 
-def test_the_courier_works_in_the_background_and_goes_on_after_an_error(monkeypatch):
-    monkeypatch.setattr(courier, "ROUND_SECONDS", 0.01)
+def test_the_background_sync_works_in_the_background_and_goes_on_after_an_error(monkeypatch):
+    monkeypatch.setattr(background_sync, "ROUND_SECONDS", 0.01)
     done, calls = threading.Event(), []
 
     def send():
@@ -435,10 +435,10 @@ def test_the_courier_works_in_the_background_and_goes_on_after_an_error(monkeypa
             raise StoreError("the object store is away")
         done.set()
 
-    own = courier.Courier(lambda: calls.clear(), lambda run_id: None, send)
+    own = background_sync.BackgroundSync(lambda: calls.clear(), lambda run_id: None, send)
     own.start()
     assert done.wait(60)
-    assert calls[:2] == ["mtl-courier", "mtl-courier"]
+    assert calls[:2] == ["mtl-background-sync", "mtl-background-sync"]
 
 
 @one_place

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError, is_error
+from mtl_core.runs.objects.background_sync import BackgroundSync
 from mtl_core.runs.objects.bucket import Bucket
-from mtl_core.runs.objects.courier import Courier
 from mtl_core.runs.objects.folder_fetch import FolderFetch
 from mtl_core.runs.objects.folder_record import NAME as RECORD
 from mtl_core.runs.objects.folder_record import FolderRecord, is_read_on_demand
@@ -68,7 +68,7 @@ class ObjectArtifacts(LocalArtifacts):
         self.problem = ""
         self._away_until = 0.0
         self._looked: dict[str, float] = {}
-        self.courier = Courier(self.remove_deleted, self.refresh, self.send_waiting)
+        self.background_sync = BackgroundSync(self.remove_deleted, self.refresh, self.send_waiting)
         if not store.database.read_only:
             prepare_table(store.database)
 
@@ -92,11 +92,11 @@ class ObjectArtifacts(LocalArtifacts):
     def training(self, run_id: str, token: str, config: RunConfig) -> Iterator[None]:
         self._mark(run_id, token).write()
         self._bring_for_training(run_id, config)
-        with self.courier.watching(run_id):
+        with self.background_sync.watching(run_id):
             yield
 
     def start(self) -> None:
-        self.courier.start()
+        self.background_sync.start()
 
     def _bring_for_training(self, run_id: str, config: RunConfig) -> None:
         self._fetch(run_id, again=lambda path: bool(_checkpoint_of(path)) and not is_read_on_demand(path))

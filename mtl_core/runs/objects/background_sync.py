@@ -1,4 +1,4 @@
-"""Courier: a thread of this process that sends what could not be sent, and fetches for runs that train here what other machines make of them."""
+"""BackgroundSync: a thread that sends what could not be sent, and fetches for runs that train here what other machines make of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ROUND_SECONDS = 5.0
 _logger = logging.getLogger(__name__)
 
 
-class Courier:
-    """The courier of one store. ``round`` does what is due.
+class BackgroundSync:
+    """The background synchronisation of one store. ``round`` does what is due.
 
     Args:
         clear: removes what deleted runs have left.
@@ -32,7 +32,7 @@ class Courier:
         """Start the thread; it ends with the process. A second call does nothing."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="mtl-courier", daemon=True)
+                self._thread = threading.Thread(target=self._work, name="mtl-background-sync", daemon=True)
                 self._thread.start()
 
     @contextmanager
