@@ -154,7 +154,7 @@ def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int
 
 
 def _is_ending() -> bool:
-    from mtl_core.runs.executor import is_closing
+    from mtl_core.runs.background.program_end import is_closing
 
     return is_closing()
 
