@@ -1,6 +1,6 @@
 """What looking at the tasks' gradients costs: the norms at every step, and the conflict probe at its default interval.
 
-    python -m benchmarks.probes [--preset digit-scenes] [--rounds 60]
+    python -m benchmarks.step_time.probes [--preset digit-scenes] [--rounds 60]
 
 The same run in four copies: with both switched off, off again, with the norms, and with the conflict probe at every step. They are stepped in turn,
 five steps at a time and in changing order, so that what else the machine does falls on all. Printed are the medians over rounds of CPU time (user +

@@ -1,6 +1,6 @@
 """Verdicts of simulated studies with known truth: how often the intervals cover it, and how often "helps" or "hurts" is said where nothing differs.
 
-``python -m benchmarks.verdicts [--studies 2000] [--write]`` prints the tables, or writes them into ``docs/studies.md``.
+``python -m benchmarks.outcomes.verdicts [--studies 2000] [--write]`` prints the tables, or writes them into ``docs/studies.md``.
 Differences of a study: tasks x seeds, correlated 0.5 between the tasks of a seed; standard deviation 1, mean 0, from one of ``SHAPES``.
 """
 
@@ -16,7 +16,7 @@ from mtl_core.studies.paired import bca_interval, holm, paired_difference
 from mtl_core.studies.verdict import Word, verdict
 
 SEEDS, TASKS = (3, 4, 5, 7, 10), (2, 3, 5)
-PAGE = Path(__file__).parents[1] / "docs" / "studies.md"
+PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
 BEGIN, END = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
 
 

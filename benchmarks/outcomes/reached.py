@@ -1,6 +1,6 @@
 """What the presets reach and how long they take: the table in benchmarks/README.md.
 
-    python -m benchmarks.reached [PRESET ...] [--seeds 0 1 2] [--set key=value ...]
+    python -m benchmarks.outcomes.reached [PRESET ...] [--seeds 0 1 2] [--set key=value ...]
 
 Each run is trained to its end as from the command line; test is measured once, with the checkpoint that val chose. "Chance" is what one
 gets without looking at the image: the commonest class, the class frequencies, or the training mean.

@@ -1,6 +1,6 @@
 """Balancing methods on MultiMNIST, beside the numbers of Sener and Koltun 2018: the table in benchmarks/README.md.
 
-    python -m benchmarks.multi_mnist RESULTS [--root MNIST] [--seeds 0 1 2] [--epochs 5] [--methods ...] [--minutes 5] [--processes 2]
+    python -m benchmarks.published.multi_mnist RESULTS [--root MNIST] [--seeds 0 1 2] [--epochs 5] [--methods ...] [--minutes 5] [--processes 2]
 
 Each run is appended to the file RESULTS (a JSON object a line) when it ends, and one that is there already is not made again: call it as often as
 it takes, each time for some minutes. Then, or with ``--minutes 0``, the table of what is in the file is printed. All methods have the same network,

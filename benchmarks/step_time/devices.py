@@ -1,7 +1,7 @@
 """Two processes of one thread each against one process of two threads, on the same runs: steps per second as ratios, and the CPU time of a step.
 
-    python -m benchmarks.devices [--rounds 3] [--cells small_cnn resnet18]
-    python -m benchmarks.devices --equality    # how far apart the numbers are, for every balancing method
+    python -m benchmarks.step_time.devices [--rounds 3] [--cells small_cnn resnet18]
+    python -m benchmarks.step_time.devices --equality    # how far apart the numbers are, for every balancing method
 
 Each run is a command of its own (`mtl train`). The two ways take turns, so that other load on the machine slows both; the medians of the ratios of
 neighbours are printed. Steps per second leave out the start of the processes, which takes some seconds longer with two.

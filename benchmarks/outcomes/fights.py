@@ -1,6 +1,6 @@
 """Do a preset's tasks fight? Together against each alone, balancing methods against fixed weights, and the share of measurements in conflict.
 
-    python -m benchmarks.fights HOME [--preset digits-fight] [--methods pcgrad uncertainty nash_mtl imtl_g] [--seeds 5] [--minutes 30]
+    python -m benchmarks.outcomes.fights HOME [--preset digits-fight] [--methods pcgrad uncertainty nash_mtl imtl_g] [--seeds 5] [--minutes 30]
 
 HOME is a store of its own. It keeps the runs, so the command can be stopped and called again until every run has finished; then it prints the
 tables in benchmarks/README.md. Seed by seed all runs begin with the same weights and see the same batches. Val chooses the checkpoint.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.claims import study_of, train_missing
+from benchmarks.outcomes.claims import study_of, train_missing
 from mtl_core.config import RunConfig
 from mtl_core.presets import get_preset
 from mtl_core.runs.store import RunStore, open_store

@@ -1,6 +1,6 @@
 """What are trained starting weights worth on few photographs? EfficientNet-Lite0 on Oxford-IIIT Pet: frozen, trained, and from random values.
 
-    python -m benchmarks.starting_weights --root FOLDER [--size 96] [--epochs 5] [--seeds 1]
+    python -m benchmarks.outcomes.starting_weights --root FOLDER [--size 96] [--epochs 5] [--seeds 1]
 
 FOLDER holds the set in torchvision's layout; it may have fewer breeds. Each way is a run of the same settings (breed, trimap and head box in one
 network), timed from the start to the end of training, evaluations included. The checkpoint is chosen on val; test is measured once, at the end.

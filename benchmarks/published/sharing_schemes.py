@@ -1,13 +1,14 @@
 """Every sharing scheme with the map tasks of digit scenes in one network: metrics, parameters, multiply-adds, and time of a step beside hard sharing.
 
-    python -m benchmarks.sharing_schemes RESULTS [--schemes ...] [--seeds 0 1 2] [--train 512] [--epochs 6] [--rounds 5] [--minutes 30]
+    python -m benchmarks.published.sharing_schemes RESULTS [--schemes ...] [--seeds 0 1 2] [--train 512] [--epochs 6] [--rounds 5] [--minutes 30]
 
 Each run is appended to the file RESULTS (a JSON object a line) when it ends, and one that is there already is not made again. Each scheme trains with
 its default options, everything else the same; metrics are those of val after the last epoch. The row "untrained" is hard sharing with a learning rate
 of 1e-12, so only the means of batch normalisation move. The table shows that a scheme trains with these tasks, not how good it is. Steps are timed
 after the first seed, by processor time: a step of hard sharing just before and after each step of the scheme, median of the ratios; the seconds are
 that ratio times the median of hard sharing. Multiply-adds are those of a prediction, for one image, by ``torch.utils.flop_counter``. With
-``LIBMTL=<checkout>[:<folder of its packages>]`` those of LibMTL's classes that take any encoder are measured, too (``benchmarks.libmtl_networks``).
+``LIBMTL=<checkout>[:<folder of its packages>]`` those of LibMTL's classes that take any encoder are measured, too
+(``benchmarks.published.libmtl_networks``).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.libmtl_networks import NAMES
-from benchmarks.multi_mnist import read
+from benchmarks.published.libmtl_networks import NAMES
+from benchmarks.published.multi_mnist import read
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.sharing import SHARING_SCHEMES
@@ -160,7 +161,7 @@ def main() -> None:
     ends, schemes = time.monotonic() + 60 * arguments.minutes, [UNTRAINED, *SHARING_SCHEMES]
     if "LIBMTL" in os.environ:
         os.environ["LIBMTL_SIZE"] = str(arguments.size)
-        SHARING_SCHEMES._table.update({LIBMTL[f"LibMTL {name}"]: f"benchmarks.libmtl_networks:{own}" for name, own in NAMES.items()})
+        SHARING_SCHEMES._table.update({LIBMTL[f"LibMTL {name}"]: f"benchmarks.published.libmtl_networks:{own}" for name, own in NAMES.items()})
         schemes += LIBMTL
     asked = settings_of(arguments).items()
     done = {(run["scheme"], run["seed"]) for run in read(arguments.results) if asked <= run.items()}

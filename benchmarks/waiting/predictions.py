@@ -1,4 +1,4 @@
-"""Epoch slider and overlays: ``python -m benchmarks.predictions``.
+"""Epoch slider and overlays: ``python -m benchmarks.waiting.predictions``.
 
 A run of 50 epochs, 32 probe images of 64 x 64 and 4 tasks is written as the trainer writes one; its predictions are targets with noise that
 shrinks. Then the server's part is timed, the pictures in Chromium, the server's memory over 500 moves, and the drawing of 16 images of 256 x 256.

@@ -1,9 +1,9 @@
 """Processor time of what comes before the first curve of a preset's run on a fresh store, part by part, in a process that has imported nothing yet.
 
-    python -m benchmarks.first_steps [--preset NAME] [--rounds 3]
+    python -m benchmarks.waiting.first_steps [--preset NAME] [--rounds 3]
 
 Each round is a process of its own. Other load changes processor time less than the time by the clock, but still by a tenth or two: compare two
-versions in turn. No browser and no server take part; ``benchmarks.journey`` measures what a newcomer waits.
+versions in turn. No browser and no server take part; ``benchmarks.waiting.journey`` measures what a newcomer waits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     if arguments.once:
         print(json.dumps(one_round(arguments.preset)))
         return
-    command = [sys.executable, "-m", "benchmarks.first_steps", "--once", "--preset", arguments.preset]
+    command = [sys.executable, "-m", "benchmarks.waiting.first_steps", "--once", "--preset", arguments.preset]
     rounds = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(arguments.rounds)]
     for name in rounds[0]:
         found = [seconds[name] for seconds in rounds]

@@ -1,6 +1,6 @@
 """Imported sets: each trains; how fast preparing and batching are; and whether memory stays flat.
 
-    python -m benchmarks.imports DATA [--only PART ...] [--minutes M --home FOLDER] [--write]
+    python -m benchmarks.waiting.imports DATA [--only PART ...] [--minutes M --home FOLDER] [--write]
 
 DATA is a folder with the data sets that the table names. PART is one of them (``mnist``, ``oxford_pets_3breeds``, ``bccd_voc``, ``coco_mini``,
 ``icl_livingroom_rgbd``) or ``speed``; without it all are done. Prints what it measured; ``--write`` puts these rows into benchmarks/README.md and
@@ -221,7 +221,9 @@ def speed(data: Path, home: Path) -> list[str]:
     rows.append(f"| the same | {ours:.0f} /s | DataLoader, 2 workers, files of 64x64 {small:.1f} /s | {ours / small:.0f} |")
     print("\n".join(rows[-2:]), flush=True)
     for count in (1000, 4000, 12_000):
-        done = subprocess.run([sys.executable, "-m", "benchmarks.imports", "--memory", str(count)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.waiting.imports", "--memory", str(count)], capture_output=True, text=True, check=True
+        )
         before, most, size = map(int, done.stdout.split())
         rows.append(f"| own memory, {count:,} pictures, arrays of {size} MB | {most} MB at most | {before} MB before | |")
         print(rows[-1], flush=True)
@@ -230,7 +232,7 @@ def speed(data: Path, home: Path) -> list[str]:
 
 def write(sets: dict[str, str], measured: list[str]) -> None:
     """Put new rows into the page's two tables; those of other sets stay."""
-    page = Path(__file__).with_name("README.md")
+    page = Path(__file__).parents[1] / "README.md"
     text = page.read_text(encoding="utf-8")
     before, old, after = text.split(f"{MARK}\n")
     head, tables = old.split("\n", 2)[:2], old.split("\n\n")

@@ -1,6 +1,6 @@
 """How the lessons come out with several seeds, and how long their runs take: the table in benchmarks/README.md.
 
-    python -m benchmarks.lessons HOME [--lessons fighting_tasks ...] [--seeds 5]
+    python -m benchmarks.outcomes.lessons HOME [--lessons fighting_tasks ...] [--seeds 5]
 
 HOME is a store of its own. It keeps the runs, so the command can be called again. Each lesson is trained with its first and its proposed value.
 """

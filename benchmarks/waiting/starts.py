@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STARTS = {  # what is started -> the statement
     "Python alone": "pass",
     "`import mtl_core`": "import mtl_core",

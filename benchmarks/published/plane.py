@@ -1,6 +1,6 @@
 """The plane of the Learn page: where balancing methods end on its toy, and how long the server takes for a click.
 
-``python -m benchmarks.plane [METHOD ...]`` walks as CAGrad and Nash-MTL do, 35,000 steps of Adam with a step of 0.001 from five starts, and
+``python -m benchmarks.published.plane [METHOD ...]`` walks as CAGrad and Nash-MTL do, 35,000 steps of Adam with a step of 0.001 from five starts, and
 prints a table; one to ten minutes for each method. ``--nearby`` walks a second program, plain NumPy, in double and in single precision from these
 starts and from eleven points within about 0.0001 of each, and prints between which ends it arrives. ``--clicks`` times the click on Step and the
 click into the plane.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks import plain_walk
+from benchmarks.published import plain_walk
 from mtl_core.balancing import SHOWN_FIRST
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.plane_charts import Path, losses_figure, plane_figure

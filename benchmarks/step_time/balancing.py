@@ -1,6 +1,6 @@
 """Time of a training step under every balancing method, relative to fixed weights, and beside TorchJD (and LibMTL) called directly.
 
-    python -m benchmarks.balancing [--backbone resnet18 --batch 8] [--methods mgda cagrad] [--rounds 7] [--write]
+    python -m benchmarks.step_time.balancing [--backbone resnet18 --batch 8] [--methods mgda cagrad] [--rounds 7] [--write]
 
 All ways take turns in one process, a few steps at a time, on the same batch, so that what else the machine does falls on all of them. Printed are
 medians over the rounds of the ratio of CPU time (user + system) to plain steps of the same round. ``--write`` keeps the ratios in

@@ -1,6 +1,6 @@
 """What the trainer costs beside a bare hand-written loop, and the data path beside a torch DataLoader.
 
-    python -m benchmarks.step [--preset digit-scenes] [--pairs 7]
+    python -m benchmarks.step_time.step [--preset digit-scenes] [--pairs 7]
 
 Epochs of both are run in turn in one process, with the same network, data, optimizer, precision and memory layout, so that what else the
 machine does falls on both. Printed are ratios of CPU time (user + system, all threads) and of wall time: the median over pairs.

@@ -1,6 +1,7 @@
 """Sharing schemes on MultiMNIST: accuracy on test by scheme, with paired differences from hard sharing. The table in benchmarks/README.md.
 
-    python -m benchmarks.multi_mnist_sharing RESULTS [--root MNIST] [--seeds 0 1 2 3 4] [--epochs 5] [--images 20000] [--batch 256] [--minutes 60]
+    python -m benchmarks.published.multi_mnist_sharing RESULTS [--root MNIST] [--seeds 0 1 2 3 4] [--epochs 5] [--images 20000] [--batch 256]
+        [--minutes 60]
 
 Each run is appended to the file RESULTS (a JSON object a line) when it ends, and one that is there already is not made again. All schemes have the
 same backbone (the authors' LeNet), optimizer, steps, balancing (equal weights) and, seed by seed, the same order of images. Networks begin with
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.multi_mnist import TASKS, config_of, mean_and_half_width, read, test_accuracies
+from benchmarks.published.multi_mnist import TASKS, config_of, mean_and_half_width, read, test_accuracies
 from mtl_core.config import RunConfig
 from mtl_core.training.build import build
 from mtl_core.training.check import parameter_counts

@@ -1,6 +1,6 @@
 """How long a newcomer waits, and what watching costs a run: server start, click to moving curves, the first run, the same run alone and watched.
 
-    python -m benchmarks.journey [--rounds 2] [--browsers 1,3] [--preset NAME] [--epochs N] [--screenshots FOLDER]
+    python -m benchmarks.waiting.journey [--rounds 2] [--browsers 1,3] [--preset NAME] [--epochs N] [--screenshots FOLDER]
 
 A fresh store and a fresh server. The first preset, or another one of its group, is trained by a click as soon as the button can be pressed, watched
 in one browser. Then the same config trains again and again, in turn without a page open and watched from its start by 1, 3, ... browsers, each a
@@ -27,7 +27,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from conftest import BROWSERS, FLAGS, Server
 
 POLL = 0.1

@@ -1,6 +1,6 @@
 """Do self-supervised tasks alone give useful features? A linear probe on a trunk that never saw a label, against a random trunk.
 
-    python -m benchmarks.linear_probe [--epochs 30] [--seeds 3] [--data '{"name": "digits", "image_size": 16}'] [--target digit]
+    python -m benchmarks.outcomes.linear_probe [--epochs 30] [--seeds 3] [--data '{"name": "digits", "image_size": 16}'] [--target digit]
 
 For each set of self-supervised tasks a network is trained on the training images without their labels. Then its trunk is frozen, features are pooled
 (mean and maximum over places) and standardised, and a logistic regression is fitted on the labels of a few training images, and on all of them.

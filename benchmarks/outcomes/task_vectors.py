@@ -1,6 +1,6 @@
 """What becomes of the shared network under task vectors: differences summed, averaged, and the article's sum to the letter.
 
-    python -m benchmarks.task_vectors
+    python -m benchmarks.outcomes.task_vectors
 
 Two tasks on the 1,797 digits, an MLP, one seed. After each round of 19 local steps (an epoch): the length of the shared network's parameters and
 the mean training loss of the digit task in that round. A run whose numbers are no longer finite ends there.

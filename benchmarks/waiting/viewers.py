@@ -1,6 +1,6 @@
 """Steps per second of a run in the dashboard's background thread with no browser, one and three browsers watching it.
 
-    python -m benchmarks.viewers [--seconds 25] [--rounds 3]
+    python -m benchmarks.waiting.viewers [--seconds 25] [--rounds 3]
 
 One server, one long run; the number of viewers changes while it trains (0, 1, 3, 3, 1, 0, ...), so that all three see the same machine. A
 phase's speed is its steps over the time between the run's own step records, which leaves out the evaluations between epochs. The Chromiums run
@@ -25,7 +25,7 @@ from mtl_core.presets import get_preset
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from conftest import FLAGS, Server
 
 VIEWERS = (0, 1, 3)

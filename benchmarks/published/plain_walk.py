@@ -1,7 +1,7 @@
 """A second program for the plane's toy: plain NumPy, with formulas and gradients by hand and each method's closed form for two tasks.
 
-It shares no code with ``mtl_core``. Tests compare the walks of the product with it, and ``benchmarks.plane --nearby`` shows with it how far the ends
-depend on the start and on the precision. All starts walk side by side, as rows.
+It shares no code with ``mtl_core``. Tests compare the walks of the product with it, and ``benchmarks.published.plane --nearby`` shows with it how far
+the ends depend on the start and on the precision. All starts walk side by side, as rows.
 
 Sources: the toy as in the code of CAGrad (https://github.com/Cranial-XIX/CAGrad, ``toy.py``) and Nash-MTL
 (https://github.com/AvivNavon/nash-mtl, ``experiments/toy``); Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, algorithm 1).

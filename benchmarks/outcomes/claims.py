@@ -1,6 +1,6 @@
 """Does one network for several tasks improve accuracy, detection and segmentation, and is it faster? Three studies with 5 seeds each.
 
-    python -m benchmarks.claims HOME [--pets FOLDER] [--mnist FOLDER] [--seeds 5] [--only scenes] [--minutes 30]
+    python -m benchmarks.outcomes.claims HOME [--pets FOLDER] [--mnist FOLDER] [--seeds 5] [--only scenes] [--minutes 30]
 
 HOME is a store of its own. It keeps the runs, so the command can be stopped and called again until every run has finished; then it prints the
 tables in benchmarks/README.md. The folders hold Oxford-IIIT Pet in torchvision's layout (it may have fewer breeds) and MNIST/raw, from which the
@@ -50,7 +50,7 @@ PETS: dict[str, Any] = {
     "optimizer": {"name": "adamw", "lr": 0.003},
     "augmentation": {"flip": True},
 }
-MNIST: dict[str, Any] = {  # as benchmarks.multi_mnist_sharing --images 5000 --batch 64
+MNIST: dict[str, Any] = {  # as benchmarks.published.multi_mnist_sharing --images 5000 --batch 64
     **COMMON,
     "data": {"name": "multi_mnist", "download": False, "train_size": 5_000, "val_size": 1_000},
     "tasks": {"left": {}, "right": {}},
