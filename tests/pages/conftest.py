@@ -319,7 +319,7 @@ def quick_form(open_page, monkeypatch):
         raise DataError("no pictures in this test")
 
     monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
-    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
+    [preset] = [preset for preset in PRESETS() if preset.title.startswith("Quick")]
     app = open_page()
     choose_preset(app, preset.name)
     yield app
