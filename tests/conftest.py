@@ -227,6 +227,7 @@ LONGEST_FIRST = (
     "sharing/test_scheme_contract",
     "runs/test_signals",
     "balancing/test_contract",
+    "balancing/test_descent",
     "backbones/test_backbone_contract",
     "training/test_trainer",
     "training/test_self_supervised",
