@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -162,8 +163,8 @@ def window(chromium):
     context.close()
 
 
-@pytest.fixture
-def page(window, server):
+@contextmanager
+def checked_tab(window, server):
     """A new tab.
 
     A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a
@@ -193,3 +194,17 @@ def page(window, server):
     for run in store.runs():
         actions.stop(store, run.id)  # a run that has ended stays as it is
     assert (errors, foreign, tracebacks, twice) == ([], [], 0, [])
+
+
+@pytest.fixture
+def page(window, server):
+    """A new tab (``checked_tab``)."""
+    with checked_tab(window, server) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def one_tab(window, server):
+    """One tab for all tests of a file, which go from page to page in it (``one_tab.py``)."""
+    with checked_tab(window, server) as tab:
+        yield tab

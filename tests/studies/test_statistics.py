@@ -224,7 +224,7 @@ def test_the_number_of_missing_seeds_decides_where_mean_and_spread_stay():
 
 
 def test_coverage_and_false_verdicts_of_simulated_studies():
-    """A small version of ``benchmarks/verdicts.py``: 600 studies of 5 seeds and 3 tasks. Bounds are 4 standard errors of the simulation."""
+    """A small version of ``benchmarks/outcomes/verdicts.py``: 600 studies of 5 seeds and 3 tasks. Bounds are 4 standard errors of the simulation."""
     generator, covered, wrong, size = np.random.default_rng(0), 0, 0, 600
     for _ in range(size):
         differences = generator.normal(0, 1, (3, 5)) + generator.normal(0, 1, 5)  # tasks of a run depend on each other

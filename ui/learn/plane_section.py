@@ -25,7 +25,8 @@ from ui.shell.words import text_of, translated
 
 GRID = 81  # points of the contours to a side
 AT_ONCE = {mark("1 step"): 1, mark("5 steps"): 5, mark("20 steps"): 20, mark("100 steps"): 100, mark("500 steps"): 500}
-PLAY_CLICKS = 4  # Play takes the steps of so many clicks at a time: a click answers within 100 ms (benchmarks/plane.py), a picture may take longer
+# A click answers within 100 ms (benchmarks/published/plane.py); a picture may take longer.
+PLAY_CLICKS = 4  # Play takes the steps of so many clicks at a time
 MOST_STEPS = 5000
 PLAY_SECONDS = 0.6
 MOST_METHODS = 6
