@@ -46,7 +46,9 @@ class Measured(HalfUp):
 
 
 def share_in_words(share: float) -> str:
-    """A share of what was counted, in whole percent. 100% is all and 0% is none; what is nearly so is ``over 99%`` or ``under 1%``."""
+    """A share of what was counted, in whole percent. 100% is all and 0% is none; what is nearly so is ``over 99%`` or ``under 1%``. A dash for NaN."""
+    if not math.isfinite(share):
+        return "–"
     if share == 1 or share == 0:
         return f"{share:.0%}"
     if share > 0.99:
