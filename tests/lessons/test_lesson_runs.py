@@ -198,7 +198,7 @@ def test_each_lesson_trains_and_its_question_can_be_answered(tmp_path_factory, n
     found = trainings(name, lesson, runs_tagged(store, ann))
     assert have_finished(*found.values())
     came_out = outcome(store, lesson, found[lesson.control.first], found[second])
-    said = lesson.text().said[came_out.key].format(**came_out.numbers)
+    said = lesson.text().sentence(came_out)
     assert said
     recorded = {key for runs in found.values() for run in runs for key in store.summary(run.id)}
     assert set(lesson.text().charts) <= recorded

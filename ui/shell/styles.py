@@ -119,6 +119,11 @@ def apply_styles() -> None:
     st.html(CSS)
 
 
+def hide_navigation() -> None:
+    """Leave out the links to the other pages at the top, for a class."""
+    st.html("<style>[data-testid='stTopNavLinkContainer'], [data-testid='stTopNavSection'], .rc-overflow {display: none;}</style>")
+
+
 def enlarge() -> None:
     """Enlarge all type of the page, for a projector."""
     st.html("<style>html {font-size: 21px;} .stMainBlockContainer {padding-left: 1.5rem; padding-right: 1.5rem;}</style>")
