@@ -46,7 +46,10 @@ class Measured(HalfUp):
 
 
 def share_in_words(share: float) -> str:
-    """A share of what was counted, in whole percent. 100% is all and 0% is none; what is nearly so is ``over 99%`` or ``under 1%``. A dash for NaN."""
+    """A share of what was counted, in whole percent; a dash for NaN.
+
+    100% is all and 0% is none. What is nearly so is ``over 99%`` or ``under 1%``.
+    """
     if not math.isfinite(share):
         return "–"
     if share == 1 or share == 0:

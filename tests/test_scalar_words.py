@@ -50,8 +50,8 @@ def test_two_metrics_of_a_task_never_look_alike():
 def test_a_measured_value_has_the_same_digits_in_a_table_and_in_a_sentence():
     shown = [measured(value) for value in (0.4649, 0.0465, 12.25, 2.0, 250.5, float("nan"))]
     assert shown == ["0.465", "0.0465", "12.3", "2.000", "251", "–"]
-    assert ["{value}".format(value=Measured(value)) for value in (0.4649, 2.0)] == ["0.465", "2.000"]
-    assert "{value:.0%}".format(value=Measured(0.125)) == "13%"
+    assert [f"{Measured(value)}" for value in (0.4649, 2.0)] == ["0.465", "2.000"]
+    assert f"{Measured(0.125):.0%}" == "13%"
 
 
 def test_only_all_is_100_percent_and_only_none_is_0():

@@ -165,7 +165,8 @@ def explain_cosines(
     told = {"one": pair[0], "other": pair[1], "share": share_in_words(below[pair]), "count": count}
     if len(below) > 1:
         first = tr(
-            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements; no other pair did so more often.", **told
+            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements; no other pair did so more often.",
+            **told,
         )
     else:
         first = tr("The gradients of {one} and {other} pointed against each other in {share} of {count} measurements.", **told)

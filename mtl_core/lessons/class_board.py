@@ -8,8 +8,8 @@ from statistics import median_low
 from typing import Any
 
 from mtl_core.language import tr
-from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons import LESSONS
+from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import Learner, finished_runs, learner_in, learner_of, lesson_of, runs_tagged, trainings
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus

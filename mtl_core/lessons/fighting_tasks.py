@@ -35,9 +35,9 @@ class FightingTasks(Lesson):
             words=(
                 "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks have "
                 "to work with these six numbers: which digit it is, how slanted it is, and how much ink it has.",
-                "What one task needs, another may not need. Every step moves the shared network for all tasks at once. The direction in which one task "
-                "wants it moved is called its **gradient**. Where two gradients point against each other, the tasks **conflict**: a step that helps "
-                "one makes the other worse. This is measured by the **cosine** of the angle between them: 1 is the same direction, 0 a right angle, "
+                "What one task needs, another may not need. Every step moves the shared network for all tasks at once. The direction in which one "
+                "task wants it moved is called its **gradient**. Where two gradients point against each other, the tasks **conflict**: a step that "
+                "helps one makes the other worse. This is measured by the **cosine** of the angle between them: 1 is the same direction, 0 a right angle, "
                 "and below 0 is a conflict.",
                 "Whether sharing costs a task something can be measured: train the same network for this task alone, with the same pictures and the "
                 "same number of steps, and compare.",
@@ -60,8 +60,8 @@ class FightingTasks(Lesson):
             },
             why="Together, the same six numbers have to serve three tasks, and every step moves the network for all three. Alone, all of it serves "
             "the slant. That sharing hurts a task is called **negative transfer**.",
-            panel="On the page of the first run, “Gradient conflict” shows in how many measurements the tasks pulled against each other. “Who owns the "
-            "shared network” shows which share of the training each task had.",
+            panel="On the page of the first run, “Gradient conflict” shows in how many measurements the tasks pulled against each other. “Who owns "
+            "the shared network” shows which share of the training each task had.",
         )
     }
 

@@ -50,8 +50,7 @@ class LearntWeights(Lesson):
                 "digit": "The digit: {digit}. The slant has {slant}, the ink {ink}.",
                 "slant": "The slant: {slant}. The digit has {digit}, the ink {ink}.",
                 "ink": "The ink: {ink}. The digit has {digit}, the slant {slant}.",
-                "equal": "All about the same: digit {digit}, slant {slant}, ink {ink}. The largest is at most a quarter above the "
-                "smallest.",
+                "equal": "All about the same: digit {digit}, slant {slant}, ink {ink}. The largest is at most a quarter above the smallest.",
             },
             why="Uncertainty weighting gives the smallest loss the largest weight. DWA moves only as far as the losses differ in their speed, "
             "which is little once all of them fall slowly.",

@@ -37,9 +37,9 @@ class OneTask(Lesson):
             control="Passes over the pictures",
             choices={"2": mark("2 passes"), "5": mark("5 passes"), "20": mark("20 passes"), "60": mark("60 passes")},
             change="Let a new network, with the same random numbers at its start, see the same pictures more often.",
-            look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more? After the same pass two curves "
-            "may differ. The **learning rate** says how far a step moves the numbers. It falls until the last pass, so with more passes it falls more "
-            "slowly.",
+            look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more? After the same pass two "
+            "curves may differ. The **learning rate** says how far a step moves the numbers. It falls until the last pass, so with more passes it "
+            "falls more slowly.",
             charts={ACCURACY: "Accuracy on val · higher is better"},
             question="What did the other number of passes do to the accuracy on pictures that the network never trained on? "
             "“Clearly” means by 2 points or more, as from 80% to 82%.",

@@ -41,7 +41,9 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
             )
             _button(run, tr("Evaluate on train and val"), ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=tr(split)))
+            st.caption(
+                tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=tr(split))
+            )
     if last_refusal(run.id):
         st.error(words.plain(tr(last_refusal(run.id))), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):

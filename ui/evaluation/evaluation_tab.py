@@ -213,7 +213,11 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
     unit = metric.get("unit", "")
     shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
-    return {**{tr(split): text for split, text in texts.items()}, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
+    return {
+        **{tr(split): text for split, text in texts.items()},
+        tr("lost train to val"): lost("train", "val"),
+        tr("lost val to test"): lost("val", "test"),
+    }
 
 
 def _why_chosen(run: Any, frame: pd.DataFrame, chosen: int) -> str:

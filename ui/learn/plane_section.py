@@ -61,7 +61,16 @@ def _draw() -> None:
             st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=translated(OPTIMIZERS), key="plane.optimizer")
             or "adam"
         )
-        rate = st.number_input(tr("Length of a step"), 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}", persist_state="session")
+        rate = st.number_input(
+            tr("Length of a step"),
+            0.0001,
+            10.0,
+            landscape.step,
+            0.01,
+            format="%g",
+            key=f"plane.rate.{type(landscape).__name__}",
+            persist_state="session",
+        )
         amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
         _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)

@@ -61,7 +61,7 @@ def _begins(wait: float | None) -> str:
     """A sentence on when a queued run starts."""
     if wait is None:
         return tr("How long it waits is not known yet: no run of this lesson has finished here.")
-    return tr("It starts in about {duration} (estimate).", duration=words.duration(wait)) if wait >= 1 else ""
+    return tr("It starts in about {duration} (estimate).", duration=words.duration(max(wait, 1.0))) if wait > 0 else ""
 
 
 def how_long(wait: float | None) -> str:
@@ -70,7 +70,7 @@ def how_long(wait: float | None) -> str:
 
 
 def stop_runs(runs: Sequence[Any], key: str) -> None:
-    """Draw Stop for those of the runs that have not ended; "Stopping..." from the click until they have saved their state; nothing if all have ended."""
+    """Draw Stop for those of the runs that have not ended: "Stopping..." from the click until they have saved their state."""
     going = [run for run in runs if not run.status.is_ended()]
     if not going:
         return
