@@ -37,8 +37,8 @@ class FightingTasks(Lesson):
                 "to work with these six numbers: which digit it is, how slanted it is, and how much ink it has.",
                 "What one task needs, another may not need. Every step moves the shared network for all tasks at once. The direction in which one "
                 "task wants it moved is called its **gradient**. Where two gradients point against each other, the tasks **conflict**: a step that "
-                "helps one makes the other worse. This is measured by the **cosine** of the angle between them: 1 is the same direction, 0 a right angle, "
-                "and below 0 is a conflict.",
+                "helps one makes the other worse. This is measured by the **cosine** of the angle between them: 1 is the same direction, 0 a right "
+                "angle, and below 0 is a conflict.",
                 "Whether sharing costs a task something can be measured: train the same network for this task alone, with the same pictures and the "
                 "same number of steps, and compare.",
             ),
