@@ -298,7 +298,8 @@ def test_the_table_says_which_runs_have_not_finished(open_page, store):
     trained(store, app, 2)
     trained(store, app, 20, status="stopped")
     [table] = [element.value for element in app.run().markdown if element.value.startswith("| run")]
-    assert [line.split("|")[1].strip().replace("\\", "") for line in table.splitlines()[2:]] == ["2 passes", "20 passes (stopped)"]
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()]
+    assert [rows[0], *rows[2:]] == [["run", "state"], ["2 passes", "finished"], ["20 passes", "stopped"]]
 
 
 def test_without_links_the_page_leads_nowhere_else(open_page, store):
