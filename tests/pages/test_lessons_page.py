@@ -309,9 +309,9 @@ def test_without_links_the_page_leads_nowhere_else(open_page, store):
     app.run()
     assert links(app) == {}
     assert "Last:" in " ".join(each.value for each in app.markdown)
-    hidden = [each for each in app.get("html") if "stTopNavLinkContainer" in each.proto.body]
+    hidden = [each for each in app.get("html") if "stTopNav" in each.proto.body]
     assert len(hidden) == 1
-    assert "stTopNavLinkContainer" not in " ".join(each.proto.body for each in open_page("learn", **COURSE).get("html"))
+    assert "stTopNav" not in " ".join(each.proto.body for each in open_page("learn", **COURSE).get("html"))
 
 
 def test_the_page_of_a_lessons_run_leads_back_to_the_lesson(open_page, store):

@@ -121,7 +121,8 @@ def apply_styles() -> None:
 
 def hide_navigation() -> None:
     """Leave out the links to the other pages at the top, for a class."""
-    st.html("<style>[data-testid='stTopNavLinkContainer'], [data-testid='stTopNavSection'], .rc-overflow {display: none;}</style>")
+    places = ("stTopNav", "stSidebar", "stExpandSidebarButton")  # in a narrow window they are at the side
+    st.html(f"<style>{', '.join(f'[data-testid={place}]' for place in places)} {{display: none;}}</style>")
 
 
 def enlarge() -> None:
