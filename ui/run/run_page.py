@@ -184,7 +184,7 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
         (True, "predictions", tr("Predictions"), lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
         (has_task_vectors(run), "vectors", tr("Task vectors"), lambda feed, view: task_vector_panels(run, feed, view)),
         (has_learnt(frame), "sharing", tr("What the sharing scheme learns"), lambda feed, view: sharing_panel(run, feed)),
-        (has_gradients, "ownership", tr("Who owns the network"), lambda feed, view: ownership_panel(run, feed, view)),
+        (has_gradients, "ownership", tr("Who owns the shared network"), lambda feed, view: ownership_panel(run, feed, view)),
         (has_affinities(run), "affinity", tr("Which tasks go together"), lambda feed, view: affinity_panel(run, feed)),
         (True, "training", tr("Loss weights and learning rate"), lambda feed, view: training_charts(run, feed, view)),
     ]
