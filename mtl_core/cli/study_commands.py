@@ -24,7 +24,8 @@ from mtl_core.studies.answer_json import answer_as_json, study_as_json
 from mtl_core.studies.kinds import STUDY_KINDS
 
 if TYPE_CHECKING:
-    from mtl_core.studies.answer import Answer, Line
+    from mtl_core.studies.answer import Answer
+    from mtl_core.studies.comparison_lines import Line
     from mtl_core.studies.estimate import Estimate
     from mtl_core.studies.study import Study
 

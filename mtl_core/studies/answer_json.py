@@ -20,7 +20,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         about = {"cell": line.cell, "comparison": line.label, "task": line.task or None, "metric": line.metric.name if line.metric else None}
         about |= {"higher_is_better": line.metric.higher_is_better if line.metric else True, "seeds": list(line.seeds)}
         words = {"verdict": str(said.word) if said else None, "text": said.text if said else None, "more_seeds": said.more_seeds if said else None}
-        lines.append(about | {"baseline": line.baseline, "value": line.value} | numbers | words)
+        about |= {"baseline": line.baseline, "value": line.value, "baseline_chosen_among": line.chosen_among}
+        lines.append(about | numbers | words)
     return {
         **study_as_json(answer.study),
         "split": answer.split,

@@ -10,7 +10,8 @@ from typing import Any
 from mtl_core.html_pages import render
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
-from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
@@ -63,6 +64,8 @@ def explained(answer: Answer) -> str:
     settings = answer.study.settings
     band = tr("within {band:.3g} % of the baseline", band=100 * settings.band) if settings.band else tr("not used")
     value = tr("chosen checkpoint") if settings.value == "chosen" else tr("best checkpoint of each task")
+    points = max((line.chosen_among for line in answer.lines), default=1)
+    chosen = mark(" A loss against the best of the sweep counts {points} times, once for each of its points, because it is chosen on the same data.")
     return tr(
         "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
         "{interval} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
@@ -74,7 +77,7 @@ def explained(answer: Answer) -> str:
         least=LEAST_SEEDS,
         split=answer.split,
         value=value,
-    )
+    ) + (tr(chosen, points=points) if points > 1 else "")
 
 
 def signed(value: float, line: Line) -> str:

@@ -20,8 +20,9 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
-from mtl_core.studies.answer import OVERALL, answer_of
+from mtl_core.studies.answer import answer_of
 from mtl_core.studies.answer_json import answer_as_json
+from mtl_core.studies.comparison_lines import OVERALL
 from mtl_core.studies.estimate import estimate
 from mtl_core.studies.paper_table import _latex, frame_of, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.priced_grouping import divisions, priced

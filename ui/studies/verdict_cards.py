@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
-from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import Word
