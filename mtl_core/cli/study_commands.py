@@ -246,13 +246,24 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
 @click.argument("study_id", metavar="STUDY")
 @click.option("--format", "form", type=click.Choice(["latex", "csv", "html"]), default="csv", show_default=True, help="html: the whole report.")
 @click.option("--test", "on_test", is_flag=True, help="Values on the test data, for a final table.")
-def table(study_id: str, form: str, on_test: bool) -> None:
+@click.option("--cost", "with_cost", is_flag=True, help="html: measure the networks first, as 'study cost' does, for their costs and divisions.")
+def table(study_id: str, form: str, on_test: bool, with_cost: bool) -> None:
     """Print the table of STUDY, tasks by cells with mean, interval and number of seeds."""
     from mtl_core.studies.paper_table import to_csv, to_latex
     from mtl_core.studies.study_report import study_report
 
+    if with_cost and form != "html":
+        raise ConfigError(Problem("--cost", f"only '--format html' has costs; found '--format {form}'"))
     answer = _answer(study_id, on_test, as_json=False)
-    emit_data(study_report(open_store(), answer) if form == "html" else (to_latex if form == "latex" else to_csv)(answer))
+    if form != "html":
+        emit_data((to_latex if form == "latex" else to_csv)(answer))
+        return
+    receipt = None
+    if with_cost:
+        from mtl_core.studies.cost_receipt import measure_receipt
+
+        receipt = measure_receipt(open_store(), answer, lambda share, text: say(text)).to_dict()
+    emit_data(study_report(open_store(), answer, receipt=receipt))
 
 
 def _options(axes: tuple[str, ...], methods: tuple[str, ...], options: tuple[str, ...]) -> dict[str, Any]:

@@ -95,8 +95,11 @@ class Answer:
 
     @property
     def measured_networks(self) -> list[str]:
-        """Cells whose networks' costs are measured: those of the study's comparison of one network with several, then those of other groups."""
-        compared = self.study.compared_networks
+        """Cells whose networks' costs are measured: those of the study's comparison of one network with several, then those of other groups.
+
+        Of a study of one network that predicts about others, this network."""
+        study = self.study
+        compared = study.compared_networks or [cell.key for cell in study.cells if study.untrained_cells]
         return compared + [cell.key for cell in self.study.cells if cell.label in self.group_names and cell.key not in compared]
 
     def whole_seed(self, cells: Sequence[str]) -> int | None:

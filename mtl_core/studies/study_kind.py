@@ -88,6 +88,11 @@ class StudyKind:
         return ""
 
     @staticmethod
+    def untrained(base: RunConfig, options: Any) -> list[Cell]:
+        """Networks that the study predicts about but does not train, in the form of cells: their costs are measured. Each task alone comes first."""
+        return []
+
+    @staticmethod
     def comparisons(base: RunConfig, options: Any, cells: Sequence[Cell]) -> list[Comparison]:
         """What is compared with what."""
         raise NotImplementedError

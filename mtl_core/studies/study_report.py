@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,30 @@ from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
+from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
+from mtl_core.studies.task_affinity import TaskAffinity, advice, beside_measured, study_affinity
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
 INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
 
 
-def study_report(store: RunStore, answer: Answer, spoken: str = "") -> str:
+def study_report(
+    store: RunStore, answer: Answer, spoken: str = "", receipt: Mapping[str, Any] | None = None, labels: Mapping[str, str] | None = None
+) -> str:
     """The HTML. Sections without content are omitted; text from people is escaped.
 
     Args:
         answer: its labels and verdicts are in the language of whoever made it.
         spoken: language of the page, a key of ``LANGUAGES``; by default the reader's.
+        receipt: measured costs, as ``CostReceipt.to_dict`` or its JSON; then the report has them, and the best division for every budget.
+        labels: the receipt's labels -> the answer's, where the receipt was written in another language.
     """
     with speaking(spoken or language()):
-        return _report(store, answer)
+        return _report(store, answer, receipt, labels or {})
 
 
-def _report(store: RunStore, answer: Answer) -> str:
+def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, labels: Mapping[str, str]) -> str:
+    affinity = study_affinity(store, answer)
     study = answer.study
     labels = {cell.key: cell.label for cell in study.cells}
     return render(
@@ -53,6 +61,11 @@ def _report(store: RunStore, answer: Answer) -> str:
         cell_numbers=list(range(1, len(answer.metrics) + 3)),
         front=[labels[key] for key in answer.front.on_front] if answer.front else [],
         groupings=_grouping_rows(answer),
+        advised=_advised_rows(affinity),
+        beside=_beside_rows(answer, affinity),
+        budgets=[_budget(table) for table in budget_tables(answer, affinity, receipt, labels)] if receipt else [],
+        costs=_cost_rows(receipt, labels) if receipt else [],
+        untrained=tr(", ").join(str(labels.get(label, label)) for label in receipt.get("untrained", ())) if receipt else "",
         runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status)] for (cell, seed), status in sorted(answer.statuses.items())],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
@@ -146,6 +159,49 @@ def _grouping_rows(answer: Answer) -> list[list[Any]]:
     return [
         [budget, "; ".join(answer.group_names[place] for place in grouping.networks), f"{grouping.mean_gain:+.2f}"]
         for budget, grouping in answer.groupings.items()
+    ]
+
+
+def _advised_rows(affinity: TaskAffinity | None) -> list[list[Any]]:
+    found = advice(affinity) if affinity else None
+    if found is None:
+        return []
+    return [
+        [budget, "; ".join(" + ".join(group) for group in found.chosen(budget)), f"{100 * found.gain(budget):+.2g}"] for budget in found.divisions
+    ]
+
+
+def _beside_rows(answer: Answer, affinity: TaskAffinity | None) -> list[list[Any]]:
+    """Predictions beside measured gains, where a group has one."""
+    rows = [row for row in beside_measured(answer, affinity) if row.seeds] if affinity else []
+    cosines = [f"{row.cosine:+.3f}" if math.isfinite(row.cosine) else "–" for row in rows]
+    return [
+        [row.group, row.task, f"{row.gain:+.2f}", row.seeds, f"{100 * row.affinity:+.2g}", cosine] for row, cosine in zip(rows, cosines, strict=True)
+    ]
+
+
+def _budget(table: BudgetTable) -> dict[str, Any]:
+    gain = tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)")
+    rows = [[f"{each.cost:.4g}", tr("; ").join(table.names(each)), table.gain(each)] for each in table.divisions]
+    title = table.title
+    return {"title": title[:1].upper() + title[1:], "head": [tr("from a budget of"), tr("division"), gain], "rows": rows}
+
+
+def _cost_rows(receipt: Mapping[str, Any], labels: Mapping[str, str]) -> list[list[str]]:
+    networks = [receipt["shared"], *receipt["apart"], receipt["all_apart"], *receipt.get("others", [])]
+    times = [[f"{value:.3g}" for value in network[kind].values()] for network in networks for kind in ("torch_ms", "onnx_ms")]
+    pairs = zip(times[::2], times[1::2], strict=True)
+    return [
+        [
+            labels.get(network["label"], network["label"]),
+            f"{network['parameters']:,}",
+            f"{network['multiply_adds']:.4g}",
+            f"{network['file'] / 1e6:.3g}",
+            f"{network['memory'] / 1e6:.3g}",
+            " / ".join(torch) or "–",
+            " / ".join(onnx) or "–",
+        ]
+        for network, (torch, onnx) in zip(networks, pairs, strict=True)
     ]
 
 

@@ -25,7 +25,7 @@ from mtl_core.studies.answer_json import answer_as_json
 from mtl_core.studies.comparison_lines import OVERALL
 from mtl_core.studies.estimate import estimate
 from mtl_core.studies.paper_table import _latex, frame_of, number, regret_in_words, to_csv, to_latex
-from mtl_core.studies.priced_grouping import divisions, priced
+from mtl_core.studies.priced_grouping import budget_tables, priced
 from mtl_core.studies.study_values import TaskMetric, spreads_of
 from mtl_core.studies.verdict import Word
 
@@ -279,15 +279,17 @@ def test_networks_are_divided_by_what_they_cost(store, base, engine):
     adds = {label: 100.0 * (1 + label.count("+")) ** 2 for label in answer.group_names}
     networks = [{"label": label, "multiply_adds": cost, "torch_ms": {"1": cost / 50}, "onnx_ms": {}} for label, cost in adds.items()]
     receipt = {"shared": networks[0], "apart": networks[1:3], "others": networks[3:]}
-    for unit, scale in (("multiply_adds", 1), ("torch_ms", 1 / 50)):
-        found = divisions(priced(answer, receipt, unit), answer)
-        assert [(grouping.cost, len(grouping.networks)) for grouping in found] == [
+    tables = budget_tables(answer, None, receipt)
+    assert [(table.unit, table.is_predicted, table.left_out) for table in tables] == [("multiply_adds", False, ()), ("torch_ms", False, ())]
+    for table, scale in zip(tables, (1, 1 / 50), strict=True):
+        assert [(grouping.cost, len(grouping.networks)) for grouping in table.divisions] == [
             (300 * scale, 3),
             (500 * scale, 2),
             (pytest.approx(800 * scale), 2),
         ]
-    assert priced(answer, receipt, "onnx_ms") == []
-    assert divisions(priced(answer, {"shared": networks[0], "apart": networks[1:2]}, "multiply_adds"), answer) == []
+    assert priced(answer.group_networks, receipt, "onnx_ms") == []
+    assert budget_tables(answer, None, {"shared": networks[0], "apart": networks[1:2]}) == []
+    assert budget_tables(answer, None, receipt | {"others": networks[3:-1]})[0].left_out == ("digit + slant + ink",)
 
 
 def test_grouping_and_front_of_their_kinds(store, base, engine):

@@ -8,9 +8,10 @@ import streamlit as st
 
 from mtl_core.language import mark, tr
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.task_affinity import GroupRow, beside_measured, rank_agreement, study_affinity
+from mtl_core.studies.task_affinity import GroupRow, advice, beside_measured, rank_agreement, study_affinity
 from ui.run.affinity_panel import affinity_advice, affinity_matrix
 from ui.shell.state import run_store
+from ui.studies.study_grouping import divisions_for_a_budget
 
 
 def study_affinities(answer: Answer) -> None:
@@ -22,6 +23,8 @@ def study_affinities(answer: Answer) -> None:
     affinity_matrix(found)
     several, one = mark("the network with all tasks, mean over {runs} runs"), mark("the network with all tasks, one run")
     affinity_advice(found, of=tr(several, runs=found.runs) if found.runs > 1 else tr(one))
+    if advice(found):
+        divisions_for_a_budget(answer, found)
     rows = beside_measured(answer, found)
     if any(row.seeds for row in rows):
         _table(rows)

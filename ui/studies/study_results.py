@@ -22,6 +22,7 @@ from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
 from ui.studies.study_affinities import study_affinities
+from ui.studies.study_cost import last_receipt, own_labels
 from ui.studies.study_grouping import study_grouping
 
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
@@ -87,7 +88,9 @@ def table_of(answer: Answer) -> pd.DataFrame:
 def _downloads(answer: Answer) -> None:
     name = answer.study.id
     with st.container(horizontal=True, gap="small"):
-        report = partial(study_report, run_store(), answer, language())  # written when it is asked for
+        receipt = last_receipt(answer.study.id)
+        costs = (receipt, own_labels(answer, receipt)) if receipt else ()
+        report = partial(study_report, run_store(), answer, language(), *costs)  # written when it is asked for
         st.download_button(tr("Report"), report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
         st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
         st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
