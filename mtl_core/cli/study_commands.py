@@ -217,6 +217,7 @@ def show(study_id: str, as_json: bool) -> None:
 @JSON
 def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
     """What STUDY says so far: differences paired by seed, intervals, and a verdict in words. Below 3 seeds there is no verdict."""
+    from mtl_core.studies.label_worth import label_curves, worth_in_words
     from mtl_core.studies.task_affinity import as_json as plain
     from mtl_core.studies.task_affinity import study_affinity
 
@@ -233,6 +234,9 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         emit_table(("task", "metric", "baseline", "value", "better by", "95 % interval", "n", "p (Holm)", "verdict"), [_row(line) for line in lines])
     for cell, (beyond, seeds, of) in answer.front.beyond.items() if answer.front else ():
         emit(f"{cell}: {'no' if beyond else 'some'} fixed weights are better in every task (means over the seeds); none are in {seeds} of {of} seeds")
+    for curve in label_curves(answer):
+        metric = answer.metrics[curve.task]
+        emit(f"twice the labels of {curve.labels} are worth to {metric.task} ({metric.name}): {worth_in_words(curve)}")
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
         emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {grouping.mean_gain:+.2f} %)")

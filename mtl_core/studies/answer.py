@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,7 +64,8 @@ class Answer:
     Attributes:
         split: ``val``, or ``test`` where a final table was asked for.
         spreads: cell -> task -> values of the main metric over the seeds.
-        delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the first comparison's baseline.
+        delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the cell's baselines. Without
+            cells that are compared with several baselines: one number could not say against which.
         robust: cell -> (interquartile mean of value / baseline, its interval's ends, probability of improvement).
         ranks: cell -> mean rank over tasks and seeds, 1 is best, among the cells with every task.
         regrets: cell -> task -> what it loses at the chosen checkpoint against its own best epoch on val, mean over the seeds.
@@ -139,8 +141,8 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         metrics,
         spreads,
         lines_of(study, values, metrics),
-        {comparison.cell: _delta_m(study, comparison, every) for comparison in study.comparisons},
-        {comparison.cell: found for comparison in study.comparisons if (found := _robust(study, comparison, values, metrics))},
+        {comparison.cell: _delta_m(study, comparison, every) for comparison in _compared_once(study)},
+        {comparison.cell: found for comparison in _compared_once(study) if (found := _robust(study, comparison, values, metrics))},
         _front(study, values, metrics),
         ranks_of([cell.key for cell in study.cells], study.seeds, metrics, values),
         _regrets(study, {place: regrets_of(results[run["id"]], metrics) for place, run in finished.items()}),
@@ -170,6 +172,12 @@ def _runs_of(store: RunStore, study: Study) -> tuple[dict[tuple[str, int], dict[
             differs = f"it was trained on to {config.get('epochs')} epochs"
         found[row.cell, row.seed] = {"id": row.id, "status": row.status, "info": json.loads(row.info or "{}"), "differs": differs}
     return found, notes
+
+
+def _compared_once(study: Study) -> list[Comparison]:
+    """The comparisons of the cells that have one."""
+    counts = Counter(comparison.cell for comparison in study.comparisons)
+    return [comparison for comparison in study.comparisons if counts[comparison.cell] == 1]
 
 
 def _regrets(study: Study, found: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, dict[str, float]]:

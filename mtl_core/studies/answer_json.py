@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer."""
+    from mtl_core.studies.label_worth import label_curves
+
     lines = []
     for line in answer.lines:
         said = line.verdict
@@ -43,6 +45,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             }
             for budget, grouping in answer.groupings.items()
         },
+        "labels": [curve.__dict__ for curve in label_curves(answer)],
         "notes": answer.notes,
     }
 

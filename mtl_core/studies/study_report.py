@@ -13,6 +13,7 @@ from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
+from mtl_core.studies.label_worth import label_curves, worth_in_words
 from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
 from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
 from mtl_core.studies.task_affinity import TaskAffinity, advice, beside_measured, study_affinity
@@ -60,6 +61,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         cells=_cell_rows(answer) if answer.metrics else [],
         cell_numbers=list(range(1, len(answer.metrics) + 3)),
         front=[labels[key] for key in answer.front.on_front] if answer.front else [],
+        labels=[[each.labels, heading(answer.metrics[each.task]), worth_in_words(each)] for each in label_curves(answer)],
         groupings=_grouping_rows(answer),
         advised=_advised_rows(affinity),
         beside=_beside_rows(answer, affinity),

@@ -54,6 +54,45 @@ def test_without_a_study_the_form_is_open_and_estimates(open_page, texts):
     assert "Fewer than 3 seeds give differences, but no verdict." in texts(app)
 
 
+def test_what_is_not_given_yet_is_asked_for_and_no_error(open_page, texts):
+    app = open_page("studies")
+    for kind, hint in (("methods", "Choose at least one balancing method."), ("axes", "Give at least one setting and its values.")):
+        app.selectbox(key="study.kind").set_value(kind).run()
+        assert hint in [element.value for element in app.info]
+        assert not app.error
+        assert app.button(key="study.start").disabled
+
+
+def test_a_method_is_given_options(open_page, store):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value("methods").run()
+    app.multiselect(key="study.methods.methods").set_value(["pcgrad", "cagrad"]).run()
+    field = app.text_input(key="study.methods.methods.cagrad")
+    assert "c: 0.4" in field.placeholder
+    field.set_value("c: [").run()
+    assert any("Options of CAGrad" in element.value for element in app.error)
+    app.text_input(key="study.methods.methods.cagrad").set_value("c: 0.7").run()
+    assert not app.error
+    app.button(key="study.start").click().run()
+    (made,) = studies.studies(store)
+    assert [method.model_dump(exclude_unset=True) for method in made.options.methods] == [{"name": "pcgrad"}, {"name": "cagrad", "c": 0.7}]
+
+
+def test_runs_of_studies_stand_behind_others_to_start_from(open_page, store, made):
+    """A study makes many runs, which would leave no place for the run that it started from."""
+    own = store.create(base())
+    studies.start(store, made.id)
+    app = open_page("studies")
+    offered = [option for option in app.selectbox(key="study.base").options if not option.startswith(("Preset", "Settings"))]
+    taken = set(studies.run_ids(store, made.id).values()) - {own.id}
+    assert offered[0].endswith(own.id)
+    assert offered[1] == f"Study: {made.title}  ·  {made.id}"
+    assert {option.rpartition("  ·  ")[2] for option in offered[2:]} == taken
+    app.selectbox(key="study.base").set_value(f"study:{made.id}").run()
+    assert not app.exception
+    assert not app.error
+
+
 @pytest.mark.parametrize("kind", ["share", "methods", "together", "weights", "labels", "axes"])
 def test_every_kind_has_a_form(open_page, kind):
     app = open_page("studies")
@@ -322,6 +361,7 @@ def test_affinities_of_one_run_advise_for_a_budget(open_page, store, texts, monk
     receipt |= {"seed": 0, "device": "a processor", "threads": 2, "without_onnx": "", "untrained": ["digit alone", "slant alone"]}
     monkeypatch.setattr("ui.studies.study_cost.run_command", lambda store, arguments, work, cancelled: receipt)
     app = open_page("studies", study=made.id)
+    assert "Verdict" not in [element.value for element in app.subheader]  # nothing is compared
     assert "measure the networks below" in texts(app)
     app.button(key=f"measure.{made.id}").click().run()
     page_jobs.state_of(f"receipt.{made.id}")["thread"].join(30)

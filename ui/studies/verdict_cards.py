@@ -29,11 +29,11 @@ LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the ba
 
 
 def verdicts(answer: Answer) -> None:
-    """Draw the cards of one comparison, with a choice of the comparison where there are several."""
-    st.subheader(tr("Verdict"), anchor=False)
+    """Draw the cards of one comparison, with a choice of the comparison where there are several. Nothing where the study compares nothing."""
     labels = list(dict.fromkeys(line.label for line in answer.lines))
     if not labels:
         return
+    st.subheader(tr("Verdict"), anchor=False)
     shown = labels[0]
     if len(labels) > 1:
         shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
