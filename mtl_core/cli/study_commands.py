@@ -309,7 +309,7 @@ def _row(line: Line) -> tuple[str, ...]:
     from mtl_core.studies.verdict import Word
 
     name = line.task or "overall"
-    metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "mean gain in %"
+    metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "-" if line.task else "mean gain in %"
     if line.verdict is None:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference

@@ -20,7 +20,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         said = line.verdict
         numbers = {} if said is None else {**said.difference.__dict__, "p_holm": said.p_corrected}
         about = {"cell": line.cell, "comparison": line.label, "task": line.task or None, "metric": line.metric.name if line.metric else None}
-        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else True, "seeds": list(line.seeds)}
+        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else None if line.task else True, "seeds": list(line.seeds)}
         words = {"verdict": str(said.word) if said else None, "text": said.text if said else None, "more_seeds": said.more_seeds if said else None}
         about |= {"baseline": line.baseline, "value": line.value, "baseline_chosen_among": line.chosen_among}
         lines.append(about | numbers | words)

@@ -128,7 +128,7 @@ def heading(metric: TaskMetric) -> str:
 
 def metric_title(metric: TaskMetric) -> str:
     """``Accuracy ↑`` or ``MAE (degrees) ↓``."""
-    unit = f" ({metric.unit})" if metric.unit else ""
+    unit = f" ({tr(metric.unit)})" if metric.unit else ""
     return f"{tr(metric.title)}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 

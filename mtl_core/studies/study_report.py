@@ -129,7 +129,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
 def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
     row = {"label": line.label, "task": line.task or tr("overall"), "baseline": "–", "value": "–"}
-    row["metric"] = tr("mean relative gain over the tasks ↑")
+    row["metric"] = tr("main metric") if line.task else tr("mean relative gain over the tasks ↑")
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:

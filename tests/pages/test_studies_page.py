@@ -252,11 +252,29 @@ def test_a_task_that_loses_by_sharing_is_named_while_it_trains(open_page, store,
     app = open_page("studies", study=made.id)
     said = texts(app)
     assert "slant does worse than alone" in said
-    assert "5.8, above the band" in said
+    assert "5.8, above 0.86, the upper end of the band of 3 networks" in said
     assert "digit does worse" not in said
     joint = studies.runs_of(store, made)["joint", 0]
     app.button(key=f"drop.{joint.id}.slant").click().run()
     assert "no checkpoint of a whole epoch yet" in app.error[0].value
+
+
+def test_before_a_pair_of_runs_no_metric_is_named(open_page, store, made, texts):
+    """The metric of a task is known when a run has said it; the mean over the tasks is that of no task."""
+    app = open_page("studies", study=made.id)
+    headings = [element.value for element in app.markdown if element.value.startswith("**")]
+    assert "**digit** :gray[main metric]" in headings
+    assert "**Overall** :gray[mean relative gain over the tasks, higher is better]" in headings
+    assert sum("mean relative gain" in heading for heading in headings) == 1
+
+
+def test_forks_of_its_runs_are_named(open_page, store, made, texts):
+    assert "Forked from these runs" not in texts(open_page("studies", study=made.id))
+    finish(store, made)
+    joint = studies.runs_of(store, made)["joint", 0]
+    fork = store.create(joint.config, columns={"parent_id": joint.id, "parent_epoch": 1, "parent_step": 2})
+    said = texts(open_page("studies", study=made.id))
+    assert f"](run?run={fork.id}) (queued)." in said
 
 
 def test_a_decided_study_may_be_stopped(open_page, store, made, texts):

@@ -42,7 +42,7 @@ LABELS = {  # option of a kind of study -> its label
     "sampler_seed": mark("Sampler seed"),
     "fractions": mark("Fractions"),
 }
-EXAMPLE_AXES = (("optimizer.lr", "0.001, 0.003, 0.01"), ("backbone", "mlp, {name: small_cnn, width: 16}"), ("batch_size", "32, 64, 128"))
+EXAMPLE_AXES = (("optimizer.lr", "0.001, 0.003, 0.01"), ("backbone", "mlp, small_cnn"), ("batch_size", "32, 64, 128"))
 
 
 def study_form() -> None:

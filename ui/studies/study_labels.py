@@ -60,5 +60,5 @@ def label_figure(curves: list[LabelCurve], title: str, colours: dict[str, str]) 
     shares = sorted({100 * share for curve in curves for share in curve.shares})
     figure.update_xaxes(type="log", tickvals=shares, ticktext=[f"{share:.3g}" for share in shares], title=tr("labels (%)"))
     figure.update_yaxes(title=title)
-    figure.update_layout(height=300, uirevision="labels", margin={"l": 60, "r": 10, "t": 10, "b": 50}, legend={"orientation": "h", "y": 1.2})
+    figure.update_layout(height=300, uirevision="labels", margin={"l": 60, "r": 10, "t": 30, "b": 50}, legend={"orientation": "h", "y": -0.3})
     return figure

@@ -50,11 +50,11 @@ def _alarm(alarm: TransferAlarm) -> None:
     task, run = words.plain(alarm.task), f"run?run={alarm.run_id}"
     below = mark(
         ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
-        "{value:.3g}, below the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+        "{value:.3g}, below {edge:.3g}, the lower end of the band of {baselines} networks that have the task alone."
     )
     above = mark(
         ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
-        "{value:.3g}, above the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+        "{value:.3g}, above {edge:.3g}, the upper end of the band of {baselines} networks that have the task alone."
     )
     with st.container(border=True, gap="small"):
         st.markdown(
@@ -66,8 +66,7 @@ def _alarm(alarm: TransferAlarm) -> None:
                 run=run,
                 title=words.plain(tr(alarm.metric.title)),
                 value=alarm.value,
-                low=alarm.low,
-                high=alarm.high,
+                edge=alarm.low if alarm.metric.higher_is_better else alarm.high,
                 baselines=alarm.baselines,
             )
         )

@@ -92,7 +92,7 @@ def _card(answer: Answer, line: Line) -> None:
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("mean relative gain over the tasks, higher is better")
+        return tr("main metric") if line.task else tr("mean relative gain over the tasks, higher is better")
     better = mark("{metric}, higher is better") if line.metric.higher_is_better else mark("{metric}, lower is better")
     return words.plain(tr(better, metric=words.with_unit(tr(line.metric.title), line.metric.unit)))
 
@@ -112,7 +112,7 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         tr("comparison"): line.label,
         tr("task"): line.task or tr("overall"),
-        tr("metric"): tr(line.metric.title) if line.metric else tr("mean gain in %"),
+        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain in %"),
         tr("better by"): said.difference.mean if said else math.nan,
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,
