@@ -131,7 +131,8 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         if run["differs"]:
             notes.append(f"run {run['id']} ({place[0]}, seed {place[1]}) does not count: {run['differs']}")
     results = results_of(store.database, [run["id"] for run in finished.values()])
-    metrics = metrics_of(run["info"] for run in finished.values())
+    told = metrics_of(run["info"] for run in finished.values())
+    metrics = {task: told[task] for task in study.base.tasks if task in told}  # in the config's order, whichever run was first
     values = {place: values_of(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
     every = {place: all_metrics_of(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
     spreads = {cell.key: spreads_of(cell.key, study.seeds, metrics, values) for cell in study.cells}

@@ -269,6 +269,16 @@ def test_ranks_and_regrets_stand_beside_the_values(store, base, engine):
     assert answer_of(store, studies.create(store, studies.draft("share", base, {}, [7]))).ranks == {}
 
 
+def test_tasks_stand_in_the_order_of_the_config(store, base, engine):
+    """The first run that the store gives may have another task than the first one."""
+    made = studies.create(store, studies.draft("share", base, {}, [0]))
+    studies.start(store, made.id)
+    for run in sorted(store.queued(), key=lambda run: list(base.tasks).index(next(iter(run.config.tasks))), reverse=True):
+        execute(store, run.id)
+        assert list(answer_of(store, made).metrics) == [task for task in base.tasks if task in answer_of(store, made).metrics]
+    assert list(answer_of(store, made).metrics) == list(base.tasks)
+
+
 def test_networks_are_divided_by_what_they_cost(store, base, engine):
     """Every group gains alike, so the fewest networks are best, until two small ones are cheaper than the large one."""
     made = studies.create(store, studies.draft("together", base, {}, [0]))

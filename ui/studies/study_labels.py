@@ -13,6 +13,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.label_worth import LabelCurve, label_curves, worth_in_words
 from mtl_core.studies.paper_table import heading
 from ui.drawing.plotly_chart import plot, prepared
+from ui.shell import words
 
 CHARTS = 3  # in a row
 
@@ -39,12 +40,13 @@ def study_labels(answer: Answer) -> None:
         for place, task in zip(st.columns(CHARTS), tasks[start : start + CHARTS], strict=False):
             with place:
                 curves = [curve for curve in found if curve.task == task]
-                figure = label_figure(curves, heading(answer.metrics[task]), task_colours(answer.study.base.tasks))
+                st.markdown(f":small[{words.plain(heading(answer.metrics[task]))}]")
+                figure = label_figure(curves, task_colours(answer.study.base.tasks))
                 about = tr("Values of {task} over the share of each task's labels", task=task)
                 plot(prepared(figure, about), key=f"labels.{answer.study.id}.{task}")
 
 
-def label_figure(curves: list[LabelCurve], title: str, colours: dict[str, str]) -> go.Figure:
+def label_figure(curves: list[LabelCurve], colours: dict[str, str]) -> go.Figure:
     """The values of one task: a line for each task whose labels are thinned, with one standard deviation over the seeds."""
     figure = go.Figure()
     for curve in curves:
@@ -59,6 +61,5 @@ def label_figure(curves: list[LabelCurve], title: str, colours: dict[str, str]) 
         )
     shares = sorted({100 * share for curve in curves for share in curve.shares})
     figure.update_xaxes(type="log", tickvals=shares, ticktext=[f"{share:.3g}" for share in shares], title=tr("labels (%)"))
-    figure.update_yaxes(title=title)
-    figure.update_layout(height=300, uirevision="labels", margin={"l": 60, "r": 10, "t": 30, "b": 50}, legend={"orientation": "h", "y": -0.3})
+    figure.update_layout(height=340, uirevision="labels", margin={"l": 50, "r": 10, "t": 30, "b": 50}, legend={"orientation": "h", "y": -0.25})
     return figure
