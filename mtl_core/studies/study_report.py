@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
@@ -19,6 +20,7 @@ from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
 from mtl_core.studies.task_affinity import TaskAffinity, advice, beside_measured, study_affinity
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
+HASH = 12  # digits of a config's fingerprint
 INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
 
 
@@ -41,6 +43,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
     affinity = study_affinity(store, answer)
     study = answer.study
     labels = {cell.key: cell.label for cell in study.cells}
+    hashes = {cell.key: fingerprint(cell.config)[:HASH] for cell in study.cells}
     return render(
         Path(__file__).with_name("study_report.html"),
         study=study,
@@ -68,7 +71,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         budgets=[_budget(table) for table in budget_tables(answer, affinity, receipt, labels)] if receipt else [],
         costs=_cost_rows(receipt, labels) if receipt else [],
         untrained=tr(", ").join(str(labels.get(label, label)) for label in receipt.get("untrained", ())) if receipt else "",
-        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status)] for (cell, seed), status in sorted(answer.statuses.items())],
+        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell]] for (cell, seed), status in sorted(answer.statuses.items())],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
     )
