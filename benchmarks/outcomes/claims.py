@@ -26,7 +26,8 @@ from mtl_core.runs.executor import execute
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.studies import study_actions
-from mtl_core.studies.answer import OVERALL, Answer, Line, answer_of
+from mtl_core.studies.answer import Answer, answer_of
+from mtl_core.studies.comparison_lines import OVERALL, Line
 from mtl_core.studies.paper_table import heading
 from mtl_core.studies.study import Study
 

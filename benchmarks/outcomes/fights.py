@@ -21,7 +21,8 @@ from mtl_core.config import RunConfig
 from mtl_core.presets import get_preset
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.studies import study_actions
-from mtl_core.studies.answer import OVERALL, Answer, answer_of
+from mtl_core.studies.answer import Answer, answer_of
+from mtl_core.studies.comparison_lines import OVERALL
 from mtl_core.studies.paper_table import heading
 
 COMMON: dict[str, Any] = {

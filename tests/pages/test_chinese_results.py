@@ -92,8 +92,9 @@ def test_a_study_with_its_verdict_and_the_names_of_its_runs(open_in_chinese, sto
     all_chinese(open_in_chinese("studies"))
 
 
-def test_a_front_and_a_division(open_in_chinese, store):
-    for kind, options in (("weights", {"parts": 3}), ("together", {})):
+def test_a_front_a_division_a_prediction_and_label_curves(open_in_chinese, store):
+    kinds = {"weights": [{"parts": 3}], "together": [{}, {"groups": "one_run"}], "labels": [{"fractions": [0.5, 1.0]}]}
+    for kind, options in ((kind, options) for kind, several in kinds.items() for options in several):
         study = studies.create(store, studies.draft(kind, base(), {"options": options}, range(2)))
         finish(store, study)
         all_chinese(open_in_chinese("studies", study=study.id))

@@ -214,7 +214,7 @@ def test_a_task_that_loses_by_sharing_is_named_while_it_trains(open_page, store,
     app = open_page("studies", study=made.id)
     said = texts(app)
     assert "slant does worse than alone" in said
-    assert "5.8, above the band" in said
+    assert "5.8, above 0.86, the upper end of the band of 3 networks" in said
     assert "digit does worse" not in said
     joint = studies.runs_of(store, made)["joint", 0]
     app.button(key=f"drop.{joint.id}.slant").click().run()
@@ -275,3 +275,60 @@ def test_the_cost_receipt_is_measured_on_request(open_page, store, made, texts, 
     assert "digit 0.1 better (helps)" in said
     assert "it is not installed" in said
     assert not app.exception
+
+
+def test_what_is_not_given_yet_is_asked_for_and_no_error(open_page, texts):
+    app = open_page("studies")
+    for kind, hint in (("methods", "Choose at least one balancing method."), ("axes", "Give at least one setting and its values.")):
+        app.selectbox(key="study.kind").set_value(kind).run()
+        assert hint in [element.value for element in app.info]
+        assert not app.error
+        assert app.button(key="study.start").disabled
+
+
+def test_a_method_is_given_options(open_page, store):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value("methods").run()
+    app.multiselect(key="study.methods.methods").set_value(["pcgrad", "cagrad"]).run()
+    field = app.text_input(key="study.methods.methods.cagrad")
+    assert "c: 0.4" in field.placeholder
+    field.set_value("c: [").run()
+    assert any("Options of CAGrad" in element.value for element in app.error)
+    app.text_input(key="study.methods.methods.cagrad").set_value("c: 0.7").run()
+    assert not app.error
+    app.button(key="study.start").click().run()
+    (made,) = studies.studies(store)
+    assert [method.model_dump(exclude_unset=True) for method in made.options.methods] == [{"name": "pcgrad"}, {"name": "cagrad", "c": 0.7}]
+
+
+def test_runs_of_studies_stand_behind_others_to_start_from(open_page, store, made):
+    """A study makes many runs, which would leave no place for the run that it started from."""
+    own = store.create(base())
+    studies.start(store, made.id)
+    app = open_page("studies")
+    offered = [option for option in app.selectbox(key="study.base").options if not option.startswith(("Preset", "Settings"))]
+    taken = set(studies.run_ids(store, made.id).values()) - {own.id}
+    assert offered[0].endswith(own.id)
+    assert offered[1] == f"Study: {made.title}  ·  {made.id}"
+    assert {option.rpartition("  ·  ")[2] for option in offered[2:]} == taken
+    app.selectbox(key="study.base").set_value(f"study:{made.id}").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_before_a_pair_of_runs_no_metric_is_named(open_page, store, made, texts):
+    """The metric of a task is known when a run has said it; the mean over the tasks is that of no task."""
+    app = open_page("studies", study=made.id)
+    headings = [element.value for element in app.markdown if element.value.startswith("**")]
+    assert "**digit** :gray[main metric]" in headings
+    assert "**Overall** :gray[mean relative gain over the tasks, higher is better]" in headings
+    assert sum("mean relative gain" in heading for heading in headings) == 1
+
+
+def test_forks_of_its_runs_are_named(open_page, store, made, texts):
+    assert "Forked from these runs" not in texts(open_page("studies", study=made.id))
+    finish(store, made)
+    joint = studies.runs_of(store, made)["joint", 0]
+    fork = store.create(joint.config, columns={"parent_id": joint.id, "parent_epoch": 1, "parent_step": 2})
+    said = texts(open_page("studies", study=made.id))
+    assert f"](run?run={fork.id}) (queued)." in said

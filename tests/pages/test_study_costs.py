@@ -89,3 +89,40 @@ def test_a_search_of_weights_is_made_and_shows_what_is_to_come(open_page, store,
     (made,) = studies.studies(store)
     assert (made.options.way, made.planned_runs, len(studies.runs_of(store, made))) == ("search", 15, 5)
     assert "0 of 15 runs have finished" in app.get("progress")[0].proto.text
+
+
+def test_affinities_of_one_run_advise_for_a_budget(open_page, store, texts, monkeypatch):
+    """Digit helps slant, and slant harms digit: with the budget for it, digit has a network alone beside the one that serves slant."""
+    made = studies.create(store, studies.draft("together", base(), {"options": {"groups": "one_run"}}, [0]))
+    studies.start(store, made.id)
+    (run,) = studies.runs_of(store, made).values()
+    claim(store, run.id, "cpu", alone=False)
+    tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
+    store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
+    store.append(run.id, StepScalars(1, 0.5, {"affinity/digit/slant": 0.02, "affinity/slant/digit": -0.01}))
+    store.append(run.id, EpochMetrics(2, 1, {"val/digit/accuracy": 0.8, "val/slant/mae": 2.0, "selection/score": 0.5}))
+    store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
+    times = {"digit + slant": 3.0, "digit alone": 2.0, "slant alone": 2.5}
+    networks = [
+        {"label": label, "parameters": 1, "multiply_adds": 1e6 * cost, "memory": 1, "file": 1, "torch_ms": {"1": cost}, "onnx_ms": {}}
+        for label, cost in times.items()
+    ]
+    receipt = {"shared": networks[0], "apart": networks[1:], "others": [], "all_apart": {**networks[0], "label": "2 networks"}}
+    receipt |= {"seed": 0, "device": "a processor", "threads": 2, "without_onnx": "", "untrained": ["digit alone", "slant alone"]}
+    monkeypatch.setattr("ui.studies.study_cost.run_command", lambda store, arguments, work, cancelled: receipt)
+    app = open_page("studies", study=made.id)
+    assert "Verdict" not in [element.value for element in app.subheader]  # nothing is compared
+    assert "measure the networks below" in texts(app)
+    app.button(key=f"measure.{made.id}").click().run()
+    page_jobs.state_of(f"receipt.{made.id}")["thread"].join(30)
+    app.run()
+    app.selectbox(key=f"predicted.unit.{made.id}").set_value("torch_ms").run()
+    assert not app.exception
+    (table,) = (frame.value for frame in app.dataframe if "from a budget of" in frame.value)
+    assert table.to_dict("list") == {
+        "from a budget of": ["3", "5"],
+        "advised division": ["digit + slant", "digit alone; digit + slant"],
+        "predicted: mean affinity (%)": ["+0.5", "+1"],
+        "served by": ["digit: digit + slant, slant: digit + slant", "digit: digit alone, slant: digit + slant"],
+    }
+    assert "Not trained by this study, so measured with random values, which changes no cost: digit alone, slant alone." in texts(app)

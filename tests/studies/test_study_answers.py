@@ -7,12 +7,14 @@ from sqlalchemy import update
 
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs.claims import claim
+from mtl_core.runs.jobs import execute
 from mtl_core.runs.sql import schema
 from mtl_core.studies import study_actions as studies
-from mtl_core.studies.answer import OVERALL, answer_of
+from mtl_core.studies.answer import answer_of
 from mtl_core.studies.answer_json import answer_as_json
+from mtl_core.studies.comparison_lines import OVERALL
 from mtl_core.studies.paper_table import _latex, frame_of, number, regret_in_words, to_csv, to_latex
-from mtl_core.studies.priced_grouping import divisions, priced
+from mtl_core.studies.priced_grouping import budget_tables, priced
 from mtl_core.studies.study_values import TaskMetric, spreads_of
 from mtl_core.studies.verdict import Word
 from tests.studies.test_study import train_all
@@ -128,15 +130,17 @@ def test_networks_are_divided_by_what_they_cost(store, base, engine):
     adds = {label: 100.0 * (1 + label.count("+")) ** 2 for label in answer.group_names}
     networks = [{"label": label, "multiply_adds": cost, "torch_ms": {"1": cost / 50}, "onnx_ms": {}} for label, cost in adds.items()]
     receipt = {"shared": networks[0], "apart": networks[1:3], "others": networks[3:]}
-    for unit, scale in (("multiply_adds", 1), ("torch_ms", 1 / 50)):
-        found = divisions(priced(answer, receipt, unit), answer)
-        assert [(grouping.cost, len(grouping.networks)) for grouping in found] == [
+    tables = budget_tables(answer, None, receipt)
+    assert [(table.unit, table.is_predicted, table.left_out) for table in tables] == [("multiply_adds", False, ()), ("torch_ms", False, ())]
+    for table, scale in zip(tables, (1, 1 / 50), strict=True):
+        assert [(grouping.cost, len(grouping.networks)) for grouping in table.divisions] == [
             (300 * scale, 3),
             (500 * scale, 2),
             (pytest.approx(800 * scale), 2),
         ]
-    assert priced(answer, receipt, "onnx_ms") == []
-    assert divisions(priced(answer, {"shared": networks[0], "apart": networks[1:2]}, "multiply_adds"), answer) == []
+    assert priced(answer.group_networks, receipt, "onnx_ms") == []
+    assert budget_tables(answer, None, {"shared": networks[0], "apart": networks[1:2]}) == []
+    assert budget_tables(answer, None, receipt | {"others": networks[3:-1]})[0].left_out == ("digit + slant + ink",)
 
 
 def test_grouping_and_front_of_their_kinds(store, base, engine):
@@ -151,3 +155,13 @@ def test_grouping_and_front_of_their_kinds(store, base, engine):
     points = answer_of(store, weights).front
     assert set(points.on_front) == {cell.key for cell in weights.cells}  # all alike, so none dominates another
     assert math.isnan(points.volume)
+
+
+def test_tasks_stand_in_the_order_of_the_config(store, base, engine):
+    """The first run that the store gives may have another task than the first one."""
+    made = studies.create(store, studies.draft("share", base, {}, [0]))
+    studies.start(store, made.id)
+    for run in sorted(store.queued(), key=lambda run: list(base.tasks).index(next(iter(run.config.tasks))), reverse=True):
+        execute(store, run.id)
+        assert list(answer_of(store, made).metrics) == [task for task in base.tasks if task in answer_of(store, made).metrics]
+    assert list(answer_of(store, made).metrics) == list(base.tasks)

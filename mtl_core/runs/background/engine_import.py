@@ -33,7 +33,7 @@ def import_engine() -> ModuleType:
             return import_module(TRAINER)
         except Exception as error:
             if is_closing():
-                raise SystemExit("the program ends") from error
+                raise SystemExit(1) from error
             raise
 
 
