@@ -118,7 +118,10 @@ def pair(store, finished, keep, make_run, monkeypatch):
 
 def test_evaluations_of_two_runs(open_in_chinese, store, pair):
     run, other = pair
-    all_chinese(open_in_chinese("run", run=run.id, view="evaluation"))
+    app = all_chinese(open_in_chinese("run", run=run.id, view="evaluation"))
+    splits = ["训练集", "验证集", "测试集"]
+    assert app.button_group(key=f"evaluation.split.{run.id}").options == splits
+    assert list(app.dataframe[0].value.columns)[2:5] == splits
     stored(store, run)
     stored(store, other)
     app = all_chinese(open_in_chinese("run", run=run.id, view="evaluation", beside=other.id))
