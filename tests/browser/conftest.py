@@ -108,21 +108,27 @@ def dashboard(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def train(dashboard, window):
-    """Have the dashboard train a run and wait for its end: ``train(config)`` gives the run. The process of the tests needs no torch."""
+def queue(dashboard, window):
+    """A store whose queue the dashboard works off: the first view of a page starts it, and then it goes on without one."""
     from mtl_core.runs.store import open_store
 
+    tab = window.new_page()
+    tab.goto(f"{dashboard.url}/compare")
+    tab.locator("[data-testid=stApp] h1").first.wait_for(timeout=PATIENCE)
+    tab.close()
+    return open_store(dashboard.home)
+
+
+@pytest.fixture(scope="session")
+def train(queue):
+    """Have the dashboard train a run and wait for its end: ``train(config)`` gives the run. The process of the tests needs no torch."""
+
     def trained(config):
-        tab = window.new_page()
-        tab.goto(f"{dashboard.url}/compare")  # the first page view starts the queue
-        store = open_store(dashboard.home)
-        run = store.create(config)
-        for _ in range(PATIENCE // 100):
-            if store.get(run.id).status.is_ended():
-                break
-            tab.wait_for_timeout(100)
-        tab.close()
-        run = store.get(run.id)
+        run = queue.create(config)
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not queue.get(run.id).status.is_ended() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run = queue.get(run.id)
         assert run.status == "finished", run.failure
         return run
 
