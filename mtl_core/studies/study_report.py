@@ -42,7 +42,7 @@ def study_report(
 def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, labels: Mapping[str, str]) -> str:
     affinity = study_affinity(store, answer)
     study = answer.study
-    labels = {cell.key: cell.label for cell in study.cells}
+    names = {cell.key: cell.label for cell in study.cells}
     hashes = {cell.key: fingerprint(cell.config)[:HASH] for cell in study.cells}
     return render(
         Path(__file__).with_name("study_report.html"),
@@ -63,7 +63,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         ],
         cells=_cell_rows(answer) if answer.metrics else [],
         cell_numbers=list(range(1, len(answer.metrics) + 3)),
-        front=[labels[key] for key in answer.front.on_front] if answer.front else [],
+        front=[names[key] for key in answer.front.on_front] if answer.front else [],
         labels=[[each.labels, heading(answer.metrics[each.task]), worth_in_words(each)] for each in label_curves(answer)],
         groupings=_grouping_rows(answer),
         advised=_advised_rows(affinity),
@@ -71,7 +71,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         budgets=[_budget(table) for table in budget_tables(answer, affinity, receipt, labels)] if receipt else [],
         costs=_cost_rows(receipt, labels) if receipt else [],
         untrained=tr(", ").join(str(labels.get(label, label)) for label in receipt.get("untrained", ())) if receipt else "",
-        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell]] for (cell, seed), status in sorted(answer.statuses.items())],
+        runs=[[names[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell]] for (cell, seed), status in sorted(answer.statuses.items())],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
     )

@@ -83,6 +83,17 @@ def test_it_finds_what_trying_all_sets_finds(one_run, seed):
         assert (within[-1].mean_gain * 3 if within else -math.inf) == pytest.approx(max(sums, default=-math.inf))
 
 
+def test_a_receipt_of_another_language_is_reported_in_the_answers(store, one_run):
+    receipt, read = receipt_of(one_run.study), {}
+    for number, network in enumerate([receipt["shared"], *receipt["apart"], *receipt["others"]]):
+        read[f"网络 {number}"] = network["label"]
+        network["label"] = f"网络 {number}"
+    receipt["untrained"] = [spoken for spoken, label in read.items() if label in receipt["untrained"]]
+    page = study_report(store, one_run, receipt=receipt, labels=read)
+    assert "网络" not in page
+    assert page == study_report(store, one_run, receipt=receipt_of(one_run.study))
+
+
 def test_the_report_says_that_it_is_a_prediction(store, one_run):
     page = study_report(store, one_run, receipt=receipt_of(one_run.study))
     assert "Best division for a budget in multiply-adds for one image, predicted from affinities" in page
