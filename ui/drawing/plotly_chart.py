@@ -8,6 +8,7 @@ lines. Plotly's script is the one that the plotly package ships, served by this 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,20 +43,32 @@ def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
     return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
 
 
-def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any] | None:
+def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[str, str] | None = None) -> dict[str, Any] | None:
     """Draw a ``prepared`` chart, or update the one that has this key.
 
     Args:
         clicks: whether to report clicks on points.
+        fed_as: the ``base`` of the ``feed_charts`` that may have a newer figure for this chart, and its key there.
 
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
     """
-    data = {**chart, "config": _CONFIG, "plotly": _plotly_url()}
+    data = {**chart, "config": _CONFIG, "plotly": _plotly_url(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
     if not clicks:
         _component()(key=component_key(key), data=data)
         return None
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
+
+
+def feed_charts(key: str, fed: dict[str, Any], on_news: Callable[[], None]) -> None:
+    """Send newer figures to charts that stand elsewhere on the page, in one message.
+
+    Args:
+        fed: ``base``, which the charts were drawn with; ``turn``, a number that differs at each message; ``charts``, key -> figure and revision;
+            ``pictures``, CSS class -> src, alt and text; ``news``, pairs of a part's name and the CSS selector of its place.
+        on_news: called when the browser asks for the parts in view, the component's ``news``.
+    """
+    _component()(key=key, data={"feed": fed}, width="content", on_news_change=on_news)
 
 
 def load_ahead() -> None:

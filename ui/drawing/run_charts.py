@@ -106,11 +106,22 @@ def _feed(home: str, run_id: str) -> dict[str, Any]:
 
 
 def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
-    """Draw a chart of a run's scalars. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+    """Draw a chart of a run's scalars. ``feed["page"]``, where there is one, sends it new values from then on."""
+    chart, page = current_chart(feed, key, view, build, alt), feed.get("page")
+    if page is None:
+        plot(chart, key=f"chart.{key}")
+        return
+    page.keep_chart(key, view, build, alt, chart["revision"])
+    plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
 
-    In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
+
+def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
+    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+
+    In between it is the same figure, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline, view.height, language())
+    figures, frame, looks = feed["figures"], feed["frame"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
+    asked = (key, looks, feed.get("marks"), language())
     entry = figures.get(asked)
     if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
@@ -119,7 +130,7 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
         if view.height != 1:
             figure.update_layout(height=round(view.height * figure.layout.height))
         entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
-    plot(entry["chart"], key=f"chart.{key}")
+    return entry["chart"]
 
 
 def colours_of(config: RunConfig) -> dict[str, str]:

@@ -57,7 +57,7 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
             if _shares_parameters(run)
             else tr("**Who owns the backbone** :gray[each task's share of the gradient that reaches the shared features]")
         )
-        if _has_norms(frame):
+        if has_norms(frame):
             _ownership(run, feed, view)
         else:
             st.caption(tr(why_no_norms(run.config, run.info, frame)))
@@ -67,10 +67,11 @@ def gradients_are_shown(run: Any, frame: pd.DataFrame) -> bool:
     """Whether the run's page has panels on the tasks' gradients."""
     if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
         return False
-    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))
+    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or has_norms(frame) or bool(blocks(frame)))
 
 
-def _has_norms(frame: pd.DataFrame) -> bool:
+def has_norms(frame: pd.DataFrame) -> bool:
+    """Whether each task's share of the gradient was recorded."""
     return bool(frame["key"].str.startswith("gradient_share/").any())
 
 
