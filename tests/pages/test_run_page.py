@@ -242,5 +242,5 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     monkeypatch.setattr(run_page, "draw_strip", lambda **_: drawn.append(True))
     monkeypatch.setattr(run_page.st, "rerun", rerun)
     with pytest.raises(RerunError):
-        run_page._live.__wrapped__(make_run().id, 1.0, "training", True)
+        run_page._live.__wrapped__(make_run().id, 1.0, "training", True, None, ())
     assert drawn == []

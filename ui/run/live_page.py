@@ -139,7 +139,7 @@ class LivePage:
     def _draw_asked(self) -> None:
         """Draw the parts that the browser asks for, a callback of its component."""
         asked = st.session_state[KEY].get("news") or []
-        names = [f"part-{name}" for name in asked if name in self.parts] if isinstance(asked, list) else []
+        names = [f"part-{name}" for name in self.parts if name in asked] if isinstance(asked, list) else []
         if names:
             try:
                 st.rerun(names)

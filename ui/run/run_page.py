@@ -38,7 +38,7 @@ from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
-# A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at
+# A refresh takes time from the cores that train: about 0.3 s of one core where the browser draws in software. So the page refreshes often at
 # the beginning of a short run, less often afterwards, and seldom in a long run. Before the first steps the page is short and costs little.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
@@ -105,11 +105,12 @@ def _shape(moment: Moment) -> tuple[Any, ...]:
 
 @worded
 def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
-    if (waits and not _waits_for_steps(run_store().get(run_id))) or _shape(page.moment()) != shape:
+    moment = page.moment()
+    if (waits and not _waits_for_steps(moment.run)) or _shape(moment) != shape:
         st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
-        _draw_top(run_id, page)
+        _draw_top(run_id, page, moment)
     run = run_store().get(run_id)
     now = _page_seconds(run)
     slower, sooner = now > every, now == SOON_SECONDS != every
@@ -146,29 +147,28 @@ def refresh_seconds(run) -> float:
     return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
 
 
-def _draw_top(run_id: str, page: LivePage | None = None) -> None:
+def _draw_top(run_id: str, page: LivePage | None = None, moment: Moment | None = None) -> None:
     store = run_store()
-    run = store.get(run_id)
+    run = moment.run if moment is not None else store.get(run_id)
     # Separate containers: the upper part may grow (when PyTorch is loaded or the first curves come), and elements that move are rebuilt.
     top, rest = st.container(), st.container()
     with top:
         header(store, run)
         ending_card(store, run)
         if run.info:
-            _view_row(store, run, page)
+            _view_row(store, run, page, moment)
     if not run.info and not run.status.is_ended():
         with rest:
             _getting_ready(store, run)
-            if page is not None:
-                page.feed(page.moment(), {})
+            if page is not None and moment is not None:
+                page.feed(moment, {})
 
 
-def _view_row(store: RunStore, run: Any, page: LivePage | None) -> None:
+def _view_row(store: RunStore, run: Any, page: LivePage | None, moment: Moment | None) -> None:
     """Draw the choice of the tab. Beside it what feeds the charts, and the line about the pace, which comes and goes and so moves nothing."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         view = view_choice()
-        if page is not None:
-            moment = page.moment()
+        if page is not None and moment is not None:
             page.feed(moment, gradient_shares(run.info["tasks"], colours_of(run.config), moment.feed["frame"]) if view == "training" else {})
         if view == "training" and (slow := slower_than_usual(run, scalars_feed(store, run.id)["frame"])):
             st.caption(f":material/speed: {words.plain(slow)}", width="content")

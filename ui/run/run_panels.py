@@ -71,7 +71,8 @@ def draw_panels(page: LivePage, panels: Panels, names: list[str], layout: Layout
             area = f"area_{width}_{name.replace('_', '-')}"
             look = replace(view, height=layout.height(name))
             with st.container(key=area):
-                page.part(name, _drawing(panels[name], look), panels[name].news, ended, f".st-key-{area}", pause)
+                panel = panels[name]
+                page.part(name, _drawing(panel, look), panel.news, ended, f".st-key-{area}", pause if panel.news is _rows else 0.0)
 
 
 def _predictions(run: Any, rows: int) -> None:
