@@ -11,7 +11,7 @@ from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
 from ui.drawing.run_charts import View, current_chart, one_curve, scalars_feed
 from ui.run import live_page, run_page
-from ui.run.live_page import LivePage, Moment, Part
+from ui.run.live_page import LivePage, Moment
 
 VIEW = View(0.6, "step", False)
 
@@ -34,7 +34,7 @@ def drawn(open_page, make_run, store, monkeypatch):
     assert not app.exception
     page = pages[-1]
     assert page.known is None
-    return SimpleNamespace(run=run, page=page, sent=sent, news=lambda: page.outdated(page.moment(), float("inf")))
+    return SimpleNamespace(run=run, page=page, sent=sent, news=lambda: page.outdated(page.moment()))
 
 
 def test_nothing_is_sent_of_what_is_drawn_already(drawn):
@@ -82,16 +82,18 @@ def test_a_line_of_the_log_is_news_for_the_details(drawn, store):
     assert drawn.news() == ["details"]
 
 
-def test_a_part_that_was_just_drawn_waits_for_its_pause():
-    page = LivePage(lambda page: Moment(None, {"row": 2, "marks": 0}, {}))
-    page.parts["a"] = Part(lambda now: now.feed["row"], page._news(lambda now: 1, page.moment()), 10.0, 5.0, "")
-    assert [page.outdated(page.moment(), now) for now in (10.0, 14.9, 15.0)] == [[], [], ["a"]]
+def test_slow_parts_and_those_out_of_view_are_offered_at_every_third_refresh(drawn, store):
+    store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
+    for _ in range(3):
+        drawn.page.feed(drawn.page.moment(), {})
+    at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ""], ["ownership", ""], ["details", ""]]
+    assert [(fed["turn"], fed["news"]) for fed in drawn.sent[-3:]] == [(2, at_once), (3, of_all), (4, at_once)]
 
 
 def test_a_mark_in_the_charts_is_news_for_every_part(drawn):
     moment = drawn.page.moment()
     marked = Moment(moment.run, {**moment.feed, "marks": (1, None)}, moment.summary)
-    assert drawn.page.outdated(marked, float("inf")) == list(drawn.page.parts)
+    assert drawn.page.outdated(marked) == list(drawn.page.parts)
 
 
 @pytest.mark.parametrize(

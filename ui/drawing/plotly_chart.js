@@ -39,8 +39,6 @@ function newest(data) {
   return data?.base && fed?.base === data.base && fed.charts[data.name] ? { ...data, ...fed.charts[data.name] } : data;
 }
 
-const TURNS_OUT_OF_VIEW = 3; // a part out of view is drawn anew at every third message only
-
 function isInView(selector) {
   const place = selector && document.querySelector(selector)?.getBoundingClientRect();
   return !place || (place.bottom > 0 && place.top < window.innerHeight);
@@ -56,8 +54,7 @@ function take({ base, turn, charts, pictures, news }, setTriggerValue) {
       place.querySelector("span").textContent = text;
     }
   }
-  const isTurnOfAll = turn % TURNS_OUT_OF_VIEW === 0;
-  const asked = document.hidden ? [] : news.filter(([, place]) => isTurnOfAll || isInView(place)).map(([name]) => name);
+  const asked = document.hidden ? [] : news.filter(([, place]) => isInView(place)).map(([name]) => name);
   if (asked.length) setTriggerValue("news", asked);
 }
 

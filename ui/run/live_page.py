@@ -2,13 +2,12 @@
 
 To send a page of unchanged elements again costs the browser several times what its charts cost (``benchmarks/README.md``). So the fragment with the
 timer draws the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser asks for those
-of them that are in view. Each part is a fragment of its own, the same while the run trains and after its end, so that no click in it is lost
+of them that are in view, and at every third refresh for all. Each part is a fragment of its own, the same while the run trains and after its end, so that no click in it is lost
 (``ui/shell/live_part.py``).
 """
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from ui.shell.error_boundary import worded
 from ui.shell.state import whole_page_if_asked
 
 KEY = component_key("live_page")
+SLOW_TURNS = 3  # refreshes between those at which slow parts and parts out of view are drawn
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,13 @@ class Part:
 
     Attributes:
         news: gives what its words depend on; the part is out of date when that differs from ``drawn``.
-        pause: seconds for which a part that was just drawn counts as up to date.
+        is_slow: whether it is drawn anew at every third refresh at most. Parts out of view are drawn at the same refreshes.
         place: CSS selector of an element around it; empty for a part that is always in view.
     """
 
     news: Callable[[Moment], Hashable]
     drawn: Hashable
-    at: float
-    pause: float
+    is_slow: bool
     place: str
 
 
@@ -87,7 +86,7 @@ class LivePage:
         return self.known or self.look(self)
 
     def part(
-        self, name: str, draw: Callable[[Moment], None], news: Callable[[Moment], Hashable], ended: bool, place: str = "", pause: float = 0.0
+        self, name: str, draw: Callable[[Moment], None], news: Callable[[Moment], Hashable], ended: bool, place: str = "", is_slow: bool = False
     ) -> None:
         """Draw a part, a fragment without a timer.
 
@@ -100,7 +99,7 @@ class LivePage:
             moment = self.moment()
             if moment.run.status.is_ended() != ended:
                 st.rerun()
-            self.parts[name] = Part(news, self._news(news, moment), time.monotonic(), pause, place)
+            self.parts[name] = Part(news, self._news(news, moment), is_slow, place)
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self._drawn = name
             draw(moment)
@@ -124,12 +123,13 @@ class LivePage:
             now = current_chart(moment.feed, key, chart.view, chart.build, chart.alt)
             if now["revision"] != chart.revision:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"]}
-        news = [[name, self.parts[name].place] for name in self.outdated(moment, time.monotonic())]
+        is_for_all = self.turn % SLOW_TURNS == 0
+        news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
         feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "news": news}, self._draw_asked)
 
-    def outdated(self, moment: Moment, now: float) -> list[str]:
-        """Names of the parts for which there is news. ``now``: of ``time.monotonic``."""
-        return [name for name, part in self.parts.items() if now >= part.at + part.pause and self._news(part.news, moment) != part.drawn]
+    def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
+        """Names of the parts for which there is news. ``is_for_all``: of the slow ones, too."""
+        return [name for name, part in self.parts.items() if (is_for_all or not part.is_slow) and self._news(part.news, moment) != part.drawn]
 
     def _news(self, news: Callable[[Moment], Hashable], moment: Moment) -> Hashable:
         """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""

@@ -42,7 +42,6 @@ from ui.train.sample_preview import sample_at_hand
 # the beginning of a short run, less often afterwards, and seldom in a long run. Before the first steps the page is short and costs little.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
-DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first steps
@@ -82,11 +81,10 @@ def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) 
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
             elif run.info:
-                _training(store, page, every or 0.0)
+                _training(store, page)
     if view == "training" or not run.info:
         with st.container(key="details"):
-            pause = DETAILS_AFTER * (every or 0.0)
-            page.part("details", lambda now: _details(run_store(), now.run), _said, run.status.is_ended(), ".st-key-details", pause)
+            page.part("details", lambda now: _details(run_store(), now.run), _said, run.status.is_ended(), ".st-key-details", is_slow=True)
 
 
 def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
@@ -174,7 +172,7 @@ def _view_row(store: RunStore, run: Any, page: LivePage | None, moment: Moment |
             st.caption(f":material/speed: {words.plain(slow)}", width="content")
 
 
-def _training(store: RunStore, page: LivePage, every: float) -> None:
+def _training(store: RunStore, page: LivePage) -> None:
     moment = page.moment()
     run, feed, ended = moment.run, moment.feed, moment.run.status.is_ended()
     with st.container():  # one element whether there are results or not: what follows keeps its place
@@ -199,11 +197,11 @@ def _training(store: RunStore, page: LivePage, every: float) -> None:
         page.known = moment = _moment(store, run, page)
     shown = layout.arranged(list(panels))
     pinned = [name for name in shown if name in layout.pinned]
-    draw_panels(page, panels, pinned, layout, view, DETAILS_AFTER * every, key="above_tasks")
+    draw_panels(page, panels, pinned, layout, view, key="above_tasks")
     views = {task.removeprefix(task_key("")): replace(view, height=layout.height(task)) for task in layout.arranged(tasks)}
     draw_tasks = task_rows if view.compact else task_panels
     page.part("tasks", lambda now: draw_tasks(now.run, now.feed, now.summary, views), _values, ended)
-    draw_panels(page, panels, [name for name in shown if name not in pinned], layout, view, DETAILS_AFTER * every, key="below_tasks")
+    draw_panels(page, panels, [name for name in shown if name not in pinned], layout, view, key="below_tasks")
 
 
 def _steering(now: Moment) -> None:

@@ -58,7 +58,7 @@ def _drawing(panel: Panel, view: View) -> Callable[[Moment], None]:
     return lambda now: panel.draw(now, view)
 
 
-def draw_panels(page: LivePage, panels: Panels, names: list[str], layout: Layout, view: View, pause: float, key: str) -> None:
+def draw_panels(page: LivePage, panels: Panels, names: list[str], layout: Layout, view: View, key: str) -> None:
     """Draw these panels in a grid. CSS gives each its width (``ui/shell/styles.py``); by default the first two share a row of a wide screen."""
     if not names:
         return
@@ -72,7 +72,7 @@ def draw_panels(page: LivePage, panels: Panels, names: list[str], layout: Layout
             look = replace(view, height=layout.height(name))
             with st.container(key=area):
                 panel = panels[name]
-                page.part(name, _drawing(panel, look), panel.news, ended, f".st-key-{area}", pause if panel.news is _rows else 0.0)
+                page.part(name, _drawing(panel, look), panel.news, ended, f".st-key-{area}", is_slow=panel.news in (_rows, _has_norms))
 
 
 def _predictions(run: Any, rows: int) -> None:
