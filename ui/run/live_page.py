@@ -1,9 +1,9 @@
 """A run's page in parts: while the run trains, charts get their new values in one message, and a part is drawn anew only when there is news for it.
 
-To send a page of unchanged elements again costs the browser several times what its charts cost (``benchmarks/README.md``). So the fragment with the
-timer draws the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser asks for those
-of them that are in view, and at every third refresh for all. Each part is a fragment of its own, the same while the run trains and after its end, so that no click in it is lost
-(``ui/shell/live_part.py``).
+To send a page of unchanged elements again costs the browser as much as its charts (``benchmarks/README.md``). So the fragment with the timer draws
+the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser asks for those of them
+that are in view, and at every third refresh for all. Each part is a fragment of its own, the same while the run trains and after its end, so that
+no click in it is lost (``ui/shell/live_part.py``).
 """
 
 from __future__ import annotations
