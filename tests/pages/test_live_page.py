@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mtl_core.events import EpochMetrics, Message, ProbesSaved, StepScalars
+from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, StepScalars
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
 from ui.drawing.run_charts import View, current_chart, one_curve, scalars_feed
@@ -108,6 +108,24 @@ def test_the_browser_gets_the_parts_that_it_asks_for_and_no_others(monkeypatch, 
     monkeypatch.setattr(live_page.st, "rerun", reruns.append)
     page._draw_asked()
     assert reruns == ([drawn_parts] if drawn_parts else [])
+
+
+def test_a_chart_drawn_before_a_change_does_not_pass_for_one_with_its_mark(drawn, store):
+    """The next refresh comes before the part is drawn anew; no later value may come, as in a run that is paused."""
+    store.append(drawn.run.id, SettingChanged(4, 2.0, "tasks.digit.loss_weight", 1.0, 5.0, False))
+    moment = drawn.page.moment()
+    assert moment.feed["marks"] == (1, None)
+    drawn.page.feed(moment, {})
+    built = []
+
+    def with_mark(frame):
+        built.append(frame)
+        return curve_chart([], marks=[(4.0, "digit 1 → 5")])
+
+    chart = drawn.page.charts["digit.loss.row"]
+    shown = current_chart(moment.feed, "digit.loss.row", chart.view, with_mark, chart.alt)
+    assert built
+    assert json.loads(shown["figure"])["layout"]["shapes"][0]["x0"] == 4.0
 
 
 def test_another_shape_of_the_page_has_it_drawn_whole(drawn, store):

@@ -115,7 +115,7 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
     if page is None:
         plot(chart, key=f"chart.{key}")
         return
-    page.keep_chart(key, view, build, alt, chart["revision"])
+    page.keep_chart(key, feed.get("marks"), view, build, alt, chart["revision"])
     plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
 
 

@@ -54,9 +54,10 @@ class Part:
 
 @dataclass(frozen=True)
 class FedChart:
-    """A chart of a part: what draws it, and the revision that was drawn."""
+    """A chart of a part: what draws it with which marks, and the revision that was drawn."""
 
     part: str
+    marks: Hashable
     view: View
     build: Callable[[pd.DataFrame], Any]
     alt: str
@@ -107,9 +108,9 @@ class LivePage:
 
         st.fragment(part, key=f"part-{name}")()
 
-    def keep_chart(self, key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
+    def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
-        self.charts[key] = FedChart(self._drawn, view, build, alt, revision)
+        self.charts[key] = FedChart(self._drawn, marks, view, build, alt, revision)
 
     def feed(self, moment: Moment, pictures: dict[str, dict[str, str]]) -> None:
         """Send what is new since the parts were drawn: all of it each time, because a message may replace one that the browser has not looked at.
@@ -120,7 +121,8 @@ class LivePage:
         self.turn += 1
         charts = {}
         for key, chart in self.charts.items():
-            now = current_chart(moment.feed, key, chart.view, chart.build, chart.alt)
+            # With the marks that ``build`` knows: viewers share figures, and one without a new mark must not pass for one with it.
+            now = current_chart({**moment.feed, "marks": chart.marks}, key, chart.view, chart.build, chart.alt)
             if now["revision"] != chart.revision:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"]}
         is_for_all = self.turn % SLOW_TURNS == 0
