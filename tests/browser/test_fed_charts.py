@@ -20,7 +20,7 @@ LOAD = """async code => {
 DRAW = """([place, data]) => {
   const parentElement = document.getElementById(place);
   parentElement.innerHTML ||= '<div class="live-plot"></div>';
-  mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([name, value]) });
+  mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.bell, name, value]) });
 }"""
 POINTS = "() => document.querySelector('#chart .live-plot').calcdata?.[0]?.length ?? 0"
 DRAWN = "() => document.querySelector('#chart .js-plotly-plot')"
@@ -44,9 +44,10 @@ def page(blank):
     """The tab with room for a chart in view, for what feeds it, and for a part below the screen."""
     tab, errors = blank
     tab.evaluate("""() => {
-      document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div class="share share-0"><img><span></span></div>'
+      document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="bells"></div>'
+        + '<div class="share share-0"><img><span></span></div>'
         + '<div class="near">near</div><div style="height:5000px"></div><div class="far">far</div>';
-      window.livePage = undefined; window.asked = []; }""")
+      window.livePage = undefined; window.asked = []; window.liveBells = undefined; }""")
     yield tab
     assert errors == []
 
@@ -92,9 +93,14 @@ def test_a_chart_shows_the_newest_figure_that_was_made_for_it(page, messages, po
 
 def test_parts_in_view_are_asked_for_once_for_each_message(page):
     news = [["first", ""], ["near", ".near"], ["far", ".far"], ["gone", ".gone"]]
+    page.evaluate(DRAW, ["feeder", fed(None, "A", 0, news)])
+    assert page.evaluate("asked") == [], "no part is there yet"
+    for name, _ in news:
+        page.evaluate(DRAW, ["bells", {"bell": name}])
     for turn in (1, 1, 2):
         page.evaluate(DRAW, ["feeder", fed(None, "A", turn, news)])
-    assert page.evaluate("asked") == [["news", ["first", "near", "gone"]]] * 2, "though the first is handed over twice"
+    expected = [[name, "rung", turn] for turn in (1, 2) for name in ("first", "near", "gone")]
+    assert page.evaluate("asked") == expected, "once, though the first is handed over twice"
     page.evaluate("() => { asked.length = 0; }")
     page.evaluate(DRAW, ["feeder", fed(None, "A", 4)])
     assert page.evaluate("asked") == []

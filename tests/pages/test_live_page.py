@@ -27,13 +27,14 @@ def drawn(open_page, make_run, store, monkeypatch):
         pages.append(self)
 
     monkeypatch.setattr(LivePage, "__init__", noted)
-    monkeypatch.setattr(live_page, "feed_charts", lambda key, fed, on_news: sent.append(fed))
+    monkeypatch.setattr(live_page, "feed_charts", lambda key, fed: sent.append(fed))
     monkeypatch.setattr("ui.drawing.run_charts.CHART_SECONDS", -1.0)
     run = make_run()
     app = open_page("run", run=run.id)
     assert not app.exception
     page = pages[-1]
     assert page.known is None
+    assert len([bell for bell in app.get("bidi_component") if "-bell." in bell.proto.id]) == len(page.parts)
     return SimpleNamespace(run=run, page=page, sent=sent, news=lambda: page.outdated(page.moment()))
 
 
@@ -96,20 +97,6 @@ def test_a_mark_in_the_charts_is_news_for_every_part(drawn):
     assert drawn.page.outdated(marked) == list(drawn.page.parts)
 
 
-@pytest.mark.parametrize(
-    ("asked", "drawn_parts"),
-    [(["a", "b"], ["part-a", "part-b"]), (["gone", "a"], ["part-a"]), (["gone"], None), ("a", None), (None, None), ([["a"]], None)],
-    ids=str,
-)
-def test_the_browser_gets_the_parts_that_it_asks_for_and_no_others(monkeypatch, asked, drawn_parts):
-    page, reruns = LivePage(lambda page: Moment(None, {"row": 0}, {})), []
-    page.parts = dict.fromkeys(("a", "b"))
-    monkeypatch.setattr(live_page.st, "session_state", {live_page.KEY: {"news": asked}})
-    monkeypatch.setattr(live_page.st, "rerun", reruns.append)
-    page._draw_asked()
-    assert reruns == ([drawn_parts] if drawn_parts else [])
-
-
 def test_a_chart_drawn_before_a_change_does_not_pass_for_one_with_its_mark(drawn, store):
     """The next refresh comes before the part is drawn anew; no later value may come, as in a run that is paused."""
     store.append(drawn.run.id, SettingChanged(4, 2.0, "tasks.digit.loss_weight", 1.0, 5.0, False))
@@ -142,6 +129,7 @@ def test_an_ended_run_feeds_nothing(open_page, finished, monkeypatch):
     charts = [json.loads(chart.proto.json) for chart in app.get("bidi_component") if "-chart." in chart.proto.id]
     assert len(charts) > 4
     assert all("base" not in chart for chart in charts)
+    assert not [chart for chart in app.get("bidi_component") if "-bell." in chart.proto.id]
     assert sent == []
 
 

@@ -44,7 +44,7 @@ function isInView(selector) {
   return !place || (place.bottom > 0 && place.top < window.innerHeight);
 }
 
-function take({ base, turn, charts, pictures, news }, setTriggerValue) {
+function take({ base, turn, charts, pictures, news }) {
   if (window.livePage?.base === base && window.livePage.turn === turn) return; // the same message, handed over once more
   window.livePage = { base, turn, charts };
   document.querySelectorAll(".live-plot").forEach(draw);
@@ -54,8 +54,8 @@ function take({ base, turn, charts, pictures, news }, setTriggerValue) {
       place.querySelector("span").textContent = text;
     }
   }
-  const asked = document.hidden ? [] : news.filter(([, place]) => isInView(place)).map(([name]) => name);
-  if (asked.length) setTriggerValue("news", asked);
+  if (document.hidden) return;
+  for (const [name, place] of news) if (isInView(place)) window.liveBells?.[name]?.("rung", turn);
 }
 
 function draw(box) {
@@ -85,7 +85,11 @@ function draw(box) {
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-plot");
   if (data.feed) {
-    take(data.feed, setTriggerValue);
+    take(data.feed);
+    return;
+  }
+  if (data.bell) {
+    (window.liveBells ??= {})[data.bell] = setTriggerValue;
     return;
   }
   if (!data.figure) { // a page whose charts come later: see load_ahead in plotly_chart.py

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -91,15 +90,23 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
-def feed_charts(key: str, fed: dict[str, Any], on_news: Callable[[], None]) -> None:
+def feed_charts(key: str, fed: dict[str, Any]) -> None:
     """Send newer figures to charts that stand elsewhere on the page, in one message.
 
     Args:
         fed: ``base``, which the charts were drawn with; ``turn``, a number that differs at each message; ``charts``, key -> figure and revision;
             ``pictures``, CSS class -> src, alt and text; ``news``, pairs of a part's name and the CSS selector of its place.
-        on_news: called when the browser asks for the parts in view, the component's ``news``.
     """
-    _component()(key=key, data={"feed": fed}, width="content", on_news_change=on_news)
+    _component()(key=key, data={"feed": fed}, width="content")
+
+
+def bell(name: str) -> None:
+    """Let the browser rerun the fragment that this is called in, when ``feed_charts`` has news for the part of this name and it is in view.
+
+    It is a component of the fragment's own. A callback of another component could rerun the fragment, too, but in place of what a click that comes
+    at the same moment asks for (``st.rerun`` with keys).
+    """
+    _component()(key=component_key(f"bell.{name}"), data={"bell": name}, on_rung_change=lambda: None)
 
 
 def load_ahead() -> None:

@@ -1,9 +1,9 @@
 """A run's page in parts: while the run trains, charts get their new values in one message, and a part is drawn anew only when there is news for it.
 
 To send a page of unchanged elements again costs the browser as much as its charts (``benchmarks/README.md``). So the fragment with the timer draws
-the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser asks for those of them
-that are in view, and at every third refresh for all. Each part is a fragment of its own, the same while the run trains and after its end, so that
-no click in it is lost (``ui/shell/live_part.py``).
+the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser reruns those of them that
+are in view, and at every third refresh all. Each part is a fragment of its own, the same while the run trains and after its end, so that no click
+in it is lost (``ui/shell/live_part.py``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
-from ui.drawing.plotly_chart import feed_charts
+from ui.drawing.plotly_chart import bell, feed_charts
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import worded
@@ -103,6 +102,8 @@ class LivePage:
             self.parts[name] = Part(news, self._news(news, moment), is_slow, place)
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self._drawn = name
+            if not ended:
+                bell(name)
             draw(moment)
             whole_page_if_asked()
 
@@ -127,7 +128,7 @@ class LivePage:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"]}
         is_for_all = self.turn % SLOW_TURNS == 0
         news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
-        feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "news": news}, self._draw_asked)
+        feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "news": news})
 
     def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
         """Names of the parts for which there is news. ``is_for_all``: of the slow ones, too."""
@@ -137,13 +138,3 @@ class LivePage:
         """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""
         is_explained = any(value for key, value in st.session_state.items() if str(key).startswith("explain."))
         return news(moment), moment.feed.get("marks"), moment.feed["row"] if is_explained else None
-
-    def _draw_asked(self) -> None:
-        """Draw the parts that the browser asks for, a callback of its component."""
-        asked = st.session_state[KEY].get("news") or []
-        names = [f"part-{name}" for name in self.parts if name in asked] if isinstance(asked, list) else []
-        if names:
-            try:
-                st.rerun(names)
-            except StreamlitAPIException:
-                return  # the whole page was drawn meanwhile, without one of them
