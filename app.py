@@ -16,6 +16,9 @@ if get_script_run_ctx(suppress_warning=True) is None:
     end_in_order()
     app = st.App(__file__, middleware=middleware())
 else:
+    from ui.shell.page_imports import import_pages
+
+    import_pages()
     from ui.shell.app_frame import draw_app
 
     draw_app()

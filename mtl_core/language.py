@@ -11,6 +11,7 @@ and fills the values in. A text without a translation stays English.
 from __future__ import annotations
 
 import gettext
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ MOST_SENTENCES = 4  # that are looked for together, where a text is translated s
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
+_PRECISION = re.compile(r"\.\d+[efg%]$")  # at the end of a format
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
 _QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
@@ -48,14 +50,30 @@ def tr(text: str, /, **values: object) -> str:
     """A text in the reader's language.
 
     Args:
-        text: English, with the places of ``values`` in braces, as for ``str.format``. Without ``values`` braces mean themselves.
+        text: English, with the places of ``values`` in braces, as for ``str.format``. Without ``values`` braces mean themselves. Numbers are
+            rounded as people expect (``HalfUp``).
     """
     name = language()
+    if values:
+        values = {place: HalfUp(value) if isinstance(value, float) else value for place, value in values.items()}
     if name == SOURCE:
         return text.format(**values) if values else text
     if values:
         return _catalogue(name).get(text, text).format(**values)
     return _translated(text, name)
+
+
+class HalfUp(float):
+    """A number for people: a half is rounded away from zero, as in school. So 0.465 is 0.47 with two digits, and 0.125 is 13 %.
+
+    Python rounds the binary number: 0.145, which is a little less than its name says, to 0.14, and 0.125 to the even 12 %.
+    """
+
+    def __format__(self, spec: str) -> str:
+        value = float(self)
+        if value and _PRECISION.search(spec):
+            value = math.nextafter(value, math.copysign(math.inf, value))  # past the half, for a number that is printed as one
+        return format(value, spec)
 
 
 def language() -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_core.language import SOURCE, language, mark, speaking, tr
+from mtl_core.language import SOURCE, HalfUp, language, mark, speaking, tr
 
 _SPLITS = ("val", "train", "test")
 _OTHERS = {
@@ -27,6 +28,35 @@ def percent(share: float, sign: str = "+") -> str:
     if value == 0 or abs(value) >= 0.01:
         return f"{value:{sign}.2f}%"
     return f"{value:{sign}.2g}%" if abs(value) >= 1e-4 else "<0.0001%"
+
+
+def measured(value: float) -> str:
+    """A measured value to three digits, the same in tables, charts and sentences; a dash for NaN and infinity."""
+    if not math.isfinite(value):
+        return "–"
+    shown = HalfUp(value)
+    return f"{shown:.3f}" if 0.1 <= abs(value) < 10 else f"{shown:.3g}"
+
+
+class Measured(HalfUp):
+    """A value for ``str.format``: a place without a format, such as ``{before}``, shows it as ``measured`` does."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if spec else measured(self)
+
+
+def share_in_words(share: float) -> str:
+    """A share of what was counted, in whole percent; a dash for NaN.
+
+    100% is all and 0% is none. What is nearly so is ``over 99%`` or ``under 1%``.
+    """
+    if not math.isfinite(share):
+        return "–"
+    if share == 1 or share == 0:
+        return f"{share:.0%}"
+    if share > 0.99:
+        return tr("over 99%")
+    return tr("under 1%") if share < 0.01 else f"{HalfUp(share):.0%}"
 
 
 def metric_words(name: str, metrics: Mapping[str, Any]) -> str:

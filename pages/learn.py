@@ -11,6 +11,7 @@ from ui.learn.learner_identity import learner_id
 from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
+from ui.learn.page_top import open_at_top
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.language_choice import ADDRESS, kept_tabs
 from ui.shell.state import torch_is_ready
@@ -30,6 +31,7 @@ def main() -> None:
     spoken = {ADDRESS: st.query_params[ADDRESS]} if ADDRESS in st.query_params else {}
     st.query_params.from_dict({**address.query(), **spoken})
     learner = learner_id()
+    open_at_top(f"{address.lesson} {'board' if address.board else ''}")
     if address.large:
         enlarge()
     if address.lesson in LESSONS:

@@ -203,6 +203,15 @@ TOGETHER = {
         "studies/test_cost_receipt",
         "test_packaging",
     ),
+    "objects": (  # the server of S3, where it is installed, and the undisturbed run
+        "runs/objects/test_sent_artifacts",
+        "runs/objects/test_killed_senders",
+        "runs/objects/test_object_outages",
+        "runs/objects/test_damaged_objects",
+        "runs/objects/test_deleted_objects",
+        "runs/objects/test_hostile_objects",
+        "runs/objects/test_object_address",
+    ),
     "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
 }
 GROUPS = {file: group for group, files in TOGETHER.items() for file in files}
@@ -218,6 +227,7 @@ LONGEST_FIRST = (
     "sharing/test_scheme_contract",
     "runs/test_signals",
     "balancing/test_contract",
+    "balancing/test_descent",
     "backbones/test_backbone_contract",
     "training/test_trainer",
     "training/test_self_supervised",

@@ -27,6 +27,7 @@ from mtl_core.training.trainer import train
 from tests.backbones import test_backbone_contract as backbone_contract
 from tests.balancing import conftest as toys
 from tests.balancing import test_contract as balancing_contract
+from tests.balancing import test_descent as balancing_descent
 from tests.data import example_settings, test_augmentation, test_sources
 from tests.sharing import test_scheme_contract as scheme_contract
 from tests.tasks import test_contract as kind_contract
@@ -122,7 +123,7 @@ def test_the_key_of_an_augmentation_is_checked_as_its_options_say():
 def test_the_balancing_method_keeps_the_contract(monkeypatch):
     monkeypatch.setitem(balancing_contract.CLASSES, "log_sum", BALANCERS.load("log_sum"))
     toy = types.SimpleNamespace(**{name: getattr(toys, name) for name in ("TwoParts", "make", "linear_losses", "everyone", "one_step")})
-    balancing_contract.test_a_convex_problem_is_descended("log_sum", toy)
+    balancing_descent.test_a_convex_problem_is_descended("log_sum", toy)
     balancing_contract.test_coefficients_say_what_was_done_to_the_shared_parameters("log_sum", toy)
     balancing_contract.test_an_absent_task_takes_no_part("log_sum", toy)
     balancing_contract.test_one_task_alone_is_plain_training_bit_by_bit("log_sum", toy)

@@ -32,6 +32,20 @@ def test_every_generated_page_is_up_to_date():
     assert [path.name for path, text in pages().items() if path.read_text(encoding="utf-8") != text] == [], "run: python -m docs"
 
 
+def test_every_benchmark_that_is_named_is_there():
+    """By pages, the product and the tests, as a command or as a file."""
+    texts = [*PAGES, *(path for folder in ("mtl_core", "ui", "docs", "tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py")))]
+    named = {
+        (command or file, path.relative_to(ROOT).as_posix())
+        for path in texts
+        for command, file in re.findall(r"\bbenchmarks(?:\.([a-z_]+(?:\.[a-z_]+)*)|/([a-z_/]+)\.py)", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 80
+    places = {(name, page): ROOT / "benchmarks" / name.replace(".", "/") for name, page in named}
+    missing = {names for names, place in places.items() if not place.is_dir() and not place.with_suffix(".py").is_file()}
+    assert missing == set()
+
+
 def test_every_generated_part_stands_somewhere():
     used = {name for page in PAGES for _, name, _ in tables.BLOCK.findall(page.read_text(encoding="utf-8"))}
     assert used == set(tables.TABLES)
@@ -167,7 +181,7 @@ def test_every_method_is_on_one_of_the_pages_with_its_cost():
     for name in BALANCERS:
         assert sum(f"| `{name}` |" in page for page in methods) == 1, name
         cost = cost_of(name)
-        assert cost is not None, f"{name}: measure its cost with python -m benchmarks.balancing --methods {name} --write"
+        assert cost is not None, f"{name}: measure its cost with python -m benchmarks.step_time.balancing --methods {name} --write"
         assert (cost.features is not None) == ("gradients" in BALANCERS.load(name).Options.model_fields), name
 
 

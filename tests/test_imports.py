@@ -183,3 +183,43 @@ def test_the_first_presets_run_imports_nothing_heavy_before_it_measures():
     found = _brought_along(["mtl_core.training.trainer", *(place.partition(":")[0] for place in parts)])
     assert len(found) > 60
     assert not [(name, heavy) for name, imported in found.items() for heavy in HEAVY if any(f"{each}.".startswith(f"{heavy}.") for each in imported)]
+
+
+# Packages whose modules import each other in circles: a thread that imports one of their modules while another imports the package may get it half
+# initialised. A thread that imports the package first waits for the other one.
+CIRCULAR = {"torch", "torchvision", "torchmetrics"}
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements of a scope in order, without those of functions inside it and those for the type checker."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from _statements(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for part in ("body", "orelse", "finalbody", "handlers"):
+                yield from _statements(getattr(node, part, []))
+
+
+def test_a_circular_package_is_imported_before_its_modules():
+    early = []
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        outer = _packages(_statements(tree.body), set(), early, name)
+        for function in functions:
+            _packages(_statements(function.body), set(outer), early, name)
+    assert early == []
+
+
+def _packages(statements: Iterator[ast.Import | ast.ImportFrom], known: set[str], early: list[str], name: str) -> set[str]:
+    """The packages of CIRCULAR that these statements import, and those known before; adds to ``early`` where a module comes before its package."""
+    for node in statements:
+        for module in [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]:
+            package, _, inside = module.partition(".")
+            if package in CIRCULAR:
+                if inside and package not in known:
+                    early.append(f"{name}:{node.lineno} imports {module}; write 'from {package} import ...' first")
+                known.add(package)
+    return known

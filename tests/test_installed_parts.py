@@ -19,7 +19,7 @@ from mtl_core.training.check import problems
 from tests.installed_parts import ENTRIES
 
 ROOT = Path(__file__).parents[1]
-PARTS = ROOT / "tests" / "installed_parts.py"
+PARTS, IN_USE = ROOT / "tests" / "installed_parts.py", ROOT / "tests" / "installed_parts_in_use.py"
 
 
 def groups() -> list[str]:
@@ -40,7 +40,8 @@ def groups() -> list[str]:
 def used(tmp_path_factory) -> dict[str, str]:
     """What came of using each part in a process that finds the package on its path."""
     site = tmp_path_factory.mktemp("site")
-    (site / "installed_parts.py").write_bytes(PARTS.read_bytes())
+    for file in (PARTS, IN_USE):
+        (site / file.name).write_bytes(file.read_bytes())
     (site / "broken_parts.py").write_text("import a_package_that_is_not_there\n")
     about = site / "installed_parts-1.0.dist-info"
     about.mkdir()
@@ -50,7 +51,7 @@ def used(tmp_path_factory) -> dict[str, str]:
         lines += [f"[{group}]", *(f"{name} = installed_parts:{place}" for name, place in parts.items()), "broken = broken_parts:Nothing", ""]
     (about / "entry_points.txt").write_text("\n".join(lines))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(site), str(ROOT)))}
-    command = [sys.executable, str(site / "installed_parts.py")]
+    command = [sys.executable, str(site / IN_USE.name)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -58,7 +59,7 @@ def used(tmp_path_factory) -> dict[str, str]:
 
 @pytest.mark.parametrize("group", groups())
 def test_a_part_of_another_package_works_in_a_config(used, group):
-    assert group in used, "a registry without a case: add one to tests/installed_parts.py"
+    assert group in used, "a registry without a case: add one to tests/installed_parts.py and its use to installed_parts_in_use.py"
     assert used[group] == ""
 
 

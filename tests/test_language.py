@@ -104,3 +104,9 @@ def test_the_screens_language_is_asked_for_in_each_thread(monkeypatch):
 def test_the_browsers_locale(locale, name):
     assert best_language(locale) == name
     assert name in LANGUAGES
+
+
+def test_a_half_is_rounded_up_in_every_sentence():
+    """Python alone writes 0.14, 12%, 81.2% and 2."""
+    said = tr("{a:.2f} {b:.0%} {c:.1%} {d:,.0f} {e:+.2f} {f:.2f} {g}", a=0.145, b=0.125, c=0.8125, d=2.5, e=-0.145, f=0.0, g=0.125)
+    assert said == "0.15 13% 81.3% 3 -0.15 0.00 0.125"

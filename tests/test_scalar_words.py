@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_core.scalar_words import metric_words, percent, scalar_words
+from mtl_core.scalar_words import Measured, measured, metric_words, percent, scalar_words, share_in_words
 from mtl_core.tasks import TASK_KINDS
 
 TASKS = {"digit": {"metrics": {"f1": {"title": "F1, mean over classes"}, "loss": {"title": "Loss"}, "accuracy": {"title": "Accuracy"}}}}
@@ -45,3 +45,14 @@ def test_two_metrics_of_a_task_never_look_alike():
         found = {metric.name: {"title": metric.title} for metric in TASK_KINDS.load(name).metrics}
         shown = [metric_words(metric, found) for metric in found]
         assert len(set(shown)) == len(shown), name
+
+
+def test_a_measured_value_has_the_same_digits_in_a_table_and_in_a_sentence():
+    shown = [measured(value) for value in (0.4649, 0.0465, 12.25, 2.0, 250.5, float("nan"))]
+    assert shown == ["0.465", "0.0465", "12.3", "2.000", "251", "–"]
+    assert [f"{Measured(value)}" for value in (0.4649, 2.0)] == ["0.465", "2.000"]
+    assert f"{Measured(0.125):.0%}" == "13%"
+
+
+def test_only_all_is_100_percent_and_only_none_is_0():
+    assert [share_in_words(share) for share in (0, 0.001, 0.01, 0.125, 0.99, 0.996, 1)] == ["0%", "under 1%", "1%", "13%", "99%", "over 99%", "100%"]

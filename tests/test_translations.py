@@ -25,15 +25,21 @@ def catalogue(request):
     return request.param, translations.read(request.param)
 
 
-def test_every_text_has_its_pair(catalogue):
+@pytest.fixture(scope="module")
+def texts():
+    """Every text of the source; collected once, which takes seconds."""
+    return text_collection.texts()
+
+
+def test_every_text_has_its_pair(catalogue, texts):
     name, found = catalogue
     known = {message.id: message.string for message in found if message.id}
-    assert [text for text in text_collection.texts() if not known.get(text)] == [], f"translate these into {name}: python -m docs.translations"
+    assert [text for text in texts if not known.get(text)] == [], f"translate these into {name}: python -m docs.translations"
 
 
-def test_no_pair_is_left_of_a_text_that_is_gone(catalogue):
+def test_no_pair_is_left_of_a_text_that_is_gone(catalogue, texts):
     _, found = catalogue
-    assert sorted({message.id for message in found if message.id} - set(text_collection.texts())) == [], "run: python -m docs.translations"
+    assert sorted({message.id for message in found if message.id} - set(texts)) == [], "run: python -m docs.translations"
 
 
 def test_the_compiled_catalogue_is_that_of_the_texts(catalogue):
@@ -43,8 +49,9 @@ def test_the_compiled_catalogue_is_that_of_the_texts(catalogue):
     assert made.getvalue() == (FOLDER / name / "LC_MESSAGES" / "messages.mo").read_bytes(), "run: python -m docs.translations"
 
 
-def test_the_file_is_as_the_command_writes_it(catalogue):
+def test_the_file_is_as_the_command_writes_it(catalogue, texts, monkeypatch):
     name, found = catalogue
+    monkeypatch.setattr(translations, "texts", lambda: texts)
     assert [(message.id, message.string) for message in translations.updated(name)] == [(message.id, message.string) for message in found]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtl_core.analysis.conflict_summary import WHOLE, share_interval
 from mtl_core.language import tr
+from mtl_core.scalar_words import share_in_words
 
 
 def conflict_map(frame: pd.DataFrame, tasks: list[str], places: dict[str, list[str]]) -> pd.DataFrame:
@@ -48,9 +49,10 @@ def most_in_conflict(table: pd.DataFrame) -> str:
         )
     worst = clear.iloc[int(clear["share"].argmax())]
     return tr(
-        "{one} and {other} are in conflict most often in {place}: below 0 in {share:.0%} of {points} recorded points (95 % interval {low:.0%} to "
+        "{one} and {other} are in conflict most often in {place}: below 0 in {share} of {points} recorded points (95 % interval {low:.0%} to "
         "{high:.0%}, points taken as independent).",
-        **{name: worst[name] for name in ("one", "other", "share", "points", "low", "high")},
+        **{name: worst[name] for name in ("one", "other", "points", "low", "high")},
+        share=share_in_words(worst["share"]),
         place=tr(worst["place"]),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from mtl_core.analysis.part_words import part_words
 from mtl_core.config import RunConfig
 from mtl_core.language import mark, tr
+from mtl_core.scalar_words import share_in_words
 
 WHOLE = mark("all shared layers")
 STRONG = 0.2  # mean cosine from which a pair is aligned, or in conflict, without "slightly"
@@ -132,7 +133,7 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     order = table.sort_values("cosine")
     told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
-        tr(_relation(row.cosine), one=row.one, other=row.other, cosine=row.cosine, share=row.share)
+        tr(_relation(row.cosine), one=row.one, other=row.other, cosine=row.cosine, share=share_in_words(row.share))
         for row in cast("Iterable[Any]", told.itertuples())
     ]
     rest = len(table) - len(told)
@@ -165,9 +166,11 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
     worst = table.iloc[int(table["share"].argmax())]
     low, high = share_interval(worst["share"], int(worst["points"]))
     measured = tr(
-        "{one} and {other} are below 0 in {share:.0%} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
+        "{one} and {other} are below 0 in {share} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
         "independent)",
-        **{name: worst[name] for name in ("one", "other", "share")},
+        one=worst["one"],
+        other=worst["other"],
+        share=share_in_words(worst["share"]),
         points=int(worst["points"]),
         low=low,
         high=high,
@@ -183,14 +186,14 @@ def _relation(cosine: float) -> str:
     """The template of a sentence on a pair with this mean cosine."""
     if abs(cosine) >= STRONG:
         return (
-            mark("{one} and {other} are aligned (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+            mark("{one} and {other} are aligned (mean cosine {cosine:+.2f}; below 0 in {share} of the measurements).")
             if cosine > 0
-            else mark("{one} and {other} are in conflict (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+            else mark("{one} and {other} are in conflict (mean cosine {cosine:+.2f}; below 0 in {share} of the measurements).")
         )
     return (
-        mark("{one} and {other} are slightly aligned (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+        mark("{one} and {other} are slightly aligned (mean cosine {cosine:+.2f}; below 0 in {share} of the measurements).")
         if cosine > 0
-        else mark("{one} and {other} are slightly in conflict (mean cosine {cosine:+.2f}; below 0 in {share:.0%} of the measurements).")
+        else mark("{one} and {other} are slightly in conflict (mean cosine {cosine:+.2f}; below 0 in {share} of the measurements).")
     )
 
 

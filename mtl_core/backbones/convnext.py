@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torchvision.models import convnext_tiny
+from torchvision import models
 
 from mtl_core.backbones.cut_network import CutNetwork, CutOptions, first_convolution
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
@@ -21,6 +21,6 @@ class ConvNeXtTiny(CutNetwork):
 
     def __init__(self, options: CutOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = convnext_tiny(weights=None)
+        network = models.convnext_tiny(weights=None)
         first_convolution(network, image_shape[0], stride=2 if options.small_images else None)
         self.cut(network, [*network.features, network.classifier[0]], image_shape[0])

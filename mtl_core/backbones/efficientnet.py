@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torchvision.models import efficientnet_b0
+from torchvision import models
 
 from mtl_core.backbones.cut_network import CutNetwork, CutOptions, first_convolution
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
@@ -19,6 +19,6 @@ class EfficientNetB0(CutNetwork):
 
     def __init__(self, options: CutOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = efficientnet_b0(weights=None)
+        network = models.efficientnet_b0(weights=None)
         first_convolution(network, image_shape[0], stride=1 if options.small_images else None)
         self.cut(network, list(network.features), image_shape[0])

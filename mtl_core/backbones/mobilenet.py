@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
+from torchvision import models
 
 from mtl_core.backbones.cut_network import CutNetwork, CutOptions, first_convolution
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
 
-MADE = {"small": mobilenet_v3_small, "large": mobilenet_v3_large}
+MADE = {"small": models.mobilenet_v3_small, "large": models.mobilenet_v3_large}
 PUBLISHED = {"small": of_torchvision("mobilenet_v3_small-047dcff4.pth", 9.8), "large": of_torchvision("mobilenet_v3_large-5c1a4163.pth", 21.1)}
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import nn
-from torchvision.models import resnet18, resnet34, resnet50
+from torchvision import models
 
 from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
@@ -32,7 +32,7 @@ class ResNet18(Backbone):
     title: ClassVar[str] = "ResNet-18"
     summary: ClassVar[str] = "11 million parameters, torchvision's implementation. Slow on a CPU, strong on a GPU."
     gives_map: ClassVar[bool] = True
-    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet18)
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(models.resnet18)
     widening: ClassVar[int] = 1  # of a block's output
     published: ClassVar[PublishedWeights] = of_torchvision("resnet18-f37072fd.pth", 44.7)
     Options = ResNetOptions
@@ -72,7 +72,7 @@ class ResNet34(ResNet18):
 
     title: ClassVar[str] = "ResNet-34"
     summary: ClassVar[str] = "21 million parameters, torchvision's implementation. For a GPU."
-    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet34)
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(models.resnet34)
     published: ClassVar[PublishedWeights] = of_torchvision("resnet34-b627a593.pth", 83.3)
 
 
@@ -81,6 +81,6 @@ class ResNet50(ResNet18):
 
     title: ClassVar[str] = "ResNet-50"
     summary: ClassVar[str] = "24 million parameters, torchvision's implementation. For a GPU."
-    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet50)
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(models.resnet50)
     widening: ClassVar[int] = 4
     published: ClassVar[PublishedWeights] = of_torchvision("resnet50-11ad3fa6.pth", 97.8)

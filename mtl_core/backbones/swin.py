@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torchvision.models import swin_t
+from torchvision import models
 
 from mtl_core.backbones.cut_network import CutNetwork, CutOptions, first_convolution
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
@@ -22,7 +22,7 @@ class SwinTiny(CutNetwork):
 
     def __init__(self, options: CutOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = swin_t(weights=None)
+        network = models.swin_t(weights=None)
         first_convolution(network, image_shape[0], stride=2 if options.small_images else None)
         patches, *parts = network.features
         self.cut(network, [_ChannelsFirst(patches, from_last=False), *map(_ChannelsFirst, parts), _ChannelsFirst(network.norm)], image_shape[0])

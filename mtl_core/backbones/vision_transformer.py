@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
-from torchvision.models.vision_transformer import EncoderBlock
+from torchvision import models
 
 from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
@@ -115,7 +115,9 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.block = EncoderBlock(heads, width, 4 * width, dropout=0.0, attention_dropout=0.0, norm_layer=partial(nn.LayerNorm, eps=1e-6))
+        self.block = models.vision_transformer.EncoderBlock(
+            heads, width, 4 * width, dropout=0.0, attention_dropout=0.0, norm_layer=partial(nn.LayerNorm, eps=1e-6)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.block(images.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(images.shape)

@@ -1,4 +1,4 @@
-"""Measured cost of a step under each method, read from ``costs.json`` (written by ``benchmarks/balancing.py``). Imports no torch."""
+"""Measured cost of a step under each method, read from ``costs.json`` (written by ``benchmarks/step_time/balancing.py``). Imports no torch."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ from mtl_core.studies.answer_json import answer_as_json, study_as_json
 from mtl_core.studies.kinds import STUDY_KINDS
 
 if TYPE_CHECKING:
-    from mtl_core.studies.answer import Answer, Line
+    from mtl_core.studies.answer import Answer
+    from mtl_core.studies.comparison_lines import Line
     from mtl_core.studies.estimate import Estimate
     from mtl_core.studies.study import Study
 
@@ -154,7 +155,7 @@ def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int
 
 
 def _is_ending() -> bool:
-    from mtl_core.runs.executor import is_closing
+    from mtl_core.runs.background.program_end import is_closing
 
     return is_closing()
 
@@ -216,6 +217,7 @@ def show(study_id: str, as_json: bool) -> None:
 @JSON
 def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
     """What STUDY says so far: differences paired by seed, intervals, and a verdict in words. Below 3 seeds there is no verdict."""
+    from mtl_core.studies.label_worth import label_curves, worth_in_words
     from mtl_core.studies.task_affinity import as_json as plain
     from mtl_core.studies.task_affinity import study_affinity
 
@@ -232,6 +234,9 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         emit_table(("task", "metric", "baseline", "value", "better by", "95 % interval", "n", "p (Holm)", "verdict"), [_row(line) for line in lines])
     for cell, (beyond, seeds, of) in answer.front.beyond.items() if answer.front else ():
         emit(f"{cell}: {'no' if beyond else 'some'} fixed weights are better in every task (means over the seeds); none are in {seeds} of {of} seeds")
+    for curve in label_curves(answer):
+        metric = answer.metrics[curve.task]
+        emit(f"twice the labels of {curve.labels} are worth to {metric.task} ({metric.name}): {worth_in_words(curve)}")
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
         emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {grouping.mean_gain:+.2f} %)")
@@ -245,13 +250,24 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
 @click.argument("study_id", metavar="STUDY")
 @click.option("--format", "form", type=click.Choice(["latex", "csv", "html"]), default="csv", show_default=True, help="html: the whole report.")
 @click.option("--test", "on_test", is_flag=True, help="Values on the test data, for a final table.")
-def table(study_id: str, form: str, on_test: bool) -> None:
+@click.option("--cost", "with_cost", is_flag=True, help="html: measure the networks first, as 'study cost' does, for their costs and divisions.")
+def table(study_id: str, form: str, on_test: bool, with_cost: bool) -> None:
     """Print the table of STUDY, tasks by cells with mean, interval and number of seeds."""
     from mtl_core.studies.paper_table import to_csv, to_latex
     from mtl_core.studies.study_report import study_report
 
+    if with_cost and form != "html":
+        raise ConfigError(Problem("--cost", f"only '--format html' has costs; found '--format {form}'"))
     answer = _answer(study_id, on_test, as_json=False)
-    emit_data(study_report(open_store(), answer) if form == "html" else (to_latex if form == "latex" else to_csv)(answer))
+    if form != "html":
+        emit_data((to_latex if form == "latex" else to_csv)(answer))
+        return
+    receipt = None
+    if with_cost:
+        from mtl_core.studies.cost_receipt import measure_receipt
+
+        receipt = measure_receipt(open_store(), answer, lambda share, text: say(text)).to_dict()
+    emit_data(study_report(open_store(), answer, receipt=receipt))
 
 
 def _options(axes: tuple[str, ...], methods: tuple[str, ...], options: tuple[str, ...]) -> dict[str, Any]:
@@ -293,7 +309,7 @@ def _row(line: Line) -> tuple[str, ...]:
     from mtl_core.studies.verdict import Word
 
     name = line.task or "overall"
-    metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "mean gain in %"
+    metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "-" if line.task else "mean gain in %"
     if line.verdict is None:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference

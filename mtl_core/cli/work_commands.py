@@ -124,7 +124,7 @@ class _EndedBeforeTraining(BaseException):
 @contextmanager
 def _end_on_signals(control: Control, signals: list[int], training: threading.Event) -> Iterator[None]:
     """On the first SIGINT or SIGTERM the run saves its state (nothing before ``training`` is set) and is interrupted; the next ends the process."""
-    from mtl_core.runs.executor import mark_closing
+    from mtl_core.runs.background.program_end import mark_closing
 
     def end(number: int, _frame: Any) -> None:
         for name in before:

@@ -27,7 +27,7 @@ from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 
 ABOUT = "about.json"
-_JOBS = BackgroundJobs("export", in_turn=True)
+_JOBS = BackgroundJobs("export", in_turn=True, needs_engine=True)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.language import tr
+from mtl_core.scalar_words import measured, share_in_words
 
 FLAT = 0.01  # relative change within the end that counts as none
 GAP = 0.05  # relative difference between train and val from which it is named
+MOST_TOGETHER = 1.005  # sum of the tasks' mean shares that rounding explains
 EVEN = 1.25  # the largest of several weights is at most this many times the smallest where they are about equal
 
 
@@ -122,12 +124,15 @@ def explain_shares(shares: Mapping[str, Sequence[float]]) -> Explanation:
     if len(means) < 2:
         return Explanation((tr("The shares of at least two tasks are needed for a comparison."),), "loss_scales")
     high, equal = max(means, key=lambda task: means[task]), 1 / len(means)
-    first = tr(
-        "Over the run {task} had the largest share of the gradient, {share:.0%} on average; an equal share is {equal:.0%}.",
-        task=high,
-        share=means[high],
-        equal=equal,
-    )
+    told = {"task": high, "share": share_in_words(means[high]), "equal": equal}
+    if sum(means.values()) > MOST_TOGETHER:  # a run of an earlier version, which left out steps without labels of a task
+        first = tr(
+            "In the steps that had its labels {task} had the largest share of the gradient, {share} on average; an equal share is {equal:.0%}. "
+            "Steps differ in which tasks have labels, so these means add to more than 100%.",
+            **told,
+        )
+    else:
+        first = tr("Over the run {task} had the largest share of the gradient, {share} on average; an equal share is {equal:.0%}.", **told)
     if means[high] >= 0.5 and len(means) > 2:
         second = tr("So {task} alone moved the shared network about as much as all others together, or more.", task=high)
     elif means[high] <= EVEN * equal:
@@ -137,36 +142,52 @@ def explain_shares(shares: Mapping[str, Sequence[float]]) -> Explanation:
     return Explanation((first, second), "loss_scales")
 
 
-def explain_cosines(cosines: Mapping[tuple[str, str], Sequence[float]]) -> Explanation:
+def explain_cosines(
+    cosines: Mapping[tuple[str, str], Sequence[float]], shares: Mapping[tuple[str, str], Sequence[float]] | None = None
+) -> Explanation:
     """On the cosines between the tasks' gradients: the pair that was most often below 0.
 
     Args:
         cosines: pair of tasks -> values in -1..1 in the order of recording.
+        shares: pair of tasks -> the share of a value's steps whose cosine was below 0, in 0..1; a value is the mean of its steps. A run of an earlier
+            version has none, and each value counts as one step.
     """
-    below = {pair: float((values < 0).mean()) for pair, each in cosines.items() if len(values := _finite(each))}
+    of_steps = shares or {}
+    below = {
+        pair: float(known.mean()) if len(known := _finite(of_steps.get(pair, ()))) else float((values < 0).mean())
+        for pair, each in cosines.items()
+        if len(values := _finite(each))
+    }
     if not below:
         return Explanation((tr("No angle between gradients was measured so far."),), "conflicting_gradients")
     pair = max(below, key=lambda each: below[each])
     count = len(_finite(cosines[pair]))
-    told = {"one": pair[0], "other": pair[1], "share": below[pair], "count": count}
+    told = {"one": pair[0], "other": pair[1], "share": share_in_words(below[pair]), "count": count}
     if len(below) > 1:
         first = tr(
-            "The gradients of {one} and {other} pointed against each other in {share:.0%} of {count} measurements; no other pair did so more often.",
+            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements; no other pair did so more often.",
             **told,
         )
     else:
-        first = tr("The gradients of {one} and {other} pointed against each other in {share:.0%} of {count} measurements.", **told)
-    if below[pair] > 0.5:
-        second = tr("In most of these steps what helped one of them made the other worse.")
-    elif below[pair] == 0:
-        second = (
-            tr("So no step for one of them was measured that made the other worse.")
-            if len(below) == 1
-            else tr("So no pair was in conflict at any time.")
-        )
-    else:
-        second = tr("In most of these steps they did not stand in each other's way.")
-    return Explanation((first, second), "conflicting_gradients")
+        first = tr("The gradients of {one} and {other} pointed against each other in {share} of {count} measurements.", **told)
+    return Explanation((first, _how_often(below[pair], len(below) == 1)), "conflicting_gradients")
+
+
+def _how_often(share: float, is_only: bool) -> str:
+    """What it means that this share of the cosines of the most conflicting pair is below 0.
+
+    Args:
+        is_only: whether no other pair was measured.
+    """
+    if share == 1:
+        return tr("In all of these steps what helped one of them made the other worse.")
+    if share == 0:
+        return tr("So no step for one of them was measured that made the other worse.") if is_only else tr("So no pair was in conflict at any time.")
+    if share == 0.5:
+        return tr("In half of these steps what helped one of them made the other worse.")
+    if share > 0.5:
+        return tr("In most of these steps what helped one of them made the other worse.")
+    return tr("In most of these steps they did not stand in each other's way.")
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:
@@ -175,5 +196,5 @@ def _finite(values: Sequence[float]) -> np.ndarray:
 
 
 def number_with_unit(value: float, unit: str) -> str:
-    """A value in a sentence, with three digits."""
-    return f"{value:.3g} {unit}".strip()
+    """A value in a sentence, with the digits that the page shows it with."""
+    return f"{measured(value)} {unit}".strip()

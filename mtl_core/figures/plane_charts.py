@@ -73,7 +73,7 @@ def plane_figure(
     figure.add_scatter(x=[start[0]], y=[start[1]], mode="markers", name=tr("start"), marker=place_mark, hoverinfo="skip")
     if arrows is not None:
         _draw_arrows(figure, arrows)
-    _lay_out(figure, "x", "y", "plane")
+    _lay_out(figure, tr("parameter {axis}", axis=1), tr("parameter {axis}", axis=2), "plane")
     figure.update_xaxes(range=[x[0], x[-1]], constrain="domain")
     figure.update_yaxes(range=[y[0], y[-1]], scaleanchor="x", constrain="domain")
     return figure

@@ -8,7 +8,7 @@ from typing import Any
 from mtl_core.data.data_source import Progress
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 
-_JOBS = BackgroundJobs("predict")
+_JOBS = BackgroundJobs("predict", needs_engine=True)
 
 
 def start(key: str, work: Callable[[Progress], None]) -> dict[str, Any]:

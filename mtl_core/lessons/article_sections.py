@@ -71,7 +71,7 @@ SECTIONS = (
         "cannot tell. One network took 0.5 to 0.65 of the time of a network for each task.",
         "several_seeds",
         "studies",
-        "../benchmarks/README.md#the-articles-claims-python--m-benchmarksclaims",
+        "../benchmarks/README.md#the-articles-claims-python--m-benchmarksoutcomesclaims",
     ),
     Section(
         "2.2.3",

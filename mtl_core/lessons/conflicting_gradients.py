@@ -11,7 +11,8 @@ from mtl_core.config import RunConfig
 from mtl_core.lessons.fighting_tasks import NARROW
 from mtl_core.lessons.lesson import Control, Lesson, LessonText, NothingToCompareError, Outcome, Recording, both_last, compared, lesson_config
 
-COSINE, ERROR, ACCURACY = "conflict/digit/slant", "val/slant/mae", "val/digit/accuracy"
+PAIR = "digit/slant"
+COSINE, ERROR, ACCURACY = f"conflict/{PAIR}", "val/slant/mae", "val/digit/accuracy"
 CLEAR = 0.1  # of the error: a tenth
 
 
@@ -50,12 +51,12 @@ class ConflictingGradients(Lesson):
             answers={"less": "It became clearly smaller", "same": "It stayed about the same", "more": "It became clearly larger"},
             said=dict.fromkeys(
                 ("less", "same", "more"),
-                "It went from {before:.2f} to {after:.2f} degrees; less than a tenth counts as no change. In the first run the gradients of digit "
-                "and slant pointed against each other in {share:.0%} of the measurements. The digit's accuracy went from {digit_before:.1%} to "
+                "It went from {before} to {after} degrees; less than a tenth counts as no change. In the first run the gradients of digit "
+                "and slant pointed against each other in {share:.1%} of the measurements. The digit's accuracy went from {digit_before:.1%} to "
                 "{digit_after:.1%}.",
             ),
-            why="In the sum the digit's gradient outvotes the slant's in most steps. PCGrad leaves the slant a part of each step. It does not "
-            "make the network wider: often another task pays.",
+            why="Where the gradients of digit and slant point against each other, the longer one wins in the sum. PCGrad leaves the shorter one "
+            "a part of the step. It does not make the network wider: often another task pays.",
             panel="“Gradient conflict” on the run's page shows the cosines of all pairs, in each part of the network.",
         )
     }
@@ -70,4 +71,6 @@ class ConflictingGradients(Lesson):
         if not len(cosines):
             raise NothingToCompareError(f"'{COSINE}' was not recorded in the first run")
         numbers = {"before": before, "after": after, "digit_before": digit_before, "digit_after": digit_after}
-        return Outcome(compared(before, after, CLEAR * before), {**numbers, "share": float(np.mean(cosines < 0))})
+        below = first.mean(f"conflict_share/{PAIR}")  # of all measurements; a recorded cosine may be the mean of several
+        share = below if np.isfinite(below) else float(np.mean(cosines < 0))
+        return Outcome(compared(before, after, CLEAR * before), {**numbers, "share": share})

@@ -35,8 +35,10 @@ class FightingTasks(Lesson):
             words=(
                 "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks have "
                 "to work with these six numbers: which digit it is, how slanted it is, and how much ink it has.",
-                "What one task needs, another may not need. Training moves the shared network a little for each task. Where the tasks need it "
-                "moved in opposite directions, they **conflict**: a step that helps one makes the other worse.",
+                "What one task needs, another may not need. Every step moves the shared network for all tasks at once. The direction in which one "
+                "task wants it moved is called its **gradient**. Where two gradients point against each other, the tasks **conflict**: a step that "
+                "helps one makes the other worse. This is measured by the **cosine** of the angle between them: 1 is the same direction, 0 a right "
+                "angle, and below 0 is a conflict.",
                 "Whether sharing costs a task something can be measured: train the same network for this task alone, with the same pictures and the "
                 "same number of steps, and compare.",
             ),
@@ -52,13 +54,14 @@ class FightingTasks(Lesson):
             question="How large is the slant's error when it has the network for itself? “Clearly” means by a tenth of the error or more.",
             answers={"less": "Clearly smaller than together", "same": "About the same", "more": "Clearly larger than together"},
             said={
-                "less": "It is {after:.2f} degrees alone and {before:.2f} degrees together: {times:.1f} times as large together.",
-                "same": "It is {after:.2f} degrees alone and {before:.2f} degrees together. A difference below a tenth counts as none here.",
-                "more": "It is {after:.2f} degrees alone and {before:.2f} degrees together, so here sharing did not cost the slant anything.",
+                "less": "It is {after} degrees alone and {before} degrees together: {times:.1f} times as large together.",
+                "same": "It is {after} degrees alone and {before} degrees together. A difference below a tenth counts as none here.",
+                "more": "It is {after} degrees alone and {before} degrees together, so here sharing did not cost the slant anything.",
             },
-            why="Together, most of the six numbers go to telling digits apart, and little is left for the slant. That sharing hurts a task is called "
-            "**negative transfer**.",
-            panel="On the page of the first run, “Gradient conflict” shows in how many measurements the tasks pulled against each other.",
+            why="Together, the same six numbers have to serve three tasks, and every step moves the network for all three. Alone, all of it serves "
+            "the slant. That sharing hurts a task is called **negative transfer**.",
+            panel="On the page of the first run, “Gradient conflict” shows in how many measurements the tasks pulled against each other. “Who owns "
+            "the shared network” shows which share of the training each task had.",
         )
     }
 

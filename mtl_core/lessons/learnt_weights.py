@@ -47,15 +47,14 @@ class LearntWeights(Lesson):
             question="Which task has the largest loss weight at the end of your last run?",
             answers={"digit": "The digit", "slant": "The slant", "ink": "The ink", "equal": "All about the same"},
             said={
-                "digit": "The digit: {digit:.3g}. The slant has {slant:.3g}, the ink {ink:.3g}.",
-                "slant": "The slant: {slant:.3g}. The digit has {digit:.3g}, the ink {ink:.3g}.",
-                "ink": "The ink: {ink:.3g}. The digit has {digit:.3g}, the slant {slant:.3g}.",
-                "equal": "All about the same: digit {digit:.3g}, slant {slant:.3g}, ink {ink:.3g}. The largest is at most a quarter above the "
-                "smallest.",
+                "digit": "The digit: {digit}. The slant has {slant}, the ink {ink}.",
+                "slant": "The slant: {slant}. The digit has {digit}, the ink {ink}.",
+                "ink": "The ink: {ink}. The digit has {digit}, the slant {slant}.",
+                "equal": "All about the same: digit {digit}, slant {slant}, ink {ink}. The largest is at most a quarter above the smallest.",
             },
             why="Uncertainty weighting gives the smallest loss the largest weight. DWA moves only as far as the losses differ in their speed, "
             "which is little once all of them fall slowly.",
-            panel="“Loss weight and learning rate” on the run's page shows all weights in one chart.",
+            panel="“Loss weights and learning rate” on the run's page shows all weights in one chart.",
         )
     }
 

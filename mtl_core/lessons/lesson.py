@@ -11,10 +11,27 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.config import RunConfig
-from mtl_core.language import LANGUAGES, SOURCE, language, speaking, tr
+from mtl_core.language import LANGUAGES, SOURCE, language, mark, speaking, tr
+from mtl_core.scalar_words import Measured
 
 FIRST_LANGUAGE = SOURCE
 COMPUTED = {"device": "cpu", "precision": "fp32", "layout": "contiguous"}  # the same for all runs of a lesson, so that their numbers compare
+
+
+TASKS = {  # name of a task in the lessons' runs -> its words
+    "digit": mark("the digit"),
+    "slant": mark("the slant"),
+    "ink": mark("the ink"),
+    "reconstruction": mark("filling in hidden parts"),
+    "rotation": mark("by how many quarters it was turned"),
+    "jigsaw": mark("the order of the pieces"),
+    "contrastive": mark("which two views are of one picture"),
+}
+
+
+def task_words(name: str) -> str:
+    """A task of the lessons' runs in words of the reader's language; another task's name as it is."""
+    return tr(TASKS[name]) if name in TASKS else name
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,8 @@ class LessonText:
         charts: scalar key -> title of its chart, with the unit and the direction that is better.
         question: a question about both runs.
         answers: key of an outcome -> the choice in the question.
-        said: key of an outcome -> sentence on it, with the outcome's numbers as fields such as ``{before:.2f}``.
+        said: key of an outcome -> sentence on it, with the outcome's numbers as fields, such as ``{before:.1%}``, or ``{before}`` for the digits that
+            the table beside it shows.
         why: why it usually comes out so.
         panel: what the linked panel of the run's page shows besides.
     """
@@ -51,6 +69,10 @@ class LessonText:
     said: Mapping[str, str]
     why: str
     panel: str
+
+    def sentence(self, came_out: Outcome) -> str:
+        """What is said of an outcome, with its numbers."""
+        return self.said[came_out.key].format(**{name: Measured(value) for name, value in came_out.numbers.items()})
 
     def translated(self) -> LessonText:
         """These words in the reader's language, by the catalogue."""
@@ -159,6 +181,15 @@ class Lesson(ABC):
     def configs(self, value: Any) -> tuple[RunConfig, ...]:
         """The runs of one training, in order; most lessons have one."""
         return (self.config(value),)
+
+    def seconds_of(self, value: Any) -> float:
+        """About how many seconds of one CPU core the training with a value takes: as measured for the first and the proposed value, and for the
+        others in proportion to their passes."""
+        first, proposed = self.seconds
+        return first if value == self.control.first else proposed * self._passes(value) / self._passes(self.control.proposed)
+
+    def _passes(self, value: Any) -> int:
+        return sum(config.epochs for config in self.configs(value))
 
     def outcome_of(self, first: Sequence[Recording], second: Sequence[Recording]) -> Outcome:
         """``outcome`` of the runs of both trainings, in the order of ``configs``."""

@@ -17,13 +17,14 @@ from sqlalchemy import select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.language import SOURCE, speaking, tr
+from mtl_core.language import SOURCE, language, speaking, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson, Outcome, Recording
 from mtl_core.names import title_problem
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -31,6 +32,7 @@ LONGEST_NAME = 40  # characters of a learner's name
 LEARNER, CLASS = re.compile(r"learner-[0-9a-f]{12}"), re.compile(r"class-[0-9a-f]{8}")
 _PLACE = re.compile(r"lesson-(.+)-(\d+)")
 LARGEST_SEED = 2**31 - 1
+SEEN = 20  # finished runs of a lesson from which its time is estimated
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _called(lesson: Lesson, value: Any) -> str:
     return tr("{title}: {choice}", title=lesson.text().title, choice=value_in_words(lesson, value))[:LONGEST_TITLE]
 
 
-def shown_name(run: Run) -> str:
+def shown_name(run: Run | ListedFacts) -> str:
     """The run's name; that of a lesson's run is in the reader's language, unless somebody has renamed the run."""
     found = lesson_of(run.tags)
     if not found or found[0] not in LESSONS:
@@ -131,6 +133,12 @@ def shown_name(run: Run) -> str:
     with speaking(SOURCE):
         kept = _called(lesson, value)
     return _called(lesson, value) if run.name == kept else run.name
+
+
+def shown_subtitle(run: Run) -> str:
+    """What the name leaves out. A lesson's run has none in other languages than that of the kept name: its page names the lesson and the choice."""
+    found = lesson_of(run.tags)
+    return run.subtitle if language() == SOURCE or not found or found[0] not in LESSONS else ""
 
 
 def value_in_words(lesson: Lesson, value: Any) -> str:
@@ -181,6 +189,11 @@ def learner_in(tags: Sequence[str]) -> str:
     return next((tag for tag in tags if LEARNER.fullmatch(tag)), "")
 
 
+def class_in(tags: Sequence[str]) -> str:
+    """Code of the class among the tags of a run; empty where there is none."""
+    return next((tag for tag in tags if CLASS.fullmatch(tag)), "")
+
+
 def name_with_learner(store: RunStore, run: Run) -> str:
     """The run's name, and that of the learner who trains it, where one has typed a name."""
     learner = learner_in(run.tags)
@@ -197,6 +210,28 @@ def runs_tagged(store: RunStore, tag: str) -> list[Run]:
     return store.several(list(ids))
 
 
+def finished_runs(store: RunStore, name: str) -> list[Run]:
+    """The newest finished runs of a lesson, of all learners, for estimates of its time."""
+    columns, tag = schema.runs.c, f'"lesson-{name}-'
+    wanted = select(columns.id).where(columns.tags.contains(tag, autoescape=True), columns.status == RunStatus.FINISHED.value)
+    with store.database.read() as connection:
+        ids = connection.execute(wanted.order_by(columns.number.desc()).limit(SEEN)).scalars().all()
+    return store.several(list(ids))
+
+
+def second_asked(lesson: Lesson, found: Mapping[Any, Sequence[Run]]) -> Any | None:
+    """The value of the second training that the question is about: the one trained last, while it has finished or still can; if it has ended
+    otherwise, the one before it that has finished. None where there is none."""
+    others = [value for value in reversed(list(found)) if value != lesson.control.first]
+    if not others or not _has_ended_otherwise(found[others[0]]):
+        return others[0] if others else None
+    return next((value for value in others if have_finished(found[value])), others[0])
+
+
+def _has_ended_otherwise(runs: Sequence[Run]) -> bool:
+    return any(run.status.is_ended() and run.status != RunStatus.FINISHED for run in runs)
+
+
 def trainings(name: str, lesson: Lesson, runs: Iterable[Run], class_id: str = "", seed: int | None = None) -> dict[Any, tuple[Run, ...]]:
     """Value of the control -> the newest complete set of runs with it, in the order of ``configs``; the value that was trained last comes last.
 
@@ -209,8 +244,7 @@ def trainings(name: str, lesson: Lesson, runs: Iterable[Run], class_id: str = ""
     for place, run in enumerate(runs):
         places[run.id] = place
         found = lesson_of(run.tags)
-        in_class = next((tag for tag in run.tags if CLASS.fullmatch(tag)), "")
-        if found and found[0] == name and found[1] < len(lesson.control.values) and in_class == class_id:
+        if found and found[0] == name and found[1] < len(lesson.control.values) and class_in(run.tags) == class_id:
             newest.setdefault(lesson.control.values[found[1]], []).append(run)
     complete = {}
     for value, made in newest.items():

@@ -33,9 +33,9 @@ class LossScales(Lesson):
                 "simply added, and training lowers the sum.",
                 "But losses have units. An error of 1 metre is an error of 100 centimetres. The mistake is the same and the number is a hundred "
                 "times larger. In a sum, the larger number counts more.",
-                "How strongly a task moves the shared network is the size of its **gradient**. A task's **share of the gradient** is its part of "
-                "the sum of all sizes: with two tasks, 50% is an equal share. It changes from step to step, so its mean "
-                "over the whole training counts here.",
+                "The direction in which a task wants the shared network moved is its **gradient**. The size of the gradient says how strongly. "
+                "A task's **share of the gradient** is its part of the sum of all sizes: with two tasks, 50% is an equal share. It changes from step "
+                "to step, so its mean over the whole training counts here.",
             ),
             first="Digit and slant share a narrow network. Both losses are as they are.",
             control="Factor on the loss of the slant",
@@ -56,13 +56,13 @@ class LossScales(Lesson):
             question="With the other factor, how much of the gradient on the shared network comes from the slant, on average?",
             answers={"least": "Less than a third", "middle": "Between one and two thirds", "most": "More than two thirds"},
             said={
-                "least": "Its mean share is {after:.0%}; it was {before:.0%}.",
-                "middle": "Its mean share is {after:.0%}; it was {before:.0%}.",
-                "most": "Its mean share is {after:.0%}; it was {before:.0%}.",
+                "least": "Its mean share is {after:.1%}; it was {before:.1%}.",
+                "middle": "Its mean share is {after:.1%}; it was {before:.1%}.",
+                "most": "Its mean share is {after:.1%}; it was {before:.1%}.",
             },
             why="Multiplying a loss multiplies its gradient. The shared network then follows the larger one. That is why losses are weighted, and "
             "why comparing raw losses of different tasks says nothing about which task is doing well.",
-            panel="“Who owns the network” on the run's page shows the shares of all tasks over time.",
+            panel="“Who owns the shared network” on the run's page shows the shares of all tasks over time.",
         )
     }
 

@@ -42,8 +42,8 @@ class MissingLabels(Lesson):
             answers={"digit": "The digit alone", "slant": "The slant alone", "both": mark("Both"), "none": mark("Neither")},
             said=dict.fromkeys(
                 ("digit", "slant", "both", "none"),
-                "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before:.2f} to "
-                "{slant_after:.2f} degrees.",
+                "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before} to "
+                "{slant_after} degrees.",
             ),
             why="The slant still learns from every picture. The digit has fewer examples, and its accuracy falls much less than the number of "
             "its labels does.",

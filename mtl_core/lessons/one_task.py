@@ -28,8 +28,8 @@ class OneTask(Lesson):
                 "A **task** is something to be read from a picture. Here it is: which digit, from 0 to 9, did somebody write? A **network** is a "
                 "long calculation with thousands of numbers in it. It takes the picture and gives its guess.",
                 "At first these numbers are random, and so are the guesses. **Training** shows the network pictures together with the right answers. "
-                "After each small group of pictures the numbers are moved a little, so that the guesses get better. One pass over all training "
-                "pictures is called an **epoch**.",
+                "After each small group of pictures the numbers are moved a little, so that the guesses get better: that is one **step**. One pass "
+                "over all training pictures is called an **epoch**.",
                 "A network could learn its training pictures by heart. So 270 further pictures are kept apart, and it never trains on them. They are "
                 "called **val**, short for validation. The share of them that it reads rightly is its **accuracy**: 100% is all, 10% is guessing.",
             ),
@@ -37,7 +37,9 @@ class OneTask(Lesson):
             control="Passes over the pictures",
             choices={"2": mark("2 passes"), "5": mark("5 passes"), "20": mark("20 passes"), "60": mark("60 passes")},
             change="Let a new network, with the same random numbers at its start, see the same pictures more often.",
-            look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more?",
+            look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more? After the same pass two "
+            "curves may differ. The **learning rate** says how far a step moves the numbers. It falls until the last pass, so with more passes it "
+            "falls more slowly.",
             charts={ACCURACY: "Accuracy on val · higher is better"},
             question="What did the other number of passes do to the accuracy on pictures that the network never trained on? "
             "“Clearly” means by 2 points or more, as from 80% to 82%.",

@@ -51,8 +51,8 @@ class SelfSupervision(Lesson):
                 "same": "It went from {before:.1%} to {after:.1%}. A difference below 2 points counts as none here.",
                 "less": "It fell from {before:.1%} to {after:.1%}.",
             },
-            why="To say how a digit was turned, the network has to know what digits look like when they stand upright. That is also good for "
-            "reading them.",
+            why="The auxiliary task cannot be done without knowing what digits look like. To say how a digit was turned, for example, the network "
+            "has to know how it stands upright. That is also good for reading digits.",
             panel="“Predictions” on the run's page shows the pictures as the auxiliary task saw them.",
         )
     }

@@ -49,11 +49,11 @@ class SharingDepth(Lesson):
             answers={"none": mark("None"), "one": mark("One"), "two": mark("Two"), "all": "All three"},
             said=dict.fromkeys(
                 ("none", "one", "two", "all"),
-                "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before:.2f} and "
-                "{slant_after:.2f} degrees. Ink: error {ink_before:.4f} and {ink_after:.4f}.",
+                "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before} and "
+                "{slant_after} degrees. Ink: error {ink_before} and {ink_after}.",
             ),
-            why="The narrow last layer is where the tasks collide. A copy for each task ends that and costs few further numbers, because the "
-            "large first layer is still shared.",
+            why="The narrow last layer is where the tasks collide. A copy of it for each task ends that. As long as the large first layer is shared, "
+            "it costs few further numbers.",
             panel="The tab “Network” on the run's page draws who reads which layer.",
         )
     }

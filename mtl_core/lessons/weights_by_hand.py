@@ -50,10 +50,11 @@ class WeightsByHand(Lesson):
             },
             said=dict.fromkeys(
                 ("slant", "digit", "both", "none", "same"),
-                "The slant's error went from {error_before:.2f} to {error_after:.2f} degrees, the digit's accuracy from {digit_before:.1%} to "
+                "The slant's error went from {error_before} to {error_after} degrees, the digit's accuracy from {digit_before:.1%} to "
                 "{digit_after:.1%}.",
             ),
-            why="The shared network has only six numbers to offer. A larger weight lets the slant decide more of them.",
+            why="Both tasks work with the same six numbers. A larger weight makes the slant's share of every step larger, and so the network follows "
+            "the slant more.",
             panel="On the page of a run that trains, sliders change the weights while it learns.",
         )
     }

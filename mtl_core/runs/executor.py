@@ -12,13 +12,11 @@ import dataclasses
 import gc
 import logging
 import platform
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from importlib import import_module
 from itertools import chain, repeat
 from typing import Any
 
@@ -27,6 +25,8 @@ from mtl_core.events import Control
 from mtl_core.machine.device_names import device_named
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
+from mtl_core.runs.background.engine_import import import_engine
+from mtl_core.runs.background.program_end import is_closing, stop_at_exit
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
@@ -37,7 +37,6 @@ from mtl_core.runs.store import RunStore
 HEARTBEAT_SECONDS = 2.0
 CONTROL_SECONDS = 0.25  # between two polls for requests in the store
 SWITCH_INTERVAL = 1e-4  # seconds; at Python's 5 ms, one busy page makes every step several times slower
-CLOSING_SECONDS = 4.0  # a closing program waits this long for its runs to save their state
 SENT = ("ProbesSaved", "CheckpointSaved", "RunEnded")  # events before which the run's files go to the object store, if there is one
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # between attempts to record a run's end
 
@@ -79,7 +78,7 @@ def execute(
     return store.get(run.id)
 
 
-def _always(_line: str, _error: StoreError) -> bool:
+def _always(*_: Any) -> bool:
     return True
 
 
@@ -87,9 +86,10 @@ def resolve_device(name: str) -> str:
     """``cpu``, ``cuda``, ``cuda:1`` or ``mps`` for a config's ``device``. Only ``auto`` imports torch; the trainer checks the others."""
     if name != "auto":
         return device_named(name)
-    from mtl_core.training.execution import resolve_device as best_of
+    import_engine()
+    from mtl_core.training import execution
 
-    return best_of(name)
+    return execution.resolve_device(name)
 
 
 class _Training:
@@ -107,7 +107,7 @@ class _Training:
         run_id = self.trained.id
         try:
             with self._heartbeats():
-                trainer = import_module("mtl_core.training.trainer")
+                trainer = import_engine()
                 stop_at_exit()
                 with self.store.artifacts.training(run_id, self.token, self.trained.config), _process_tuned_for_training():
                     ended = self._record(trainer)
@@ -302,49 +302,3 @@ def _unfreeze_at_exit() -> None:
     over PyTorch's objects takes seconds, and a server has five seconds to end."""
     if not (process_slot("training").get("cut_short") or process_slot("executing") or process_slot("worker processes")):
         gc.unfreeze()
-
-
-def is_closing() -> bool:
-    """True once the program is ending; no run starts in this process then."""
-    return process_slot("training").get("closing", False)
-
-
-def stop_at_exit() -> None:
-    """Make runs save their state when the program closes. Registered once, after torch, so that it runs before torch's own exit hooks."""
-    state = process_slot("training")
-    if not state.get("at_exit"):
-        state["at_exit"] = True
-        atexit.register(_close)
-
-
-def mark_closing() -> None:
-    """Mark the program as ending: a run that stops from now on is recorded as interrupted, because nobody asked it to stop."""
-    process_slot("training").update(closing=True, cut_short=True)
-
-
-def _close() -> None:
-    process_slot("training")["closing"] = True
-    deadline = time.monotonic() + CLOSING_SECONDS
-    jobs = [job for job in list(process_slot("executing").values()) if not job["control"].abandoned]
-    for job in jobs:
-        job["control"].stop("the program is closing")
-    with workers_lock():  # so that no worker is being started
-        workers = [worker["process"] for worker in process_slot("worker processes").values()]
-    if jobs or workers:
-        mark_closing()
-    for worker in workers:
-        worker.terminate()  # the worker saves its state as this process does
-    for job in jobs:
-        job["done"].wait(max(deadline - time.monotonic(), 0.0))
-    for worker in workers:
-        try:
-            worker.wait(max(deadline - time.monotonic(), 0.01))
-        except subprocess.TimeoutExpired:
-            worker.kill()  # it hangs; its last checkpoint stays
-    if process_slot("training").get("cut_short"):
-        gc.freeze()  # see _unfreeze_at_exit: PyTorch may have been partly imported since the last freeze
-
-
-def workers_lock() -> Any:
-    """The lock for starting worker processes and for reading their list."""
-    return process_slot("locks").setdefault("worker processes", threading.Lock())

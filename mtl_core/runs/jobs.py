@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from mtl_core import settings
@@ -26,8 +25,10 @@ from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.machine import free_memory
 from mtl_core.machine.device_names import devices_taken
 from mtl_core.runs import claims, study_cells
+from mtl_core.runs.background.engine_import import import_engine
+from mtl_core.runs.background.program_end import is_closing, stop_at_exit, workers_lock
 from mtl_core.runs.cluster.cluster_start import cluster_of, is_on_cluster, keep_queue
-from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
+from mtl_core.runs.executor import execute, freeze_after_imports, resolve_device
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
@@ -123,8 +124,7 @@ def warmed() -> bool:
 
 def _import_engine(done: threading.Event) -> None:
     try:
-        for name in ("torch", "torchvision", "mtl_core.training.trainer"):
-            import_module(name)
+        import_engine()
         freeze_after_imports()
     except Exception:  # a run will fail with the same error and show it to the user
         _logger.exception("the engine cannot be imported")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sqlalchemy import select
 
-from mtl_core.language import tr
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies import aggregates
+from mtl_core.studies.comparison_lines import Line, lines_of
 from mtl_core.studies.front import dominates, front, hypervolume
 from mtl_core.studies.grouping import Grouping, Network, affordable, groupings_by_cost
-from mtl_core.studies.paired import PairedDifference, holm, paired_difference
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_kind import Comparison
 from mtl_core.studies.study_values import (
@@ -29,38 +29,13 @@ from mtl_core.studies.study_values import (
     all_metrics_of,
     gain_of,
     metrics_of,
-    overall_gains,
     pairs_of,
     ranks_of,
     regrets_of,
     spreads_of,
     values_of,
 )
-from mtl_core.studies.verdict import LEAST_SEEDS, Verdict, verdict
-
-OVERALL = ""  # in place of a task's name: the mean relative gain over the tasks
-
-
-@dataclass(frozen=True)
-class Line:
-    """One comparison with its verdict.
-
-    Attributes:
-        cell: key of the cell. ``label``: of the comparison.
-        task: ``OVERALL`` for the mean relative gain over the tasks, in %.
-        value, baseline: means over the paired seeds, in the metric's unit; NaN for ``OVERALL``.
-        seeds: those that both sides have finished.
-        verdict: None if there is no pair yet.
-    """
-
-    cell: str
-    label: str
-    task: str
-    metric: TaskMetric | None
-    value: float
-    baseline: float
-    seeds: tuple[int, ...]
-    verdict: Verdict | None
+from mtl_core.studies.verdict import LEAST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -89,7 +64,8 @@ class Answer:
     Attributes:
         split: ``val``, or ``test`` where a final table was asked for.
         spreads: cell -> task -> values of the main metric over the seeds.
-        delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the first comparison's baseline.
+        delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the cell's baselines. Without
+            cells that are compared with several baselines: one number could not say against which.
         robust: cell -> (interquartile mean of value / baseline, its interval's ends, probability of improvement).
         ranks: cell -> mean rank over tasks and seeds, 1 is best, among the cells with every task.
         regrets: cell -> task -> what it loses at the chosen checkpoint against its own best epoch on val, mean over the seeds.
@@ -121,8 +97,11 @@ class Answer:
 
     @property
     def measured_networks(self) -> list[str]:
-        """Cells whose networks' costs are measured: those of the study's comparison of one network with several, then those of other groups."""
-        compared = self.study.compared_networks
+        """Cells whose networks' costs are measured: those of the study's comparison of one network with several, then those of other groups.
+
+        Of a study of one network that predicts about others, this network."""
+        study = self.study
+        compared = study.compared_networks or [cell.key for cell in study.cells if study.untrained_cells]
         return compared + [cell.key for cell in self.study.cells if cell.label in self.group_names and cell.key not in compared]
 
     def whole_seed(self, cells: Sequence[str]) -> int | None:
@@ -152,27 +131,19 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         if run["differs"]:
             notes.append(f"run {run['id']} ({place[0]}, seed {place[1]}) does not count: {run['differs']}")
     results = results_of(store.database, [run["id"] for run in finished.values()])
-    metrics = metrics_of(run["info"] for run in finished.values())
+    told = metrics_of(run["info"] for run in finished.values())
+    metrics = {task: told[task] for task in study.base.tasks if task in told}  # in the config's order, whichever run was first
     values = {place: values_of(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
     every = {place: all_metrics_of(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
     spreads = {cell.key: spreads_of(cell.key, study.seeds, metrics, values) for cell in study.cells}
-    comparisons = [(comparison, True) for comparison in study.comparisons]
-    swept = _best_weights(study, values, metrics)
-    if swept:
-        label = next(cell.label for cell in study.cells if cell.key == swept)
-        for comparison in study.comparisons:
-            said = tr("{cell} against the best of the sweep ({label})", cell=comparison.cell, label=label)
-            rival = replace(comparison, label=said, baselines=dict.fromkeys(comparison.baselines, swept))
-            comparisons.append((rival, False))
-    lines = _lines(study, comparisons, values, metrics)
     return Answer(
         study,
         split,
         metrics,
         spreads,
-        lines,
-        {comparison.cell: _delta_m(study, comparison, every) for comparison in study.comparisons},
-        {comparison.cell: found for comparison in study.comparisons if (found := _robust(study, comparison, values, metrics))},
+        lines_of(study, values, metrics),
+        {comparison.cell: _delta_m(study, comparison, every) for comparison in _compared_once(study)},
+        {comparison.cell: found for comparison in _compared_once(study) if (found := _robust(study, comparison, values, metrics))},
         _front(study, values, metrics),
         ranks_of([cell.key for cell in study.cells], study.seeds, metrics, values),
         _regrets(study, {place: regrets_of(results[run["id"]], metrics) for place, run in finished.items()}),
@@ -204,32 +175,10 @@ def _runs_of(store: RunStore, study: Study) -> tuple[dict[tuple[str, int], dict[
     return found, notes
 
 
-def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values: Values, metrics: Mapping[str, TaskMetric]) -> list[Line]:
-    """Every comparison; ``bool``: with its tasks, not only overall. Holm's correction is over all of them."""
-    drafts: list[tuple[Comparison, str, TaskMetric | None, float, float, tuple[int, ...], PairedDifference | None]] = []
-    band, interval = study.settings.band, study.settings.interval
-    for comparison, with_tasks in comparisons:
-        pairs = pairs_of(study, comparison, values)
-        for task, each in pairs.items() if with_tasks else ():
-            metric = metrics.get(task)
-            if not each or metric is None:
-                drafts.append((comparison, task, metric, math.nan, math.nan, (), None))
-                continue
-            value, baseline = (float(np.mean(side)) for side in zip(*each.values(), strict=True))
-            size = band if metric.name == "r2" else band * abs(baseline)  # R2 has no zero: its band is in its own unit
-            compared, baselines = zip(*each.values(), strict=True)
-            difference = paired_difference(compared, baselines, metric.higher_is_better, size, interval)
-            drafts.append((comparison, task, metric, value, baseline, tuple(each), difference))
-        if comparison.has_overall and (len(pairs) > 1 or not with_tasks):
-            gains = overall_gains(pairs, metrics)
-            difference = paired_difference(list(gains.values()), [0.0] * len(gains), True, 100 * band, interval) if gains else None
-            drafts.append((comparison, OVERALL, None, math.nan, math.nan, tuple(gains), difference))
-    corrected = holm([draft[-1].p_value if draft[-1] else math.nan for draft in drafts])
-    count = len(drafts)
-    return [
-        Line(comparison.cell, comparison.label, task, metric, value, baseline, seeds, verdict(difference, p, count) if difference else None)
-        for (comparison, task, metric, value, baseline, seeds, difference), p in zip(drafts, corrected, strict=True)
-    ]
+def _compared_once(study: Study) -> list[Comparison]:
+    """The comparisons of the cells that have one."""
+    counts = Counter(comparison.cell for comparison in study.comparisons)
+    return [comparison for comparison in study.comparisons if counts[comparison.cell] == 1]
 
 
 def _regrets(study: Study, found: Mapping[tuple[str, int], Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -272,22 +221,6 @@ def _robust(study: Study, comparison: Comparison, values: Values, metrics: Mappi
 
 def _oriented(values: Mapping[str, float], metrics: Mapping[str, TaskMetric]) -> tuple[float, ...]:
     return tuple(values[task] * (1 if metrics[task].higher_is_better else -1) for task in metrics)
-
-
-def _best_weights(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> str:
-    """The point of the sweep with the highest mean gain over the first cell, for a study of methods; empty if there is none.
-
-    It is chosen on the data that it is compared on, so it has a small advantage over the methods.
-    """
-    swept = [cell.key for cell in study.cells if cell.weights is not None and cell.key != study.cells[0].key]
-    if not swept or all(cell.weights is not None for cell in study.cells):
-        return ""
-    gains = {}
-    for key in swept:
-        found = overall_gains(pairs_of(study, Comparison(key, "", dict.fromkeys(metrics, study.cells[0].key)), values), metrics)
-        if found:
-            gains[key] = float(np.mean(list(found.values())))
-    return max(gains, key=lambda key: gains[key]) if gains else ""
 
 
 def _front(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> Front | None:

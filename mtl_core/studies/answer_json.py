@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer."""
+    from mtl_core.studies.label_worth import label_curves
+
     lines = []
     for line in answer.lines:
         said = line.verdict
         numbers = {} if said is None else {**said.difference.__dict__, "p_holm": said.p_corrected}
         about = {"cell": line.cell, "comparison": line.label, "task": line.task or None, "metric": line.metric.name if line.metric else None}
-        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else True, "seeds": list(line.seeds)}
+        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else None if line.task else True, "seeds": list(line.seeds)}
         words = {"verdict": str(said.word) if said else None, "text": said.text if said else None, "more_seeds": said.more_seeds if said else None}
-        lines.append(about | {"baseline": line.baseline, "value": line.value} | numbers | words)
+        about |= {"baseline": line.baseline, "value": line.value, "baseline_chosen_among": line.chosen_among}
+        lines.append(about | numbers | words)
     return {
         **study_as_json(answer.study),
         "split": answer.split,
@@ -42,6 +45,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             }
             for budget, grouping in answer.groupings.items()
         },
+        "labels": [curve.__dict__ for curve in label_curves(answer)],
         "notes": answer.notes,
     }
 

@@ -1,4 +1,7 @@
-"""CostReceipt: what one network for several tasks costs at inference, against a network for each task, measured with a study's own networks."""
+"""CostReceipt: what one network for several tasks costs at inference, against a network for each task, measured with a study's own networks.
+
+Networks that a study predicts about without training them are measured with random values, because a network's costs do not depend on its values.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 
+from mtl_core.config import RunConfig
 from mtl_core.errors import NotPossibleError
 from mtl_core.exports.onnx_model import open_session, write_onnx
 from mtl_core.exports.tracing import ExportError
 from mtl_core.inference.inference_cost import FLOAT, live_bytes_of, multiply_adds_of
 from mtl_core.inference.loading import find_model
+from mtl_core.inference.model_folder import ModelDescription
 from mtl_core.inference.predictor import Predictor
 from mtl_core.inference.timing import median_times
 from mtl_core.language import tr
+from mtl_core.randomness import unnoticed
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
+from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import device_name
+from mtl_core.training.parts import network_parts
 
 BATCHES = (1, 32)  # images
 ROUNDS = 15
@@ -58,6 +67,7 @@ class CostReceipt:
     Attributes:
         shared: the network of the comparison's cell.
         apart: the networks of its baselines. ``others``: the other networks that the tasks can be divided among, for studies of groups.
+        untrained: labels of those that were measured with random values.
         seed: of all of them.
         device: where it was measured. ``threads``: of PyTorch.
         without_onnx: why there are no times of ONNX Runtime; empty where there are.
@@ -70,6 +80,7 @@ class CostReceipt:
     threads: int
     without_onnx: str = ""
     others: tuple[NetworkCost, ...] = ()
+    untrained: tuple[str, ...] = ()
 
     def all_apart(self) -> NetworkCost:
         """The networks of the baselines together: sums; for memory the parameters of all and the largest pass."""
@@ -93,18 +104,25 @@ def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda sha
     Raises:
         NotPossibleError: the study compares single networks, or no seed has all of its runs.
     """
-    cells, compared = answer.measured_networks, len(answer.study.compared_networks)
-    if not compared:
+    study, trained = answer.study, answer.measured_networks
+    if not trained:
         raise NotPossibleError("the study compares single networks; only one that compares a network with several others has such costs")
-    labels = {cell.key: cell.label for cell in answer.study.cells}
-    seed = answer.whole_seed(cells)
+    networks = [*(cell for cell in study.cells if cell.key in trained), *study.untrained_cells]
+    labels = {cell.key: cell.label for cell in networks}
+    seed = answer.whole_seed(trained)
     if seed is None:
         raise NotPossibleError("no seed of the study has finished in every network; wait until one has")
-    found, predictors = {}, {}
+    cells = [*trained, *(cell.key for cell in study.untrained_cells)]
+    configs = {cell.key: cell.config for cell in study.untrained_cells}
+    found, predictors, description = {}, {}, None
     for number, cell in enumerate(cells):
         progress(number / (2 * len(cells)), f"reading {labels[cell]}")
-        description, tensors = find_model(answer.run_ids[cell, seed], home=store.home)
-        predictors[cell] = Predictor(description, tensors)
+        if cell in configs:
+            assert description is not None  # a network that was trained comes first
+            own, tensors = _untrained(description, configs[cell])
+        else:
+            own, tensors = description, tensors = find_model(answer.run_ids[cell, seed], home=store.home)
+        predictors[cell] = Predictor(own, tensors)
         found[cell] = replace(_counted(predictors[cell], labels[cell]), file=len(tensors))
     with tempfile.TemporaryDirectory(prefix="mtl-cost-") as folder:
         sessions, missing = _sessions(predictors, Path(folder))
@@ -115,9 +133,18 @@ def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda sha
     for cell in cells:
         by_kind = {kind: {batch: times[kind, cell, batch] for batch in BATCHES if (kind, cell, batch) in times} for kind in ("torch", "onnx")}
         found[cell] = replace(found[cell], torch_ms=by_kind["torch"], onnx_ms=by_kind["onnx"])
+    compared = len(study.compared_networks) or 1 + len(study.base.tasks)  # of untrained networks each task alone comes first
     shared, *apart = (found[cell] for cell in cells[:compared])
-    others = tuple(found[cell] for cell in cells[compared:])
-    return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing, others)
+    others, untrained = tuple(found[cell] for cell in cells[compared:]), tuple(labels[cell] for cell in configs)
+    return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing, others, untrained)
+
+
+def _untrained(trained: ModelDescription, config: RunConfig) -> tuple[ModelDescription, bytes]:
+    """A network for some of a trained network's tasks, with random values."""
+    own = replace(trained, config=config, tasks={name: task for name, task in trained.tasks.items() if name in config.tasks}, run={})
+    with unnoticed():
+        model = build_model(network_parts(config), build_kinds(config, own.tasks, own.statistics), own.statistics)
+    return own, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
 
 
 def _counted(predictor: Predictor, label: str) -> NetworkCost:

@@ -40,9 +40,16 @@ def estimate(store: RunStore, study: Study) -> Estimate:
     linked = run_ids(store, study.id) if study.id else {}
     has_finished = schema.runs.c.status == RunStatus.FINISHED.value
     every = [run for name in {cell.config.data.own_name for cell in study.cells} for run in store.on_data(name, has_finished)]
-    known = {(fingerprint(run.config), run.config.seed) for run in every if run.parent is None}
+    known: dict[tuple[str, int], list[Run]] = {}
+    for run in every:
+        if run.parent is None:
+            known.setdefault((fingerprint(run.config), run.config.seed), []).append(run)
     places = [(cell, seed) for cell in study.cells for seed in study.seeds]
-    left = [(cell, seed) for cell, seed in places if (cell.key, seed) not in linked and (fingerprint(cell.config), seed) not in known]
+    left = [
+        (cell, seed)
+        for cell, seed in places
+        if (cell.key, seed) not in linked and not any(cell.is_measured_by(run.config) for run in known.get((fingerprint(cell.config), seed), []))
+    ]
     total = study.planned_runs
     to_come = total - len(places)
     if not left and not to_come:

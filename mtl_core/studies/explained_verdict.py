@@ -7,7 +7,7 @@ import math
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import SEEDS
 from mtl_core.language import tr
-from mtl_core.studies.answer import Line
+from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.study_report import interval_of, signed
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 

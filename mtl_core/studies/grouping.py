@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ROUNDING = 1e-9  # of sums in another order
+DIGITS = 15  # after the point: the rest is the rounding of a sum, which would be shown as 5.8e-17 in the place of 0
 _Way = tuple[float, float, tuple[int, ...]]  # cost, sum of losses, places of the networks
 
 
@@ -44,7 +45,7 @@ class Grouping:
     @property
     def mean_gain(self) -> float:
         """Minus the mean loss of the tasks, where the losses are gains with a minus."""
-        return 0.0 - self.total / len(self.serves)  # not -total: that shows -0
+        return 0.0 - round(self.total / len(self.serves), DIGITS)  # not -total: that shows -0
 
 
 def groupings_by_cost(networks: Sequence[Network], tasks: Sequence[str]) -> list[Grouping]:

@@ -136,6 +136,19 @@ def probabilities(differences: Sequence[float] | np.ndarray, band: float) -> tup
     return better, max(1.0 - better - worse, 0.0), worse
 
 
+def p_against_the_best(p_value: float, mean: float, candidates: int) -> float:
+    """p-value of a difference from the best of several candidates that was chosen on the same data.
+
+    A loss counts once for each candidate (Bonferroni), because the best of many is ahead by chance alone. A gain over it needs no correction: the
+    choice can only make the gain smaller. ``docs/studies.md`` has how often a verdict is wrong with and without.
+
+    Args:
+        mean: of the difference; below 0 is a loss.
+        candidates: 1 or more; 1 for a baseline that was fixed beforehand.
+    """
+    return min(p_value * candidates, 1.0) if mean < 0 else p_value
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for their number by Holm's step-down method (Holm 1979), in the given order. A NaN stays NaN and does not count."""
     known = [place for place, value in enumerate(p_values) if not math.isnan(value)]

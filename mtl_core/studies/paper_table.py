@@ -114,10 +114,11 @@ def _latex_table(answer: Answer) -> str:
     return "\n".join(lines) + "\n"
 
 
-def english_cells(answer: Answer) -> list[Cell]:
-    """The study's cells with English labels."""
+def english_cells(answer: Answer, with_untrained: bool = False) -> list[Cell]:
+    """The study's cells with English labels; ``with_untrained``: and the networks that it predicts about."""
     with speaking(SOURCE):
-        return replace(answer.study).cells  # a new object: a study keeps its cells in the language in which they were made
+        english = replace(answer.study)  # a new object: a study keeps its cells in the language in which they were made
+        return [*english.cells, *(english.untrained_cells if with_untrained else [])]
 
 
 def heading(metric: TaskMetric) -> str:
@@ -127,7 +128,7 @@ def heading(metric: TaskMetric) -> str:
 
 def metric_title(metric: TaskMetric) -> str:
     """``Accuracy ↑`` or ``MAE (degrees) ↓``."""
-    unit = f" ({metric.unit})" if metric.unit else ""
+    unit = f" ({tr(metric.unit)})" if metric.unit else ""
     return f"{tr(metric.title)}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 

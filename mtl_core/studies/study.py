@@ -75,6 +75,11 @@ class Study:
         """With labels in the reader's language of the first call."""
         return self.part.cells(self.base, self.options)
 
+    @cached_property
+    def untrained_cells(self) -> list[Cell]:
+        """Networks that the study predicts about but does not train."""
+        return self.part.untrained(self.base, self.options)
+
     @property
     def cells_to_come(self) -> int:
         """Number of cells that will be proposed from the results of others."""

@@ -210,7 +210,8 @@ def _queue_cells(store: RunStore, study: Study) -> Study:
             if (cell.key, seed) in linked:
                 continue
             study = get(store, study.id)  # another process may have settled its precision
-            found = _match(study, existing.get((fingerprint(cell.config), seed), []))
+            candidates = existing.get((fingerprint(cell.config), seed), [])
+            found = _match(study, [run for run in candidates if cell.is_measured_by(run.config)])
             if found is not None:
                 _take(store, study, cell, seed, found)
             else:
@@ -243,6 +244,12 @@ def run_ids(store: RunStore, study_id: str) -> dict[tuple[str, int], str]:
     with store.database.read() as connection:
         rows = connection.execute(select(_cells).where(_cells.c.study_id == study_id)).all()
     return {(row.cell, row.seed): row.run_id for row in rows}
+
+
+def trained_for_studies(store: RunStore) -> set[str]:
+    """Ids of the runs that studies made; not of those that existed before and were taken."""
+    with store.database.read() as connection:
+        return set(connection.execute(select(_cells.c.run_id).where(_cells.c.is_reused == 0).distinct()).scalars())
 
 
 def runs_of(store: RunStore, study: Study) -> dict[tuple[str, int], Run]:

@@ -30,6 +30,10 @@ class Cell:
     config: RunConfig
     weights: tuple[float, ...] | None = None
 
+    def is_measured_by(self, config: RunConfig) -> bool:
+        """Whether a run with this config, which gives the same numbers, measures what the cell asks for: affinities answer some studies."""
+        return bool(config.affinity_every) or not self.config.affinity_every
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -86,6 +90,16 @@ class StudyKind:
     def missing(options: Any) -> str:
         """A sentence on a package that these options need and that is not installed; empty if nothing is missing."""
         return ""
+
+    @staticmethod
+    def untrained(base: RunConfig, options: Any) -> list[Cell]:
+        """Networks that the study predicts about but does not train, in the form of cells: their costs are measured. Each task alone comes first."""
+        return []
+
+    @staticmethod
+    def label_shares(base: RunConfig, options: Any) -> dict[str, dict[float, str]]:
+        """Task whose labels are thinned -> share of its labels -> key of the cell; empty where no labels are."""
+        return {}
 
     @staticmethod
     def comparisons(base: RunConfig, options: Any, cells: Sequence[Cell]) -> list[Comparison]:

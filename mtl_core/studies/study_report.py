@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
-from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.comparison_lines import Line
+from mtl_core.studies.label_worth import label_curves, worth_in_words
 from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
+from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
+from mtl_core.studies.task_affinity import TaskAffinity, advice, beside_measured, study_affinity
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
+HASH = 12  # digits of a config's fingerprint
 INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
 
 
-def study_report(store: RunStore, answer: Answer, spoken: str = "") -> str:
+def study_report(
+    store: RunStore, answer: Answer, spoken: str = "", receipt: Mapping[str, Any] | None = None, labels: Mapping[str, str] | None = None
+) -> str:
     """The HTML. Sections without content are omitted; text from people is escaped.
 
     Args:
         answer: its labels and verdicts are in the language of whoever made it.
         spoken: language of the page, a key of ``LANGUAGES``; by default the reader's.
+        receipt: measured costs, as ``CostReceipt.to_dict`` or its JSON; then the report has them, and the best division for every budget.
+        labels: the receipt's labels -> the answer's, where the receipt was written in another language.
     """
     with speaking(spoken or language()):
-        return _report(store, answer)
+        return _report(store, answer, receipt, labels or {})
 
 
-def _report(store: RunStore, answer: Answer) -> str:
+def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, labels: Mapping[str, str]) -> str:
+    affinity = study_affinity(store, answer)
     study = answer.study
     labels = {cell.key: cell.label for cell in study.cells}
+    hashes = {cell.key: fingerprint(cell.config)[:HASH] for cell in study.cells}
     return render(
         Path(__file__).with_name("study_report.html"),
         study=study,
@@ -51,8 +64,14 @@ def _report(store: RunStore, answer: Answer) -> str:
         cells=_cell_rows(answer) if answer.metrics else [],
         cell_numbers=list(range(1, len(answer.metrics) + 3)),
         front=[labels[key] for key in answer.front.on_front] if answer.front else [],
+        labels=[[each.labels, heading(answer.metrics[each.task]), worth_in_words(each)] for each in label_curves(answer)],
         groupings=_grouping_rows(answer),
-        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status)] for (cell, seed), status in sorted(answer.statuses.items())],
+        advised=_advised_rows(affinity),
+        beside=_beside_rows(answer, affinity),
+        budgets=[_budget(table) for table in budget_tables(answer, affinity, receipt, labels)] if receipt else [],
+        costs=_cost_rows(receipt, labels) if receipt else [],
+        untrained=tr(", ").join(str(labels.get(label, label)) for label in receipt.get("untrained", ())) if receipt else "",
+        runs=[[labels[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell]] for (cell, seed), status in sorted(answer.statuses.items())],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
     )
@@ -63,6 +82,8 @@ def explained(answer: Answer) -> str:
     settings = answer.study.settings
     band = tr("within {band:.3g} % of the baseline", band=100 * settings.band) if settings.band else tr("not used")
     value = tr("chosen checkpoint") if settings.value == "chosen" else tr("best checkpoint of each task")
+    points = max((line.chosen_among for line in answer.lines), default=1)
+    chosen = mark(" A loss against the best of the sweep counts {points} times, once for each of its points, because it is chosen on the same data.")
     return tr(
         "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
         "{interval} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
@@ -74,7 +95,7 @@ def explained(answer: Answer) -> str:
         least=LEAST_SEEDS,
         split=answer.split,
         value=value,
-    )
+    ) + (tr(chosen, points=points) if points > 1 else "")
 
 
 def signed(value: float, line: Line) -> str:
@@ -111,7 +132,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
 def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
     row = {"label": line.label, "task": line.task or tr("overall"), "baseline": "–", "value": "–"}
-    row["metric"] = tr("mean relative gain over the tasks ↑")
+    row["metric"] = tr("main metric") if line.task else tr("mean relative gain over the tasks ↑")
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:
@@ -143,6 +164,49 @@ def _grouping_rows(answer: Answer) -> list[list[Any]]:
     return [
         [budget, "; ".join(answer.group_names[place] for place in grouping.networks), f"{grouping.mean_gain:+.2f}"]
         for budget, grouping in answer.groupings.items()
+    ]
+
+
+def _advised_rows(affinity: TaskAffinity | None) -> list[list[Any]]:
+    found = advice(affinity) if affinity else None
+    if found is None:
+        return []
+    return [
+        [budget, "; ".join(" + ".join(group) for group in found.chosen(budget)), f"{100 * found.gain(budget):+.2g}"] for budget in found.divisions
+    ]
+
+
+def _beside_rows(answer: Answer, affinity: TaskAffinity | None) -> list[list[Any]]:
+    """Predictions beside measured gains, where a group has one."""
+    rows = [row for row in beside_measured(answer, affinity) if row.seeds] if affinity else []
+    cosines = [f"{row.cosine:+.3f}" if math.isfinite(row.cosine) else "–" for row in rows]
+    return [
+        [row.group, row.task, f"{row.gain:+.2f}", row.seeds, f"{100 * row.affinity:+.2g}", cosine] for row, cosine in zip(rows, cosines, strict=True)
+    ]
+
+
+def _budget(table: BudgetTable) -> dict[str, Any]:
+    gain = tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)")
+    rows = [[f"{each.cost:.4g}", tr("; ").join(table.names(each)), table.gain(each)] for each in table.divisions]
+    title = table.title
+    return {"title": title[:1].upper() + title[1:], "head": [tr("from a budget of"), tr("division"), gain], "rows": rows}
+
+
+def _cost_rows(receipt: Mapping[str, Any], labels: Mapping[str, str]) -> list[list[str]]:
+    networks = [receipt["shared"], *receipt["apart"], receipt["all_apart"], *receipt.get("others", [])]
+    times = [[f"{value:.3g}" for value in network[kind].values()] for network in networks for kind in ("torch_ms", "onnx_ms")]
+    pairs = zip(times[::2], times[1::2], strict=True)
+    return [
+        [
+            labels.get(network["label"], network["label"]),
+            f"{network['parameters']:,}",
+            f"{network['multiply_adds']:.4g}",
+            f"{network['file'] / 1e6:.3g}",
+            f"{network['memory'] / 1e6:.3g}",
+            " / ".join(torch) or "–",
+            " / ".join(onnx) or "–",
+        ]
+        for network, (torch, onnx) in zip(networks, pairs, strict=True)
     ]
 
 

@@ -82,8 +82,7 @@ class Advice:
 
     def gain(self, budget: int) -> float:
         """Mean over the tasks of the predicted affinity onto each."""
-        division = self.divisions[budget]
-        return -division.total / len(division.serves)
+        return self.divisions[budget].mean_gain
 
 
 def advice(affinity: TaskAffinity) -> Advice | None:
@@ -97,14 +96,29 @@ def advice(affinity: TaskAffinity) -> Advice | None:
     return _searched(affinity.tasks, tuple(map(tuple, affinity.values.tolist())))
 
 
+def predicted_networks(affinity: TaskAffinity, labels: Mapping[str, str] | None = None) -> list[Network]:
+    """A network for each group of tasks, with the predicted gain of each of its tasks, negative, as loss, and a cost of 1.
+
+    Args:
+        labels: key of a group, such as ``digit+ink``, -> name of its network.
+    """
+    found = []
+    for size in range(1, len(affinity.tasks) + 1):
+        for group in combinations(affinity.tasks, size):
+            name = (labels or {}).get("+".join(group), " + ".join(group))
+            found.append(Network({task: -affinity.onto(task, group) for task in group}, 1.0, name))
+    return found
+
+
 @lru_cache(maxsize=32)  # a page that refreshes asks again with the same numbers
 def _searched(tasks: tuple[str, ...], values: tuple[tuple[float, ...], ...]) -> Advice:
     affinity = TaskAffinity(tasks, np.array(values), np.array(values), 0)
-    groups = tuple(group for size in range(1, len(tasks) + 1) for group in combinations(tasks, size))
-    networks = [Network({task: -affinity.onto(task, group) for task in group}, 1.0, " + ".join(group)) for group in groups]
+    networks = predicted_networks(affinity)
     best = groupings_by_cost(networks, tasks)
     found = {budget: affordable(best, budget) for budget in range(1, len(tasks) + 1)}
-    return Advice(groups, {budget: division for budget, division in found.items() if division is not None})
+    return Advice(
+        tuple(tuple(network.losses) for network in networks), {budget: division for budget, division in found.items() if division is not None}
+    )
 
 
 def affinity_of(points: Iterable[tuple[str, int, float]], tasks: Sequence[str]) -> TaskAffinity:

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sqlalchemy import select
 
 from mtl_core.analysis.student_interval import LEVEL, t_factor
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions
 from mtl_core.runs.resume_and_fork import fork, fork_config, forkable
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -86,6 +89,15 @@ def drop_task(store: RunStore, run_id: str, task: str) -> list[str]:
     for each in made:
         actions.set_tags(store, each, [f"drop-{run_id[-4:]}"])
     return made
+
+
+def forks_of(store: RunStore, answer: Answer) -> list[Run]:
+    """Forks of the study's runs, such as those of ``drop_task``; the newest first. They are no cells of the study."""
+    runs, cells = schema.runs, schema.study_runs
+    wanted = select(runs.c.id).select_from(runs.join(cells, cells.c.run_id == runs.c.parent_id)).where(cells.c.study_id == answer.study.id)
+    with store.database.read() as connection:
+        found = list(connection.execute(wanted.distinct()).scalars())
+    return store.several(found) if found else []
 
 
 def outside(curve: Curve, baselines: Sequence[Curve], higher_is_better: bool) -> tuple[int, float, float, float] | None:

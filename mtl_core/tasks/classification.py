@@ -86,7 +86,7 @@ class Classification(TaskKind):
         return output.softmax(1).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics.classification import MulticlassF1Score
+        from torchmetrics import classification
 
         from mtl_core.tasks.metrics.class_means import Accuracy
         from mtl_core.tasks.metrics.measurement import TorchMetrics
@@ -95,7 +95,7 @@ class Classification(TaskKind):
         return TorchMetrics(
             {
                 "accuracy": Accuracy(classes),
-                "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
+                "f1": classification.MulticlassF1Score(classes, average="macro", validate_args=False),
             }
         )
 

@@ -102,9 +102,9 @@ class Detection(TaskKind):
     @cached_property
     def coder(self) -> Any:
         """torchvision's box coding: distances to the sides in strides of the place."""
-        from torchvision.models.detection._utils import BoxLinearCoder
+        from torchvision import models
 
-        return BoxLinearCoder(normalize_by_size=True)
+        return models.detection._utils.BoxLinearCoder(normalize_by_size=True)  # pyright: ignore[reportAttributeAccessIssue]  # a private module
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
         from mtl_core.tasks.heads.fcos import DetectionHead
@@ -117,8 +117,8 @@ class Detection(TaskKind):
         return total / count.clamp(min=1)
 
     def loss_parts(self, output: dict[str, Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
-        from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
-        from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
+        from torch import nn
+        from torchvision import ops
 
         from mtl_core.tasks.heads.fcos import anchors_of, assign, centreness_of
 
@@ -126,14 +126,14 @@ class Detection(TaskKind):
         box_of_place = assign(places, boxes, classes)  # (n, A), -1 = background
         foreground = box_of_place >= 0
         chosen = box_of_place.clamp(min=0)
-        wanted_class = one_hot(classes.gather(1, chosen).clamp(min=0), len(self.task.classes)).float() * foreground[..., None]
-        class_loss = sigmoid_focal_loss(output["cls_logits"], wanted_class, reduction="sum")
+        wanted_class = nn.functional.one_hot(classes.gather(1, chosen).clamp(min=0), len(self.task.classes)).float() * foreground[..., None]
+        class_loss = ops.sigmoid_focal_loss(output["cls_logits"], wanted_class, reduction="sum")
         anchors = anchors_of(places).expand(len(boxes), -1, -1)[foreground]
         wanted_boxes = boxes.gather(1, chosen[..., None].expand(-1, -1, 4))[foreground]
         predicted_boxes = self.coder.decode(output["bbox_regression"][foreground], anchors)
-        box_loss = generalized_box_iou_loss(predicted_boxes, wanted_boxes, reduction="sum")
+        box_loss = ops.generalized_box_iou_loss(predicted_boxes, wanted_boxes, reduction="sum")
         centreness = centreness_of(self.coder.encode(anchors, wanted_boxes))
-        centre_loss = binary_cross_entropy_with_logits(output["bbox_ctrness"][..., 0][foreground], centreness, reduction="sum")
+        centre_loss = nn.functional.binary_cross_entropy_with_logits(output["bbox_ctrness"][..., 0][foreground], centreness, reduction="sum")
         return class_loss + box_loss + centre_loss, foreground.sum()
 
     def select(self, output: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
@@ -158,7 +158,7 @@ class Detection(TaskKind):
 
     def _best(self, output: dict[str, Tensor]) -> Tensor:
         """float32 (n, 4 * max_boxes or fewer, 6): the places and classes with the highest scores, best first."""
-        from torchvision.ops import clip_boxes_to_image
+        from torchvision import ops
 
         from mtl_core.tasks.heads.fcos import anchors_of
 
@@ -168,22 +168,22 @@ class Detection(TaskKind):
         place, label = flat // classes, flat % classes
         regression = output["bbox_regression"].gather(1, place[..., None].expand(-1, -1, 4))
         boxes = self.coder.decode(regression.flatten(0, 1), anchors_of(output["places"])[place].flatten(0, 1))
-        boxes = clip_boxes_to_image(boxes, self.image_size).view(*best.shape, 4)
+        boxes = ops.clip_boxes_to_image(boxes, self.image_size).view(*best.shape, 4)
         return torch.cat([boxes, label[..., None], best[..., None]], dim=2)
 
     def _strong(self, rows: Tensor) -> Tensor:
-        from torchvision.ops import box_area
+        from torchvision import ops
 
-        return (rows[:, 5] > self.options.score_threshold) & (box_area(rows[:, :4]) > 0)
+        return (rows[:, 5] > self.options.score_threshold) & (ops.box_area(rows[:, :4]) > 0)
 
     def _suppress(self, rows: Tensor, image: Tensor, images: int) -> Tensor:
         """Drop weak and overlapping boxes of all images at once; pad to ``max_boxes`` each."""
-        from torchvision.ops import batched_nms
+        from torchvision import ops
 
         strong = self._strong(rows)
         rows, image = rows[strong], image[strong]
         rival = image if self.options.one_class_per_place else image * len(self.task.classes) + rows[:, 4].long()
-        kept = batched_nms(rows[:, :4], rows[:, 5], rival, self.options.nms_threshold)
+        kept = ops.batched_nms(rows[:, :4], rows[:, 5], rival, self.options.nms_threshold)
         padded = torch.zeros(images, self.options.max_boxes, 6, device=rows.device)
         padded[..., 4] = PADDING
         kept = kept[image[kept].argsort(stable=True)]  # by image, best first within each

@@ -86,7 +86,7 @@ class MultiLabel(TaskKind):
         return output.sigmoid().cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics.classification import MultilabelExactMatch
+        from torchmetrics import classification
 
         from mtl_core.tasks.metrics.class_means import MeanAveragePrecision, MeanLabelF1
         from mtl_core.tasks.metrics.measurement import TorchMetrics
@@ -96,7 +96,7 @@ class MultiLabel(TaskKind):
             {
                 "f1": MeanLabelF1(classes, THRESHOLD),
                 "map": MeanAveragePrecision(classes),
-                "exact": MultilabelExactMatch(classes, threshold=THRESHOLD, validate_args=False),
+                "exact": classification.MultilabelExactMatch(classes, threshold=THRESHOLD, validate_args=False),
             },
             prepare=lambda output, target: (output.sigmoid(), target.long()),
         )

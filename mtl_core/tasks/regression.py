@@ -88,12 +88,12 @@ class Regression(TaskKind):
         return self._in_units(output).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
+        from torchmetrics import regression
 
         from mtl_core.tasks.metrics.measurement import R2, TorchMetrics, doubled
 
         return TorchMetrics(
-            {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()},
+            {"mae": regression.MeanAbsoluteError(), "rmse": regression.MeanSquaredError(squared=False), "r2": R2()},
             prepare=lambda output, target: (self._in_units(doubled(output)), doubled(target)),
             exact=True,
         )

@@ -93,7 +93,7 @@ class Segmentation(TaskKind):
         return output.argmax(1).to(torch.uint8).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics.classification import MulticlassJaccardIndex
+        from torchmetrics import classification
 
         from mtl_core.tasks.metrics.class_means import Accuracy
         from mtl_core.tasks.metrics.measurement import TorchMetrics
@@ -101,7 +101,7 @@ class Segmentation(TaskKind):
         classes = len(self.task.classes)
         return TorchMetrics(
             {
-                "miou": MulticlassJaccardIndex(classes, ignore_index=IGNORE, validate_args=False),
+                "miou": classification.MulticlassJaccardIndex(classes, ignore_index=IGNORE, validate_args=False),
                 "pixel_accuracy": Accuracy(classes, IGNORE),
             },
             prepare=lambda output, target: (output.argmax(1), target.long()),

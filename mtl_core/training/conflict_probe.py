@@ -79,7 +79,7 @@ class ConflictProbe:
         if self.has_norms:
             norms = gramian.new_full((len(self.network.model.tasks),), float("nan"))
             norms[rows] = _lengths(gramian) * loss_weights
-            self.noted |= _with_shares(norms)
+            self.noted |= _with_shares(norms, [row for row in range(len(norms)) if row not in rows])
         if by_block and len(self.blocks) > 1:
             for name, part in self.blocks.items():
                 self._cosines(rows, jacobian[:, part] @ jacobian[:, part].T, f"/{name}")
@@ -101,9 +101,15 @@ def _lengths(gramian: Tensor) -> Tensor:
     return gramian.diagonal().clamp(min=0).sqrt()
 
 
-def _with_shares(norms: Tensor) -> Noted:
-    """Norms (T,), NaN for an absent task, and each norm's share of their sum."""
-    return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
+def _with_shares(norms: Tensor, absent: Sequence[int]) -> Noted:
+    """Norms (T,), NaN for an absent task, and each norm's share of their sum.
+
+    The share of an absent task is 0, because the step moves nothing for it. So the shares add to 1 in every step and in every mean over steps.
+    """
+    shares = norms / norms.nansum()
+    if absent:
+        shares[list(absent)] = 0.0
+    return {"gradient_norm": norms, "gradient_share": shares}
 
 
 def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
@@ -148,23 +154,24 @@ class FeatureNorms:
         self.parts, self.present = {}, present
 
     def noted(self) -> Noted:
-        """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for an absent task; empty if switched off."""
+        """``gradient_norm``, NaN for an absent task, and ``gradient_share`` (of the norms' sum), each (T,); empty if switched off."""
         if not self.parts:
             return {}
         lengths = {task: sum(map(len, own)) for task, own in self.parts.items()}
         width = max(lengths.values())
         some = next(iter(self.parts.values()))[0]
         rows: list[Tensor] = []
-        for task in self.tasks:
+        absent = [row for row, task in enumerate(self.tasks) if task not in lengths and task not in self.present]
+        for row, task in enumerate(self.tasks):
             rows += self.parts.get(task, ())
             if (missing := width - lengths.get(task, 0)) > 0:
-                rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
+                rows.append(some.new_full((missing,), float("nan") if row in absent else 0.0))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
         if self.scaling is not None:  # inside the network
             norms = norms / self.scaling.value
         if self.ranks.size > 1:
             norms = self.ranks.sum_over(norms**2).sqrt()  # each rank has the features of other images
-        return _with_shares(norms)
+        return _with_shares(norms, absent)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
         # Image by image, because torch computes the norm of a whole tensor in one thread.

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-import mtl_core
 from mtl_core.backbones import BACKBONES
 from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 from mtl_core.backbones.small_cnn import SmallCNN
@@ -206,11 +205,6 @@ def test_pretrained_values_are_loaded_once_by_build_before_a_checkpoint(tmp_path
     assert len(calls) == 3
     weights, resumed = (load_file(folder / "checkpoints" / read_index(folder)["last"] / "model.safetensors") for folder in (whole, parts))
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
-
-
-def test_nothing_pretrained_is_loaded_to_predict(trained, monkeypatch):
-    monkeypatch.setattr(SmallCNN, "load_pretrained", lambda *arguments: pytest.fail("the checkpoint has the numbers"))
-    assert mtl_core.load(trained.run.id, home=trained.store.home).model.tasks == tuple(trained.run.config.tasks)
 
 
 def run(config, folder, cache, stop_at=None):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,21 +108,27 @@ def dashboard(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def train(dashboard, window):
-    """Have the dashboard train a run and wait for its end: ``train(config)`` gives the run. The process of the tests needs no torch."""
+def queue(dashboard, window):
+    """A store whose queue the dashboard works off: the first view of a page starts it, and then it goes on without one."""
     from mtl_core.runs.store import open_store
 
+    tab = window.new_page()
+    tab.goto(f"{dashboard.url}/compare")
+    tab.locator("[data-testid=stApp] h1").first.wait_for(timeout=PATIENCE)
+    tab.close()
+    return open_store(dashboard.home)
+
+
+@pytest.fixture(scope="session")
+def train(queue):
+    """Have the dashboard train a run and wait for its end: ``train(config)`` gives the run. The process of the tests needs no torch."""
+
     def trained(config):
-        tab = window.new_page()
-        tab.goto(f"{dashboard.url}/compare")  # the first page view starts the queue
-        store = open_store(dashboard.home)
-        run = store.create(config)
-        for _ in range(PATIENCE // 100):
-            if store.get(run.id).status.is_ended():
-                break
-            tab.wait_for_timeout(100)
-        tab.close()
-        run = store.get(run.id)
+        run = queue.create(config)
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not queue.get(run.id).status.is_ended() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run = queue.get(run.id)
         assert run.status == "finished", run.failure
         return run
 
@@ -162,8 +169,8 @@ def window(chromium):
     context.close()
 
 
-@pytest.fixture
-def page(window, server):
+@contextmanager
+def checked_tab(window, server):
     """A new tab.
 
     A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a
@@ -193,3 +200,17 @@ def page(window, server):
     for run in store.runs():
         actions.stop(store, run.id)  # a run that has ended stays as it is
     assert (errors, foreign, tracebacks, twice) == ([], [], 0, [])
+
+
+@pytest.fixture
+def page(window, server):
+    """A new tab (``checked_tab``)."""
+    with checked_tab(window, server) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def one_tab(window, server):
+    """One tab for all tests of a file, which go from page to page in it (``one_tab.py``)."""
+    with checked_tab(window, server) as tab:
+        yield tab

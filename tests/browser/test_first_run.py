@@ -14,7 +14,7 @@ from tests.browser.accessibility import check_accessibility
 pytestmark = pytest.mark.browser
 
 TASKS = ("present", "count", "boxes", "segments")
-EPOCHS = 1  # of the preset's 8: benchmarks.reached says what all of them reach
+EPOCHS = 1  # of the preset's 8: benchmarks.outcomes.reached says what all of them reach
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => Math.max(0, ...(plot.calcdata || []).map(trace => trace.length)))"
 

@@ -33,6 +33,9 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Right.")).to_be_visible()
     check_accessibility(page)
+    page.get_by_role("link", name="Next lesson").click()
+    expect(page.get_by_role("heading", name="A task that helps another")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop === 0")  # it opens at its top
 
 
 def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):

@@ -83,7 +83,7 @@ def test_a_lesson_is_walked(tab, server, name, spoken, request):
             tab.wait_for_function(LINES, arg=[value_in_words(lesson, value) for value in (lesson.control.first, lesson.control.proposed)])
 
         wrong = next(key for key in text.answers if key != came_out.key)
-        said = text.said[came_out.key].format(**came_out.numbers)
+        said = text.sentence(came_out)
         corrected = tr("**Not in these runs.** The right choice is “{answers}”. {said}", answers=text.answers[came_out.key], said=said)
         expect(answered(tab, text.answers[wrong])).to_contain_text(MARKUP.sub("", corrected))
         right = MARKUP.sub("", tr("**Right.** {said}", said=said))

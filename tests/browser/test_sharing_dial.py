@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from mtl_core.config import RunConfig
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,7 @@ def test_the_dial_changes_the_drawing_and_runs_show_stitches_and_gates(page, ser
     page.wait_for_function(DRAWN, arg="layers.1 of digit: used by digit", timeout=PATIENCE)
 
     for scheme, title, matrices in (("cross_stitch", "Stitch after layers.1", 2), ("mmoe", "Mean gate weight", 1)):
-        page.goto(f"{server.url}/run?run={runs[scheme].id}")
+        go(page, f"{server.url}/run?run={runs[scheme].id}")
         panel = page.locator(".st-key-sharing_learnt")
         expect(panel.get_by_text(title)).to_be_visible()
         panel.scroll_into_view_if_needed()

@@ -17,12 +17,12 @@ NUMBER = r"(-?[\d.]+(?:e[-+]\d+)?)"
 def test_a_metric_in_words():
     found = explain_metric("Accuracy of digit", [0.5, 0.99], [0.6, NAN, 0.9, 0.8], higher_is_better=True)
     assert found.sentences == (
-        "Accuracy of digit on val went from 0.6 to 0.8, which is better; the best was 0.9.",
-        "It is better on the training pictures than on val: at the end 0.99 on train and 0.8 on val. A growing distance is overfitting.",
+        "Accuracy of digit on val went from 0.600 to 0.800, which is better; the best was 0.900.",
+        "It is better on the training pictures than on val: at the end 0.990 on train and 0.800 on val. A growing distance is overfitting.",
     )
     error = explain_metric("Error of slant", [5.0], [4.0, 2.0], higher_is_better=False, unit="degrees").sentences
-    assert error[0] == "Error of slant on val went from 4 degrees to 2 degrees, which is better; the last value is the best."
-    assert error[1].startswith("It is better on val than on train: at the end 5 degrees on train and 2 degrees on val.")
+    assert error[0] == "Error of slant on val went from 4.000 degrees to 2.000 degrees, which is better; the last value is the best."
+    assert error[1].startswith("It is better on val than on train: at the end 5.000 degrees on train and 2.000 degrees on val.")
     assert "worse" in explain_metric("Loss", [], [1.0, 2.0], higher_is_better=False).sentences[0]
     assert "no change" in explain_metric("Loss", [], [1.0, 1.0], higher_is_better=False).sentences[0]
     assert explain_metric("Loss", [0.0], [0.0, 0.0], higher_is_better=False).sentences[1].startswith("Train and val lie close together")
@@ -82,6 +82,15 @@ def test_shares_in_words():
     assert len(explain_shares({"a": [0.8], "b": [NAN]}).sentences) == 1
 
 
+def test_shares_of_an_earlier_version_that_add_to_more_than_one_say_why():
+    first, _ = explain_shares({"a": [0.4, NAN, 0.6], "b": [0.6, 1.0, 0.4]}).sentences
+    assert first == (
+        "In the steps that had its labels b had the largest share of the gradient, 67% on average; an equal share is 50%. "
+        "Steps differ in which tasks have labels, so these means add to more than 100%."
+    )
+    assert "labels" not in explain_shares({"a": [0.4, 0.0, 0.6], "b": [0.6, 1.0, 0.4]}).sentences[0]
+
+
 def test_cosines_in_words():
     pairs = {("a", "b"): [-0.5, -0.1, 0.2, NAN], ("a", "c"): [0.3, 0.2, 0.1]}
     assert explain_cosines(pairs).sentences == (
@@ -90,7 +99,28 @@ def test_cosines_in_words():
     )
     assert explain_cosines({("a", "c"): [0.3, 0.2]}).sentences[1] == "So no step for one of them was measured that made the other worse."
     assert explain_cosines({("a", "c"): [-0.3, 0.2, 0.2]}).sentences[1] == "In most of these steps they did not stand in each other's way."
+    alone = {("a", "c"): [0.1] * 199 + [-0.1]}
+    assert explain_cosines(alone).sentences == (
+        "The gradients of a and c pointed against each other in under 1% of 200 measurements.",
+        "In most of these steps they did not stand in each other's way.",
+    )
+    for values, share, said in (
+        ([-0.1, -0.2], "100%", "In all of these steps what helped one of them made the other worse."),
+        ([-0.1] * 199 + [0.1], "over 99%", "In most of these steps what helped one of them made the other worse."),
+        ([-0.1, 0.2], "50%", "In half of these steps what helped one of them made the other worse."),
+    ):
+        first, second = explain_cosines({("a", "c"): values}).sentences
+        assert f"in {share} of" in first
+        assert second == said
     assert explain_cosines({}).sentences == ("No angle between gradients was measured so far.",)
+
+
+def test_a_value_that_is_the_mean_of_several_steps_counts_as_its_steps():
+    """The other sentence of the panel counts steps too (``conflict_summary.meaning``)."""
+    pair = ("a", "b")
+    said = explain_cosines({pair: [-0.1, -0.2]}, {pair: [0.75, 1.0]}).sentences
+    assert "in 88% of 2 measurements" in said[0]
+    assert said[1].startswith("In most")
 
 
 def test_every_explanation_leads_to_a_lesson():

@@ -14,11 +14,11 @@ from mtl_core.lessons import LESSONS
 def test_a_race_in_words_is_no_verdict():
     found = explain_race("Error of slant on val", {"PCGrad": 2.0, "DWA": 3.5, "FAMO": float("nan"), "MGDA": 2.5}, False, "degrees")
     assert found.sentences == (
-        "Error of slant on val ends best under PCGrad, 2 degrees, and worst under DWA, 3.5 degrees.",
+        "Error of slant on val ends best under PCGrad, 2.000 degrees, and worst under DWA, 3.500 degrees.",
         "Each method was trained with one seed, and another seed may order them otherwise: this is no verdict.",
     )
-    assert "best under DWA, 3.5, and worst under PCGrad, 2." in explain_race("F1", {"PCGrad": 2.0, "DWA": 3.5}, True).sentences[0]
-    assert explain_race("F1", {"a": 1.0, "b": 1.0}, True).sentences[0] == "F1 ends at 1 under every method."
+    assert "best under DWA, 3.500, and worst under PCGrad, 2.000." in explain_race("F1", {"PCGrad": 2.0, "DWA": 3.5}, True).sentences[0]
+    assert explain_race("F1", {"a": 1.0, "b": 1.0}, True).sentences[0] == "F1 ends at 1.000 under every method."
     for too_few in ({}, {"a": 1.0}, {"a": 1.0, "b": float("nan")}):
         assert explain_race("F1", too_few, True).sentences == ("Two methods need a value before they can be compared.",)
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import mtl_core
+from mtl_core.backbones.small_cnn import SmallCNN
 from mtl_core.errors import ConfigError, DataError, NotPossibleError, RunNotFoundError
 from mtl_core.inference.image_reading import ImageFileError
 from mtl_core.inference.loading import find_model
@@ -249,3 +250,8 @@ def test_what_is_no_image_is_refused_in_words(trained):
     assert "every kind, epoch" in repr(predictor)
     with pytest.raises(KeyError, match="did you mean 'boxes'"):
         prediction["box"]
+
+
+def test_nothing_pretrained_is_loaded_to_predict(trained, monkeypatch):
+    monkeypatch.setattr(SmallCNN, "load_pretrained", lambda *arguments: pytest.fail("the checkpoint has the numbers"))
+    assert mtl_core.load(trained.run.id, home=trained.store.home).model.tasks == tuple(trained.run.config.tasks)

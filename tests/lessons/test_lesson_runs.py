@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.errors import ConfigError
+from mtl_core.events import RunEnded
 from mtl_core.language import speaking
 from mtl_core.lessons import LESSONS
-from mtl_core.lessons.class_board import entries_of, expected_seconds, seconds_until_start, told_apart
+from mtl_core.lessons.class_board import entries_of, expected_run, expected_seconds, seconds_until_start, told_apart, waits
 from mtl_core.lessons.lesson_runs import (
     Answer,
     answer,
+    finished_runs,
     have_finished,
     learner_of,
     name_learner,
@@ -22,11 +24,13 @@ from mtl_core.lessons.lesson_runs import (
     new_learner,
     outcome,
     runs_tagged,
+    second_asked,
     second_value,
     train,
     trainings,
 )
 from mtl_core.runs import actions
+from mtl_core.runs.claims import claim
 from mtl_core.runs.executor import execute
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
@@ -152,8 +156,11 @@ def test_the_board_has_every_learner_once_in_the_order_of_their_first_run(store)
     assert entries_of(store, '"', NAME, LESSON) == []
 
 
-def waiting(name, tags=(), seconds=0.0, eta=None, status="queued"):
-    return SimpleNamespace(id=name, tags=tags, seconds=seconds, eta_seconds=eta, status=status)
+def waiting(name, tags=(), seconds=0.0, eta=None, status="queued", before=0.0):
+    """``before``: of its seconds, those until its training began."""
+    return SimpleNamespace(
+        id=name, tags=tags, seconds=seconds, eta_seconds=eta, status=status, started_at=100.0, training_started_at=100.0 + before if before else None
+    )
 
 
 def test_waiting_times():
@@ -165,21 +172,65 @@ def test_waiting_times():
     assert seconds_until_start([], queued[:1], {}) == {"b": 0.0}
 
 
-def test_expected_seconds_are_those_of_this_class_else_the_lessons():
-    tags = (f"lesson-{NAME}-0",)
-    seen = [waiting("x", tags, seconds, status=RunStatus.FINISHED) for seconds in (2.0, 9.0, 4.0)] + [
-        waiting("y", tags, 99.0, status=RunStatus.STOPPED)
-    ]
-    runs = [
-        waiting("a", tags),
-        waiting("b", (f"lesson-{NAME}-1",)),
-        waiting("c"),
-        waiting("d", ("lesson-gone-0",)),
-        waiting("e", (f"lesson-{NAME}-9",)),
-    ]
-    assert expected_seconds(runs, {NAME: LESSON}, seen) == {"a": 4.0, "b": LESSON.seconds[1]}
+def test_expected_seconds_are_those_of_runs_on_this_machine():
+    tags, done = (f"lesson-{NAME}-0",), RunStatus.FINISHED
+    seen = [waiting("x", tags, seconds, status=done, before=1.0) for seconds in (2.0, 9.0, 4.0)]
+    seen.append(waiting("y", tags, 99.0, status=RunStatus.STOPPED))
+    alone = waiting("b", (f"lesson-{NAME}-1",))
+    runs = [waiting("a", tags), alone, waiting("c"), waiting("d", ("lesson-gone-0",)), waiting("e", (f"lesson-{NAME}-9",))]
+    first, second = LESSON.seconds
+    trained = {"a": 4.0, "b": 1.0 + 3.0 / first * second}  # of one that was not seen: the beginning, and the training in proportion
+    assert expected_seconds(runs, {NAME: LESSON}, seen) == pytest.approx(trained)
     trains = waiting("z", (f"lesson-{NAME}-1",), 5.0, eta=10.0, status=RunStatus.RUNNING)
     assert expected_seconds(runs, {NAME: LESSON}, [*seen, trains]) == {"a": 4.0, "b": 15.0}
+    assert expected_seconds(runs, {NAME: LESSON}, [waiting("y", tags, 99.0, status=RunStatus.STOPPED)]) == {}
+    slow = waiting("s", tags, 40.0, status=done)  # the first run of a server also loads the libraries
+    assert expected_seconds(runs[:1], {NAME: LESSON}, [slow, waiting("x", tags, 4.0, status=done)]) == {"a": 4.0}
+
+
+def test_the_time_of_a_training_is_that_of_runs_here_in_proportion_to_the_passes():
+    lesson = LESSONS.load("one_task")()
+    seen = [waiting("x", ("lesson-one_task-2",), 5.0, status=RunStatus.FINISHED, before=1.0)]  # 20 passes
+    assert expected_run("one_task", lesson, 60, seen) == pytest.approx(1 + 3 * 4)
+    assert expected_run("one_task", lesson, 60, []) is None
+
+
+def test_how_long_a_run_waits_is_not_known_before_one_has_finished(store):
+    ann, ben = new_learner(), new_learner()
+    [first] = train(store, "one_task", ann, 2)
+    [second] = train(store, "one_task", ben, 2)
+    assert waits(store) == {first.id: 0.0, second.id: None}
+    claim(store, first.id, "cpu", alone=False)
+    store.append(first.id, RunEnded("finished", 2, 1.0, 3.0, 1.0))
+    train(store, NAME, ann, "together")
+    [third] = train(store, "one_task", ann, 2)
+    assert [run.id for run in finished_runs(store, "one_task")] == [first.id]
+    assert finished_runs(store, NAME) == finished_runs(store, "one") == []
+    known = list(waits(store).values())
+    assert known[0] == 0.0
+    assert known[1] == pytest.approx(store.get(first.id).seconds)
+    assert waits(store)[third.id] is None  # behind one of a lesson that has not been seen
+
+
+def test_the_question_is_about_the_last_training_that_can_be_asked_about(store):
+    lesson, ann = LESSONS.load("one_task")(), new_learner()
+
+    def found():
+        return trainings("one_task", lesson, runs_tagged(store, ann))
+
+    def ends(value, status):
+        [run] = train(store, "one_task", ann, value)
+        assert second_asked(lesson, found()) == (None if value == 2 else value)  # it waits
+        claim(store, run.id, "cpu", alone=False)
+        store.append(run.id, RunEnded(status, 2, 1.0, 3.0, 1.0))
+
+    assert second_asked(lesson, {}) is None
+    ends(2, "finished")
+    ends(20, "stopped")
+    assert second_asked(lesson, found()) == 20  # the only one
+    ends(5, "finished")
+    ends(60, "stopped")
+    assert (second_asked(lesson, found()), second_value(lesson, found())) == (5, 60)
 
 
 @pytest.mark.parametrize("name", list(LESSONS))
@@ -198,7 +249,7 @@ def test_each_lesson_trains_and_its_question_can_be_answered(tmp_path_factory, n
     found = trainings(name, lesson, runs_tagged(store, ann))
     assert have_finished(*found.values())
     came_out = outcome(store, lesson, found[lesson.control.first], found[second])
-    said = lesson.text().said[came_out.key].format(**came_out.numbers)
+    said = lesson.text().sentence(came_out)
     assert said
     recorded = {key for runs in found.values() for run in runs for key in store.summary(run.id)}
     assert set(lesson.text().charts) <= recorded

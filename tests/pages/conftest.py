@@ -312,14 +312,19 @@ def make_run(store):
 
 
 @pytest.fixture
-def quick_form(open_page, monkeypatch):
-    """The Train page with the quick preset, without a sample of its data. Its background jobs end with the test."""
+def no_pictures(monkeypatch):
+    """Composing thousands of scenes is not what is tested here."""
 
     def refuse(*_):
         raise DataError("no pictures in this test")
 
     monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
-    [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
+
+
+@pytest.fixture
+def quick_form(open_page, no_pictures):
+    """The Train page with the quick preset, without a sample of its data. Its background jobs end with the test."""
+    [preset] = [preset for preset in PRESETS() if preset.title.startswith("Quick")]
     app = open_page()
     choose_preset(app, preset.name)
     yield app

@@ -92,8 +92,9 @@ def test_a_study_with_its_verdict_and_the_names_of_its_runs(open_in_chinese, sto
     all_chinese(open_in_chinese("studies"))
 
 
-def test_a_front_and_a_division(open_in_chinese, store):
-    for kind, options in (("weights", {"parts": 3}), ("together", {})):
+def test_a_front_a_division_a_prediction_and_label_curves(open_in_chinese, store):
+    kinds = {"weights": [{"parts": 3}], "together": [{}, {"groups": "one_run"}], "labels": [{"fractions": [0.5, 1.0]}]}
+    for kind, options in ((kind, options) for kind, several in kinds.items() for options in several):
         study = studies.create(store, studies.draft(kind, base(), {"options": options}, range(2)))
         finish(store, study)
         all_chinese(open_in_chinese("studies", study=study.id))
@@ -117,7 +118,10 @@ def pair(store, finished, keep, make_run, monkeypatch):
 
 def test_evaluations_of_two_runs(open_in_chinese, store, pair):
     run, other = pair
-    all_chinese(open_in_chinese("run", run=run.id, view="evaluation"))
+    app = all_chinese(open_in_chinese("run", run=run.id, view="evaluation"))
+    splits = ["训练集", "验证集", "测试集"]
+    assert app.button_group(key=f"evaluation.split.{run.id}").options == splits
+    assert list(app.dataframe[0].value.columns)[2:5] == splits
     stored(store, run)
     stored(store, other)
     app = all_chinese(open_in_chinese("run", run=run.id, view="evaluation", beside=other.id))

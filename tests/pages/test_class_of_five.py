@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mtl_core.language import HalfUp
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
 from mtl_core.runs import actions
@@ -52,7 +53,7 @@ def test_five_browsers_have_five_runs_on_the_board(open_page, store, board):
         end(store, run, 0.5 + place / 16)
     stands = list(tiles(board()).values())
     assert ["stopped" in stand for stand in stands] == [False, False, True, False, False]
-    assert [f"{50 + 6.25 * place:.1f}%".replace(".", "\\.") in stand for place, stand in enumerate(stands[:2] + stands[3:])] == [True] * 4
+    assert [f"{HalfUp(50 + 6.25 * place):.1f}%".replace(".", "\\.") in stand for place, stand in enumerate(stands[:2] + stands[3:])] == [True] * 4
 
 
 def test_a_later_click_and_one_in_another_tab_make_no_second_run(open_page, store):

@@ -8,6 +8,7 @@ import pytest
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.plane import LANDSCAPES
 from ui.learn import gradient_plotter
+from ui.learn.plane_section import logarithmic
 
 
 @pytest.fixture
@@ -64,10 +65,39 @@ def test_each_landscape_and_each_of_its_options(learn, name):
     assert not app.exception
     assert {type(walk.landscape) for walk in walks(app).values()} == {LANDSCAPES.load(name)}
     for field in LANDSCAPES.load(name).Options.model_fields:
-        slider = app.slider(key=f"plane.option.{field}")
-        slider.set_value(slider.max).run()
+        option = f"plane.option.{field}"
+        is_logarithmic = any(slider.key == option for slider in app.select_slider)
+        slider = app.select_slider(key=option) if is_logarithmic else app.slider(key=option)
+        largest = float(slider.options[-1]) if is_logarithmic else slider.max
+        slider.set_value(largest).run()
         assert not app.exception
-        assert getattr(next(iter(walks(app).values())).landscape.options, field) == slider.max
+        assert getattr(next(iter(walks(app).values())).landscape.options, field) == largest
+        bounds = (float(slider.options[0]), largest) if is_logarithmic else (slider.min, largest)
+        assert is_logarithmic == (bounds[0] > 0 and bounds[1] / bounds[0] >= 100)
+
+
+def test_steps_of_a_logarithmic_slider():
+    assert logarithmic(0.01, 10, 0.3) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10]
+    assert logarithmic(0.03, 4, 1) == [0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 4]
+
+
+def test_a_change_that_takes_the_methods_back_says_so_and_a_landscape_keeps_its_values(learn):
+    said = "A setting was changed, so the methods are back at the start."
+
+    def captions(app):
+        return [caption.value for caption in app.caption]
+
+    app = press(learn, "Step")
+    app.select_slider(key="plane.option.first_scale").set_value(5.0).run()
+    assert said in captions(app)
+    app = press(app, "Step")
+    assert said not in captions(app)
+    app = press(press(app, "Step"), "Reset")
+    assert said not in captions(app)
+    for name in ("two_bowls", "cagrad_toy"):
+        app.session_state["plane.landscape"] = name
+        app.run()
+    assert app.select_slider(key="plane.option.first_scale").value == 5.0
 
 
 def test_no_method_is_no_fault(learn):

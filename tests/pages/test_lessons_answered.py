@@ -53,7 +53,7 @@ def test_a_lesson_is_answered(open_page, store, learner, name, spoken):
         question = app.radio[-1]
         assert (question.label, question.options) == (text.question, list(text.answers.values()))
         wrong = next(key for key in text.answers if key != came_out.key)
-        said = text.said[came_out.key].format(**came_out.numbers)
+        said = text.sentence(came_out)
         for key, kind in ((wrong, "warning"), (came_out.key, "success")):
             app.radio[-1].set_value(key)
             next(button for button in app.button if button.label == tr("Check")).click().run()

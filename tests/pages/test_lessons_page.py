@@ -188,8 +188,8 @@ def test_a_table_shows_what_the_answer_is_made_from(open_page, store, texts):
     heads, _, row = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.replace("\\", "").splitlines())
     assert heads[1:4] == [
         "Slant: share of the gradient, mean",
-        "Slant: mean error in degrees on val, at the end",
-        "Digit: accuracy on val, at the end",
+        "Slant: mean error in degrees on val, last value",
+        "Digit: accuracy on val, last value",
     ]
     assert row[1:4] == ["40.0%", "–", "50.0%"]
 
@@ -243,3 +243,95 @@ def test_a_damaged_link_is_said_and_trains_nothing(open_page, query, said):
     assert {key: app.query_params[key] for key in query} == {key: app.query_params[key] for key in app.query_params}
     app.run()
     assert app.error  # it stays until the link is corrected
+
+
+def captions(app):
+    return [caption.value for caption in app.caption]
+
+
+def trained(store, app, value, accuracy=0.5, status="finished"):
+    [run] = train(store, NAME, app.session_state["learner"], value)
+    end(store, run, accuracy, status)
+    return run
+
+
+def test_the_time_follows_the_choice_and_is_that_of_this_machine_once_a_run_has_finished(open_page, store):
+    app = open_page("learn", lesson=NAME)
+    assert [said for said in captions(app) if "CPU core" in said] == [
+        f"about {seconds} s of one CPU core (estimate; a busy machine takes longer)" for seconds in (1, 2)
+    ]
+    first = trained(store, app, 2)
+    app.run().radio(key=f"lesson.value.{NAME}").set_value(60).run()
+    here = round(6 * store.get(first.id).seconds)  # 60 passes are measured to take 6 times as long as 2
+    assert f"about {here} s (estimate from runs on this machine)" in captions(app)
+
+
+def test_a_learner_is_told_how_long_the_run_waits(open_page, store, texts):
+    app, other = open_page("learn", lesson=NAME), open_page("learn", lesson=NAME)
+    button(app, "Train").click().run()
+    button(other, "Train").click().run()
+    assert "Number 2 in the queue. How long it waits is not known yet" in texts(other)
+    end(store, runs_tagged(store, app.session_state["learner"])[0], 0.5)
+    button(app.run(), "Train again").click().run()
+    assert "Number 2 in the queue. It starts in about" in texts(app)
+
+
+def test_after_a_training_was_stopped_the_page_says_what_to_do_and_asks_about_the_one_before(open_page, store, texts):
+    app = open_page("learn", lesson=NAME)
+    trained(store, app, 2)
+    trained(store, app, 20, status="stopped")
+    app.run()
+    said = "The training with “20 passes” was stopped. Press “Train again” to train it from the beginning. The question comes when it has finished."
+    assert said in captions(app)
+    trained(store, app, 5, 0.75)
+    trained(store, app, 60, 0.9, status="stopped")
+    app.run()
+    assert app.radio[-1].label == TEXT.question
+    assert "The question is about “5 passes”, because the training with “60 passes” was stopped." in captions(app)
+    app.radio[-1].set_value("more")
+    button(app, "Check").click().run()
+    assert app.success[0].value == "**Right.** It rose from 50.0% to 75.0%."
+
+
+def test_the_table_says_which_runs_have_not_finished(open_page, store):
+    app = open_page("learn", lesson=NAME)
+    trained(store, app, 2)
+    trained(store, app, 20, status="stopped")
+    [table] = [element.value for element in app.run().markdown if element.value.startswith("| run")]
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()]
+    assert [rows[0], *rows[2:]] == [["run", "state"], ["2 passes", "finished"], ["20 passes", "stopped"]]
+
+
+def test_without_links_the_page_leads_nowhere_else(open_page, store):
+    app = open_page("learn", **COURSE, hide="links")
+    end(store, train(store, NAME, app.session_state["learner"], 2, class_id="class-1a2b3c4d", seed=5)[0], 0.5)
+    train(store, NAME, new_learner(), 2)
+    app.run()
+    assert links(app) == {}
+    assert "Last:" in " ".join(each.value for each in app.markdown)
+    hidden = [each for each in app.get("html") if "stTopNav" in each.proto.body]
+    assert len(hidden) == 1
+    assert "stTopNav" not in " ".join(each.proto.body for each in open_page("learn", **COURSE).get("html"))
+
+
+def test_the_page_of_a_lessons_run_leads_back_to_the_lesson(open_page, store):
+    learner = new_learner()
+    name_learner(store, learner, "Ann <b>")
+    runs = [train(store, NAME, learner, 2, **more)[0] for more in ({}, {"class_id": "class-1a2b3c4d", "seed": 7})]
+    back = f"Back to lesson 1: {TEXT.title}"
+    apps = [open_page("run", run=run.id) for run in runs]
+    assert [links(app)[back][1] for app in apps] == [f"lesson={NAME}", f"lesson={NAME}&class=class-1a2b3c4d&seed=7"]
+    said = " ".join(each.value for each in apps[1].markdown)
+    assert "Ann \\<b\\>" in said
+    assert "lesson-one" not in said
+
+
+def test_stop_on_the_board_says_that_it_stops(open_page, store):
+    learner = new_learner()
+    [run] = train(store, NAME, learner, 2, class_id="class-1a2b3c4d", seed=5)
+    claim(store, run.id, "cpu", alone=False)
+    store.append(run.id, RunStarted(2, INFO))
+    app = open_page("learn", **COURSE, board="1")
+    app.button(key=f"board.stop.{learner}").click().run()
+    stop = app.button(key=f"board.stop.{learner}")
+    assert (stop.label, stop.disabled) == ("Stopping…", True)

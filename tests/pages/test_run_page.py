@@ -201,7 +201,7 @@ def test_every_chart_can_be_explained(open_page, finished):
     app.session_state["explain.tasks"] = True
     app.run()
     said = " ".join(element.value for element in app.markdown)
-    assert "Accuracy of digit on val went from 0\\.5 to 0\\.6, which is better; the last value is the best\\." in said
+    assert "Accuracy of digit on val went from 0\\.500 to 0\\.600, which is better; the last value is the best\\." in said
     assert "Lesson: Overfitting and the gap" in [link.proto.label for link in app.get("page_link")]
 
 

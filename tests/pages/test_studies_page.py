@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import update
 
-from mtl_core.events import EpochMetrics, RunEnded, RunStarted, StepScalars
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs.claims import claim
 from mtl_core.runs.sql import schema
 from mtl_core.studies import study_actions as studies
@@ -16,6 +16,7 @@ METRICS = {
     "accuracy": {"title": "Accuracy", "unit": "", "higher_is_better": True},
     "mae": {"title": "Mean error", "unit": "", "higher_is_better": False},
 }
+
 MAIN = {"digit": "accuracy", "slant": "mae"}
 
 
@@ -213,7 +214,7 @@ def test_a_task_that_loses_by_sharing_is_named_while_it_trains(open_page, store,
     app = open_page("studies", study=made.id)
     said = texts(app)
     assert "slant does worse than alone" in said
-    assert "5.8, above the band" in said
+    assert "5.8, above 0.86, the upper end of the band of 3 networks" in said
     assert "digit does worse" not in said
     joint = studies.runs_of(store, made)["joint", 0]
     app.button(key=f"drop.{joint.id}.slant").click().run()
@@ -239,6 +240,20 @@ def test_a_decided_study_may_be_stopped(open_page, store, made, texts):
     assert "Every comparison is decided" not in texts(app)
 
 
+def test_a_study_is_run_again_and_compared(open_page, store, made, texts):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    app.button(key=f"again.{made.id}").click().run()
+    assert not app.exception
+    (second,) = [study for study in studies.studies(store) if study.settings.repeats == made.id]
+    assert app.query_params["study"] in (second.id, [second.id])
+    assert f"No run of {made.id} has finished again so far." in texts(app).replace("\\", "")
+    assert not set(studies.run_ids(store, second.id).values()) & set(studies.run_ids(store, made.id).values())
+    finish(store, second)
+    app = open_page("studies", study=second.id)
+    assert f"9 runs have finished again: all 12 values are identical to those of {made.id}." in texts(app).replace("\\", "")
+
+
 def test_the_cost_receipt_is_measured_on_request(open_page, store, made, texts, monkeypatch):
     times = {"1": 2.0, "32": 20.0}
     network = {"parameters": 1000, "multiply_adds": 2000.0, "memory": 8000, "file": 4000, "torch_ms": times, "onnx_ms": {}}
@@ -262,99 +277,58 @@ def test_the_cost_receipt_is_measured_on_request(open_page, store, made, texts, 
     assert not app.exception
 
 
-def test_the_division_for_a_budget_follows_the_measured_costs(open_page, store, texts, monkeypatch):
-    """One network costs less than two, which gain more for slant: each has its budget."""
-    made = studies.create(store, studies.draft("together", base(), {}, range(2)))
-    finish_groups(store, made)
-    costs = {"digit + slant": 3.0, "digit alone": 2.0, "slant alone": 2.5}
-    networks = [
-        {"label": label, "parameters": 1, "multiply_adds": 1e6 * cost, "memory": 1, "file": 1, "torch_ms": {"1": cost}, "onnx_ms": {}}
-        for label, cost in costs.items()
-    ]
-    receipt = {"shared": networks[0], "apart": networks[1:], "others": [], "all_apart": {**networks[0], "label": "2 networks"}}
-    receipt |= {"seed": 0, "device": "a processor", "threads": 2, "without_onnx": ""}
-    monkeypatch.setattr("ui.studies.study_cost.run_command", lambda store, arguments, work, cancelled: receipt)
-    app = open_page("studies", study=made.id)
-    assert "measure the networks below" in texts(app)
-    app.button(key=f"measure.{made.id}").click().run()
-    page_jobs.state_of(f"receipt.{made.id}")["thread"].join(30)
-    app.run()
-    assert list(app.selectbox(key=f"grouping.unit.{made.id}").options) == [
-        "multiply-adds for one image",
-        "milliseconds for one image, PyTorch",
-    ]
-    app.selectbox(key=f"grouping.unit.{made.id}").set_value("torch_ms").run()
-    (table,) = (frame.value for frame in app.dataframe if "from a budget of" in frame.value)
-    assert table["from a budget of"].tolist() == ["3", "4.5"]
-    assert table["best division"].tolist() == ["digit + slant", "digit alone; slant alone"]
-    assert not app.exception
-
-
-def finish_groups(store, study):
-    """Every run of a study of groups ends: together, the error of slant is 1 higher."""
-    studies.start(store, study.id)
-    for run in studies.runs_of(store, study).values():
-        claim(store, run.id, "cpu", alone=False)
-        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
-        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
-        values = {"digit": 0.8, "slant": 2.0 + (len(tasks) == 2)}
-        store.append(run.id, EpochMetrics(2, 1, {f"val/{task}/{MAIN[task]}": values[task] for task in tasks} | {"selection/score": 0.5}))
-        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
-
-
-def test_affinities_stand_beside_the_gains(open_page, store, texts):
-    made = studies.create(store, studies.draft("together", base(), {}, range(3)))
-    studies.start(store, made.id)
-    for (_, seed), run in studies.runs_of(store, made).items():
-        claim(store, run.id, "cpu", alone=False)
-        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
-        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
-        if len(tasks) == 2:
-            scalars = {"affinity/digit/slant": 0.02, "affinity/slant/digit": -0.01, "conflict/digit/slant": 0.25}
-            store.append(run.id, StepScalars(1, 0.5, scalars))
-        values = {"digit": 0.8 + 0.1 * (len(tasks) == 2), "slant": 2.0 + 0.01 * seed}
-        store.append(run.id, EpochMetrics(2, 1, {f"val/{task}/{MAIN[task]}": values[task] for task in tasks} | {"selection/score": 0.5}))
-        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
-    app = open_page("studies", study=made.id)
-    assert not app.exception
-    assert "A step for digit alone lowers the loss of slant by 2" in texts(app)
-    table = next(each.value for each in app.dataframe if "affinity (%)" in each.value)
-    assert table.round(3).to_dict("list") == {
-        "group": ["digit + slant"] * 2,
-        "task": ["digit", "slant"],
-        "measured gain over alone (%)": [12.5, 0.0],
-        "seeds": [3, 3],
-        "affinity (%)": [-1.0, 2.0],
-        "mean cosine": [0.25, 0.25],
-    }
-    advised = next(each.value for each in app.dataframe if "advised division" in each.value)
-    assert list(advised["advised division"]) == ["digit + slant", "digit; digit + slant"]
-
-
-def test_a_search_of_weights_is_made_and_shows_what_is_to_come(open_page, store, texts):
+def test_what_is_not_given_yet_is_asked_for_and_no_error(open_page, texts):
     app = open_page("studies")
-    app.selectbox(key="study.kind").set_value("weights").run()
-    assert app.number_input(key="study.weights.parts")
-    app.selectbox(key="study.weights.way").set_value("search").run()
-    assert [each.key for each in app.number_input if "parts" in str(each.key)] == []
-    app.number_input(key="study.weights.trials").set_value(3).run()
-    app.selectbox(key="study.base").set_value("preset:digits-quick").run()
+    for kind, hint in (("methods", "Choose at least one balancing method."), ("axes", "Give at least one setting and its values.")):
+        app.selectbox(key="study.kind").set_value(kind).run()
+        assert hint in [element.value for element in app.info]
+        assert not app.error
+        assert app.button(key="study.start").disabled
+
+
+def test_a_method_is_given_options(open_page, store):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value("methods").run()
+    app.multiselect(key="study.methods.methods").set_value(["pcgrad", "cagrad"]).run()
+    field = app.text_input(key="study.methods.methods.cagrad")
+    assert "c: 0.4" in field.placeholder
+    field.set_value("c: [").run()
+    assert any("Options of CAGrad" in element.value for element in app.error)
+    app.text_input(key="study.methods.methods.cagrad").set_value("c: 0.7").run()
+    assert not app.error
     app.button(key="study.start").click().run()
-    assert not app.exception
     (made,) = studies.studies(store)
-    assert (made.options.way, made.planned_runs, len(studies.runs_of(store, made))) == ("search", 15, 5)
-    assert "0 of 15 runs have finished" in app.get("progress")[0].proto.text
+    assert [method.model_dump(exclude_unset=True) for method in made.options.methods] == [{"name": "pcgrad"}, {"name": "cagrad", "c": 0.7}]
 
 
-def test_a_study_is_run_again_and_compared(open_page, store, made, texts):
-    finish(store, made)
-    app = open_page("studies", study=made.id)
-    app.button(key=f"again.{made.id}").click().run()
+def test_runs_of_studies_stand_behind_others_to_start_from(open_page, store, made):
+    """A study makes many runs, which would leave no place for the run that it started from."""
+    own = store.create(base())
+    studies.start(store, made.id)
+    app = open_page("studies")
+    offered = [option for option in app.selectbox(key="study.base").options if not option.startswith(("Preset", "Settings"))]
+    taken = set(studies.run_ids(store, made.id).values()) - {own.id}
+    assert offered[0].endswith(own.id)
+    assert offered[1] == f"Study: {made.title}  ·  {made.id}"
+    assert {option.rpartition("  ·  ")[2] for option in offered[2:]} == taken
+    app.selectbox(key="study.base").set_value(f"study:{made.id}").run()
     assert not app.exception
-    (second,) = [study for study in studies.studies(store) if study.settings.repeats == made.id]
-    assert app.query_params["study"] in (second.id, [second.id])
-    assert f"No run of {made.id} has finished again so far." in texts(app).replace("\\", "")
-    assert not set(studies.run_ids(store, second.id).values()) & set(studies.run_ids(store, made.id).values())
-    finish(store, second)
-    app = open_page("studies", study=second.id)
-    assert f"9 runs have finished again: all 12 values are identical to those of {made.id}." in texts(app).replace("\\", "")
+    assert not app.error
+
+
+def test_before_a_pair_of_runs_no_metric_is_named(open_page, store, made, texts):
+    """The metric of a task is known when a run has said it; the mean over the tasks is that of no task."""
+    app = open_page("studies", study=made.id)
+    headings = [element.value for element in app.markdown if element.value.startswith("**")]
+    assert "**digit** :gray[main metric]" in headings
+    assert "**Overall** :gray[mean relative gain over the tasks, higher is better]" in headings
+    assert sum("mean relative gain" in heading for heading in headings) == 1
+
+
+def test_forks_of_its_runs_are_named(open_page, store, made, texts):
+    assert "Forked from these runs" not in texts(open_page("studies", study=made.id))
+    finish(store, made)
+    joint = studies.runs_of(store, made)["joint", 0]
+    fork = store.create(joint.config, columns={"parent_id": joint.id, "parent_epoch": 1, "parent_step": 2})
+    said = texts(open_page("studies", study=made.id))
+    assert f"](run?run={fork.id}) (queued)." in said

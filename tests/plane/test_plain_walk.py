@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.plain_walk import METHODS, gradients, walk
-from benchmarks.plane import PUBLISHED
+from benchmarks.published.plain_walk import METHODS, gradients, walk
+from benchmarks.published.plane import PUBLISHED
 from mtl_core.plane.cagrad_toy import CAGradToy
 from mtl_core.plane.walk import Walk
 

@@ -11,11 +11,15 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from mtl_core.config import RunConfig
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs import study_cells
+from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import clock
 from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
+from tests.runs.run_states import HELD
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # victims and evidence serve the benchmarks too
@@ -173,3 +177,31 @@ def python(home):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def ended(store, config):
+    """Make a run that has ended like this, after 6 steps of 8."""
+
+    def make(status="stopped", name="", **settings):
+        run = store.create(config(name, **settings), columns=held_by_us("cpu"))
+        store.append(run.id, RunStarted(8, {}))
+        store.append(run.id, EpochMetrics(6, 1, {"val/a/loss": 1.0, "test/a/loss": 2.0}))
+        if status == "failed":
+            store.end(run.id, RunStatus(status), {"kind": "bug", "message": "m", "cure": "c", "trace": "t"})
+        else:
+            store.append(run.id, RunEnded(status, 6, 1.5, 1.0, 1.0))
+        return store.get(run.id)
+
+    return make
+
+
+@pytest.fixture
+def run_that_is(store, config):
+    """Make a run in this state; one that is held is held by this thread."""
+
+    def make(status, name=""):
+        columns = {**held_by_us("cpu"), "status": status} if status in HELD else {"status": status}
+        return store.create(config(name), columns=columns)
+
+    return make

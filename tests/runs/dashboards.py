@@ -70,9 +70,9 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def wait_for(what: Callable[[], object], patience: float = PATIENCE) -> None:
-    """Return once ``what()`` is true."""
+def wait_for(what: Callable[[], object], patience: float = PATIENCE, about: Callable[[], str] = str) -> None:
+    """Return once ``what()`` is true. ``about()`` is printed where it does not come true."""
     deadline = time.monotonic() + patience
     while not what():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"it did not happen. {about()}"
         threading.Event().wait(0.02)

@@ -10,13 +10,19 @@ import urllib.request
 import uuid
 from importlib.util import find_spec
 
+import pytest
+from sqlalchemy import update
+
 from mtl_core.atomic_files import write_text
 from mtl_core.errors import UnreachableObjectsError
 from mtl_core.runs.objects.bucket import Bucket
 from mtl_core.runs.objects.object_artifacts import ObjectArtifacts
+from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import open_database
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import name_of, sha256, update_index
+
+one_place = pytest.mark.parametrize("url", ["memory"], indirect=True)
 
 
 class FaultyBucket(Bucket):
@@ -88,6 +94,17 @@ def checkpoint(folder, epoch, content=b"", best=True):
     write_text(place / "meta.json", json.dumps(meta))
     update_index(folder, name, best=best, keep=False)
     return name
+
+
+def end(store, run_id, status="finished"):
+    """Write the end of a run into its row."""
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(status=status, finished_at=1.0))
+
+
+def log_of(store, run_id):
+    """The texts of a run's log."""
+    return [line.text for line in store.log(run_id)]
 
 
 class S3Server:

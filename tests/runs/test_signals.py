@@ -22,7 +22,7 @@ def test_a_server_that_is_ended_saves_its_run(store, home, one_thread, executor,
     run, waiting = store.create(LONG), store.create(brief(epochs=1))
     dashboard = Dashboard(home, executor)
     try:
-        wait_for(lambda: store.get(run.id).epoch >= 1)
+        wait_for(lambda: store.get(run.id).epoch >= 1, about=lambda: f"{store.get(run.id)} {dashboard.log.read_text()}")
         if paused:
             actions.pause(store, run.id)
             wait_for(lambda: store.get(run.id).status == "paused")

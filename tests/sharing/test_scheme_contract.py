@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 import mtl_core
 from mtl_core.backbones.backbone import Backbone
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.inference.inference_cost import measure_cost
 from mtl_core.inference.saliency import saliency
@@ -21,8 +20,6 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import fork, fork_config
 from mtl_core.runs.store import open_store
 from mtl_core.sharing import SHARING_SCHEMES
-from mtl_core.sharing.hard import HardSharing
-from mtl_core.sharing.model import Group
 from mtl_core.training.build import build
 from mtl_core.training.check import parameter_counts as counted
 from mtl_core.training.check import problems
@@ -35,8 +32,11 @@ from mtl_core.training.trainer import train
 from tests.sharing.schemes import ENTRIES
 
 pytestmark = pytest.mark.usefixtures("installed_schemes")
+
 SCHEMES = [*SHARING_SCHEMES, *ENTRIES]
+
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
 CONFIG = {
     "data": {"name": "digits"},
     "tasks": {"digit": {}, "ink": {"loss_weight": 0.5}, "slant": {}},
@@ -55,6 +55,7 @@ FEW_PICTURES = {
     "tasks": {"count": {}, "present": {}, "count_class": {}},
     "batch_size": 8,
 }
+
 OPTIONS = {"ltb": {"warmup": 0.0}}  # in its warm-up the probabilities of parents have no gradient
 
 
@@ -286,45 +287,6 @@ def test_every_task_may_have_an_optimizer_of_its_own(scheme, shared_cache):
     for parameter, old in zip(setup.network.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old) == (parameter.grad is None)
     assert all(parameter.grad is not None for head in setup.network.model.heads.values() for parameter in head.parameters())
-
-
-class NoGroupForTheHeads(HardSharing):
-    def groups(self):
-        return [Group("backbone", self.backbone.parameters(), self.tasks)]
-
-
-class TwoGroupsForOne(HardSharing):
-    def groups(self):
-        return [Group("again", self.backbone.parameters(), self.tasks), *super().groups()]
-
-
-class OneNameForTwo(HardSharing):
-    def groups(self):
-        return [Group(group.name if group.users == set(self.tasks) else "head", group.parameters, group.users) for group in super().groups()]
-
-
-class AnUnknownTask(HardSharing):
-    def groups(self):
-        return [Group(group.name, group.parameters, {*group.users, "nobody"}) for group in super().groups()]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "said"),
-    [
-        (NoGroupForTheHeads, "exactly one group, found 'heads.digit.linear.weight' in 0"),
-        (TwoGroupsForOne, "exactly one group, found 'backbone.stages.0.0.weight' in 2"),
-        (OneNameForTwo, "two groups are called 'head'"),
-        (AnUnknownTask, "found digit, ink, nobody, slant"),
-    ],
-)
-def test_groups_that_do_not_divide_the_network_are_refused_in_words(scheme, said, monkeypatch):
-    monkeypatch.setitem(SHARING_SCHEMES._table, "wrong", f"{__name__}:{scheme.__name__}")
-    [problem] = problems(config_of("wrong"))
-    assert problem.field == "sharing"
-    assert scheme.__name__ in problem.message
-    assert said in problem.message
-    with pytest.raises(ConfigError):
-        counted(config_of("wrong"))
 
 
 def test_hard_sharing_is_what_it_was(shared_cache):

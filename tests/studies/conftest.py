@@ -8,6 +8,7 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.store import open_store
+from mtl_core.studies import study_actions as studies
 
 ENGINE = Path(__file__).with_name("fake_engine.py")
 
@@ -33,3 +34,8 @@ def engine(monkeypatch):
     for name, module in fake.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     return fake
+
+
+@pytest.fixture
+def made(store, base):
+    return studies.create(store, studies.draft("share", base, {}, range(3), "A question"))

@@ -91,6 +91,13 @@ def test_what_cannot_be_measured_is_refused_in_words(store, base):
 def test_the_command(trained, quick, monkeypatch, capsys):
     store, made = trained
     monkeypatch.setenv("MTL_HOME", str(store.home))
+    measured = []
+
+    def measure_once(*arguments):
+        measured.append(measured[0] if measured else measure_receipt(*arguments))
+        return measured[-1]
+
+    monkeypatch.setattr(cost_receipt, "measure_receipt", measure_once)
     assert main(["study", "cost", made.id, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["all_apart"]["parameters"] == 2 * 520 + 90 + 9
@@ -98,3 +105,4 @@ def test_the_command(trained, quick, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "2 networks" in said
     assert "PyTorch, 32 images (ms)" in said
+    assert len(measured) == 2

@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_core.studies.answer import OVERALL, Line
+from mtl_core.studies.comparison_lines import OVERALL, Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.paired import paired_difference
 from mtl_core.studies.study_values import TaskMetric

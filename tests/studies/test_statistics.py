@@ -1,4 +1,4 @@
-"""Each statistic equals that of scipy or statsmodels, or the formula of rliable 1.2 (trim_mean, mannwhitneyu), on random numbers."""
+"""Each statistic equals that of scipy or statsmodels on random numbers, and what rliable 1.2 gave for tables of numbers."""
 
 import math
 
@@ -129,6 +129,43 @@ def test_the_stratified_bootstrap_draws_runs_within_tasks():
     assert low < aggregates.interquartile_mean(scores) < high
 
 
+# What rliable 1.2.0 gave (with arch 7.2.0, NumPy 2.4.6, pandas 2.3.3) for ``table``: shape and start of the table -> interquartile mean
+# (``metrics.aggregate_iqm``), ends of its interval (``library.get_interval_estimates``, 2,000 resamples after ``np.random.seed(start)``), and
+# ``metrics.probability_of_improvement`` over a table of two more runs that starts 10 later. rliable is no requirement of the tests: it asks for
+# arch < 8, which cannot be imported beside pandas 3, and it cannot draw with arch 8.
+RLIABLE = {
+    (3, 2, 1): (0.5489690721649484, 0.2422680412371134, 0.8324742268041238, 0.5333333333333333),
+    (5, 4, 2): (0.5278350515463918, 0.3154639175257732, 0.6865979381443298, 0.5071428571428571),
+    (10, 3, 3): (0.532860824742268, 0.36791237113402064, 0.697825386597938, 0.5555555555555556),
+    (7, 5, 4): (0.5811177428106349, 0.44217308735756916, 0.7243624525230603, 0.5412698412698413),
+}
+
+
+def table(runs, tasks, start):
+    return np.array([[((run * 37 + task * 101 + start * 53) ** 2 % 97) / 97 for task in range(tasks)] for run in range(runs)])
+
+
+class RliablesDraws:
+    """Generator whose ``integers`` are what rliable draws after ``np.random.seed``: NumPy's old stream, which never changes."""
+
+    def __init__(self, seed):
+        self.stream = np.random.RandomState(seed)
+
+    def integers(self, low, high, shape):
+        assert low == 0
+        return np.stack([self.stream.choice(high, shape[1:], replace=True) for _ in range(shape[0])])
+
+
+@pytest.mark.parametrize(("shape", "expected"), RLIABLE.items())
+def test_what_rliable_gave(shape, expected, monkeypatch):
+    runs, tasks, start = shape
+    scores = table(runs, tasks, start)
+    improvement = aggregates.improvement_probability(scores, table(runs + 2, tasks, start + 10))
+    monkeypatch.setattr(aggregates.np.random, "default_rng", RliablesDraws)
+    found = (aggregates.interquartile_mean(scores), *aggregates.stratified_interval(scores, seed=start), improvement)
+    assert found == pytest.approx(expected, **EXACT)
+
+
 def test_both_forms_of_delta_m():
     values = {("a", "accuracy"): 0.9, ("b", "error"): 2.0, ("b", "rate"): 0.5}
     baseline = {("a", "accuracy"): 0.8, ("b", "error"): 1.0, ("b", "rate"): 0.4}
@@ -224,7 +261,7 @@ def test_the_number_of_missing_seeds_decides_where_mean_and_spread_stay():
 
 
 def test_coverage_and_false_verdicts_of_simulated_studies():
-    """A small version of ``benchmarks/verdicts.py``: 600 studies of 5 seeds and 3 tasks. Bounds are 4 standard errors of the simulation."""
+    """A small version of ``benchmarks/outcomes/verdicts.py``: 600 studies of 5 seeds and 3 tasks. Bounds are 4 standard errors of the simulation."""
     generator, covered, wrong, size = np.random.default_rng(0), 0, 0, 600
     for _ in range(size):
         differences = generator.normal(0, 1, (3, 5)) + generator.normal(0, 1, 5)  # tasks of a run depend on each other

@@ -1,7 +1,6 @@
 """Studies in the store: cells are queued once, existing runs are taken, a killed process loses and doubles nothing."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -9,32 +8,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, StoreError
-from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs import actions, study_cells
 from mtl_core.runs.claims import claim
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
-from mtl_core.studies.answer import OVERALL, answer_of
-from mtl_core.studies.answer_json import answer_as_json
 from mtl_core.studies.estimate import estimate
-from mtl_core.studies.paper_table import _latex, frame_of, number, regret_in_words, to_csv, to_latex
-from mtl_core.studies.priced_grouping import divisions, priced
-from mtl_core.studies.study_values import TaskMetric, spreads_of
-from mtl_core.studies.verdict import Word
 
 ROOT = Path(__file__).parents[2]
+
 FAKE = Path(__file__).with_name("fake_engine.py")
-
-
-@pytest.fixture
-def made(store, base):
-    return studies.create(store, studies.draft("share", base, {}, range(3), "A question"))
 
 
 def train_all(store):
@@ -156,81 +142,6 @@ def test_kill_9_loses_and_doubles_nothing(store, made, tmp_path):
     assert set(ends.values()) == {1}  # nothing was trained to its end twice
 
 
-def test_the_answer(store, made, engine):
-    studies.start(store, made.id)
-    train_all(store)
-    answer = answer_of(store, made)
-    assert (answer.count("finished"), answer.total, studies.stage(store, made)) == (12, 12, ("finished", 12))
-    lines = {line.task: line for line in answer.lines}
-    assert set(lines) == {"digit", "slant", "ink", OVERALL}
-    for task in ("digit", "slant", "ink"):
-        said = lines[task].verdict
-        assert (lines[task].value, lines[task].baseline) == (pytest.approx(0.851), pytest.approx(0.801))
-        assert (said.word, said.difference.n) == (Word.HELPS, 3)
-        assert said.difference.mean == pytest.approx(0.05)
-    assert lines[OVERALL].verdict.difference.mean == pytest.approx(sum((4.9 + 0.1 * seed) / (0.8 + 0.001 * seed) for seed in range(3)) / 3)
-    gains, drops = answer.delta_m["joint"]
-    assert (gains, drops) == (pytest.approx(100 * 0.05 / 0.801), pytest.approx(-100 * 0.05 / 0.801))
-    assert answer.robust["joint"][3] == 1.0
-    assert answer.spreads["joint"]["ink"].values == {seed: pytest.approx(0.849 + 0.002 * seed) for seed in range(3)}
-    on_test = answer_of(store, made, "test")
-    assert {line.verdict.word for line in on_test.lines} == {Word.SAME}
-
-
-def test_equal_values_have_no_interval_in_any_table():
-    metric = TaskMetric("digit", "accuracy", "Accuracy", "", True)
-    values = {("alone", seed): {"digit": 0.25} for seed in range(3)}
-    spread = spreads_of("alone", range(3), {"digit": metric}, values)["digit"]
-    assert math.isnan(spread.low)
-    assert number(spread) == "0.2500 (n 3, all equal)"
-    assert number(spreads_of("alone", [0], {"digit": metric}, values)["digit"]) == "0.2500 (n 1)"
-
-
-def test_two_seeds_give_a_difference_and_no_verdict(store, base, engine):
-    made = studies.create(store, studies.draft("share", base, {}, range(2)))
-    assert {line.verdict for line in answer_of(store, made).lines} == {None}
-    studies.start(store, made.id)
-    train_all(store)
-    said = answer_of(store, made).lines[0].verdict
-    assert (said.word, said.difference.mean, said.more_seeds) == (Word.NONE, pytest.approx(0.0495), 1)
-
-
-def test_a_run_with_live_changes_does_not_count(store, made, engine):
-    studies.start(store, made.id)
-    train_all(store)
-    run = studies.runs_of(store, made)["alone.digit", 1]
-    changed = run.config.with_change(1, "optimizer.lr", 0.5)
-    with store.database.write() as connection:
-        connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(config=schema.to_json(changed.to_dict())))
-    answer = answer_of(store, made)
-    assert f"run {run.id} (alone.digit, seed 1) does not count: settings were changed while it trained" in answer.notes
-    assert {line.task: line.seeds for line in answer.lines} == {"digit": (0, 2), "slant": (0, 1, 2), "ink": (0, 1, 2), OVERALL: (0, 2)}
-
-
-def test_the_tables(store, made, engine):
-    studies.start(store, made.id)
-    train_all(store)
-    answer = answer_of(store, made)
-    frame = frame_of(answer)
-    assert len(frame) == 6
-    assert frame.set_index(["cell", "task"]).loc[("all tasks in one network", "ink"), "mean"] == pytest.approx(0.851)
-    assert to_csv(answer).splitlines()[0].startswith("cell,task,metric")
-    latex = to_latex(answer)
-    assert r"all tasks in one network & 0.8510 $\pm$ 0.0050 (n 3)" in latex
-    assert latex.count(r"\begin") == latex.count(r"\end") == 2
-
-
-@pytest.mark.parametrize(("text", "written"), [("[2 pt] a", "{[}2 pt] a"), ("* a", "{*} a"), ("a [2]", "a [2]"), ("a\x1b[2Jb", "a[2Jb")])
-def test_latex_takes_no_option_from_the_start_of_a_row(text, written):
-    assert _latex(text) == written
-
-
-def test_latex_writes_out_what_is_special(store, base):
-    base = base.model_copy(update={"name": r"50 % of $x_1$ & \more"})
-    latex = to_latex(answer_of(store, studies.create(store, studies.draft("share", base, {}, [0]))))
-    assert r"50 \% of \$x\_1\$ \& \textbackslash{}more" in latex
-
-
 def test_stop_and_drop_as_commands(store, made, engine, capsys):
     studies.start(store, made.id)
     assert main(["study", "stop", made.id, "--json"]) == 0
@@ -241,66 +152,6 @@ def test_stop_and_drop_as_commands(store, made, engine, capsys):
     assert "'depth' is not a task of the run" in capsys.readouterr().err
     assert main(["study", "drop", runs[0].id, next(iter(runs[0].config.tasks))]) == 2
     assert "no checkpoint of a whole epoch yet" in capsys.readouterr().err
-
-
-def test_ranks_and_regrets_stand_beside_the_values(store, base, engine):
-    """The engine's second epoch is better by 0.01; here the first one is chosen, so that each task loses 0.01."""
-    made = studies.create(store, studies.draft("methods", base, {"options": {"methods": ["pcgrad"], "sweep": 0}}, range(2)))
-    studies.start(store, made.id)
-    for run in store.queued():
-        claim(store, run.id, "cpu", alone=False)
-        metrics = {"digit": ("accuracy", True), "slant": ("mae", False), "ink": ("accuracy", True)}
-        told = {task: {"main_metric": name, "metrics": {name: {"higher_is_better": up}}} for task, (name, up) in metrics.items()}
-        store.append(run.id, RunStarted(2, {"tasks": told, "precision": "fp32", "layout": "contiguous"}))
-        better = run.config.balancing.name == "pcgrad"
-        for epoch, (digit, slant, ink) in enumerate(((0.8 + 0.1 * better, 2.0 + better, 0.5), (0.9 + 0.1 * better, 1.5 + better, 0.5)), 1):
-            values = {"val/digit/accuracy": digit, "val/slant/mae": slant, "val/ink/accuracy": ink}
-            store.append(run.id, EpochMetrics(epoch, epoch, values | {"selection/score": 1.0 / epoch}))
-        store.append(run.id, RunEnded("finished", 2, 2.0, 1.0, 1.0))
-    answer = answer_of(store, made)
-    fixed, method = [cell.key for cell in made.cells]
-    assert answer.regrets == {key: {"digit": pytest.approx(0.1), "slant": 0.5, "ink": 0.0} for key in (fixed, method)}
-    assert answer.ranks == {fixed: pytest.approx((2 + 1 + 1.5) / 3), method: pytest.approx((1 + 2 + 1.5) / 3)}
-    frame = frame_of(answer).set_index(["cell", "task"])
-    assert frame.loc[(made.cells[1].label, "slant"), "checkpoint_regret"] == 0.5
-    assert regret_in_words(answer, method) == "digit 0.1, slant 0.5, ink 0"
-    assert answer_as_json(answer)["checkpoint_regret"] == answer.regrets
-    assert answer_of(store, studies.create(store, studies.draft("share", base, {}, [7]))).ranks == {}
-
-
-def test_networks_are_divided_by_what_they_cost(store, base, engine):
-    """Every group gains alike, so the fewest networks are best, until two small ones are cheaper than the large one."""
-    made = studies.create(store, studies.draft("together", base, {}, [0]))
-    studies.start(store, made.id)
-    train_all(store)
-    answer = answer_of(store, made)
-    assert (len(answer.measured_networks), answer.measured_networks[0], answer.whole_seed(answer.measured_networks)) == (7, "digit+slant+ink", 0)
-    adds = {label: 100.0 * (1 + label.count("+")) ** 2 for label in answer.group_names}
-    networks = [{"label": label, "multiply_adds": cost, "torch_ms": {"1": cost / 50}, "onnx_ms": {}} for label, cost in adds.items()]
-    receipt = {"shared": networks[0], "apart": networks[1:3], "others": networks[3:]}
-    for unit, scale in (("multiply_adds", 1), ("torch_ms", 1 / 50)):
-        found = divisions(priced(answer, receipt, unit), answer)
-        assert [(grouping.cost, len(grouping.networks)) for grouping in found] == [
-            (300 * scale, 3),
-            (500 * scale, 2),
-            (pytest.approx(800 * scale), 2),
-        ]
-    assert priced(answer, receipt, "onnx_ms") == []
-    assert divisions(priced(answer, {"shared": networks[0], "apart": networks[1:2]}, "multiply_adds"), answer) == []
-
-
-def test_grouping_and_front_of_their_kinds(store, base, engine):
-    together = studies.create(store, studies.draft("together", base, {}, range(2)))
-    weights = studies.create(store, studies.draft("weights", base, {"options": {"parts": 4}}, [0]))
-    for each in (together, weights):
-        studies.start(store, each.id)
-    train_all(store)
-    answer = answer_of(store, together)
-    assert [answer.group_names[place] for place in answer.groupings[1].networks] == ["digit + slant + ink"]
-    assert set(answer.groupings) == {1, 2, 3}
-    points = answer_of(store, weights).front
-    assert set(points.on_front) == {cell.key for cell in weights.cells}  # all alike, so none dominates another
-    assert math.isnan(points.volume)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.study_report import study_report
@@ -55,6 +56,8 @@ def test_it_says_what_the_answer_says(store, trained):
     words = " ".join(" ".join(page.text).split())
     for line in answer.lines:
         assert line.label in page.cells
+    for cell in trained.cells:  # one hash for all seeds of a cell, and another one for each cell
+        assert page.cells.count(fingerprint(cell.config)[:12]) == 3
     assert page.cells.count("helps") == sum(line.verdict.word == "helps" for line in answer.lines) == 4
     assert "0.8510 ± 0.0050 (n 3)" in page.cells
     assert "12 of 12 finished" in words

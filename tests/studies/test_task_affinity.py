@@ -15,6 +15,7 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.store import open_store
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
+from mtl_core.studies.estimate import estimate
 from mtl_core.studies.task_affinity import TaskAffinity, advice, affinity_of, beside_measured, rank_agreement, run_affinity, sentences, study_affinity
 
 TASKONOMY = ("ss", "norm", "depth", "key", "edge2d")
@@ -156,6 +157,22 @@ def test_one_run_predicts_without_training_groups(store, trained_study, capsys):
     assert told["advice"]["2"]["networks"] == [["digit", "slant"], ["slant", "ink"]]
     assert main(["study", "verdict", answer.study.id]) == 0
     assert "advised with 2 networks: digit + slant; slant + ink" in capsys.readouterr().out
+
+
+def test_a_run_without_affinities_is_not_taken_for_a_study_that_asks_for_them(store, base, engine):
+    blind = store.create(base.model_copy(update={"seed": 0}))
+    execute(store, blind.id)
+    draft = studies.draft("together", base, {"options": {"groups": "one_run"}}, [0])
+    assert estimate(store, draft).existing == 0
+    made = studies.create(store, draft)
+    studies.start(store, made.id)
+    (run_id,) = studies.run_ids(store, made.id).values()
+    assert run_id != blind.id
+    execute(store, run_id)
+    assert study_affinity(store, answer_of(store, made)) is not None
+    assert estimate(store, draft).existing == 1  # this one has affinities
+    share = studies.draft("share", base, {}, [0])
+    assert estimate(store, share).existing == 1  # and serves a study that asks for none
 
 
 def test_the_command_tells_it_of_one_run(store, base, engine, capsys):

@@ -82,18 +82,19 @@ def cases() -> dict[str, RunConfig]:
     return {name: RunConfig.from_dict({**CONFIG, **changes}) for name, changes in (found | SPECIAL).items()}
 
 
-def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE, is_normalising: bool = True) -> list[dict[str, Any]]:
-    """Some steps: what each gives to the curves, and the network, the method's state and the random state after it.
+def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE, is_normalising: bool = True, steps: int = STEPS) -> list[dict[str, Any]]:
+    """The first steps: what each gives to the curves, and the network, the method's state and the random state after it.
 
     Args:
         is_normalising: batch normalisation takes mean and variance of the images, not its running means.
+        steps: how many.
     """
     setup = build(resolve(config), cache, ranks=ranks)
     for module in setup.network.model.train().modules():
         if isinstance(module, torch.nn.BatchNorm2d) and not is_normalising:
             module.eval()
     found = []
-    for number, batch in zip(range(1, STEPS + 1), setup.run.train_batches.epoch(0), strict=False):
+    for number, batch in zip(range(1, steps + 1), setup.run.train_batches.epoch(0), strict=False):
         with setup.drawing():
             result = setup.update(batch, number)
         found.append(

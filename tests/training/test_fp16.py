@@ -33,8 +33,9 @@ def half(config: RunConfig, **changes) -> RunConfig:
 
 
 def at_scale(monkeypatch, scale: float, config: RunConfig, cache):
+    """The first step."""
     monkeypatch.setattr(loss_scale, "BEGINNING", scale)
-    return rank_pair.steps_of(config, cache)
+    return rank_pair.steps_of(config, cache, steps=1)[0]
 
 
 def built(monkeypatch, scale: float, cache, **changes):
@@ -46,14 +47,14 @@ def built(monkeypatch, scale: float, cache, **changes):
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_method_sees_the_scale(case, shared_cache, monkeypatch):
-    one, two = (at_scale(monkeypatch, scale, half(CASES[case]), shared_cache)[0] for scale in (2.0**8, 2.0**12))
+    one, two = (at_scale(monkeypatch, scale, half(CASES[case]), shared_cache) for scale in (2.0**8, 2.0**12))
     for what in ("losses", "present", "combined", "coefficients", "extras", "network", "method"):
         assert_close(one[what], two[what], f"{case}, {what}", ROUNDED)
 
 
 @pytest.mark.parametrize("name", ["fixed", "pcgrad", "mgda at the features"])
 def test_the_first_step_is_that_of_fp32_up_to_rounding(name, shared_cache, monkeypatch):
-    whole, rounded = (at_scale(monkeypatch, 2.0**10, config, shared_cache)[0] for config in (CASES[name], half(CASES[name])))
+    whole, rounded = (at_scale(monkeypatch, 2.0**10, config, shared_cache) for config in (CASES[name], half(CASES[name])))
     assert_close(whole["losses"], rounded["losses"], name, {"rtol": 1e-2, "atol": 1e-3})
     assert_close(whole["network"], rounded["network"], name, {"rtol": 1e-2, "atol": 2e-3})
     assert_close(whole["extras"], rounded["extras"], name, {"rtol": 5e-2, "atol": 1e-2})
@@ -61,7 +62,7 @@ def test_the_first_step_is_that_of_fp32_up_to_rounding(name, shared_cache, monke
 
 @pytest.mark.parametrize("name", ["fixed", "pcgrad", "mgda at the features"])
 def test_batches_in_parts_see_no_scale_either(name, shared_cache, monkeypatch):
-    whole, parted = (at_scale(monkeypatch, 2.0**10, half(CASES[name], accumulate=parts), shared_cache)[0] for parts in (1, 2))
+    whole, parted = (at_scale(monkeypatch, 2.0**10, half(CASES[name], accumulate=parts), shared_cache) for parts in (1, 2))
     for what in ("losses", "present", "combined", "coefficients", "extras", "network", "method"):
         assert_close(whole[what], parted[what], f"{name}, {what}", ROUNDED)
 
@@ -161,5 +162,5 @@ def test_what_fp16_cannot_do_is_said_in_words():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_sees_no_scale(shared_cache, monkeypatch):
     config = half(CASES["pcgrad"], device="cuda")
-    one, two = (at_scale(monkeypatch, scale, config, shared_cache)[0] for scale in (2.0**8, 2.0**12))
+    one, two = (at_scale(monkeypatch, scale, config, shared_cache) for scale in (2.0**8, 2.0**12))
     assert_close(one["network"], two["network"], "network", ROUNDED)

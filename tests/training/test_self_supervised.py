@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.linear_probe import config_of, probe, trained, untrained
+from benchmarks.outcomes.linear_probe import config_of, probe, trained, untrained
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.runs.artifacts import read_probe_targets, read_probes

@@ -81,6 +81,8 @@ def test_a_task_that_is_left_out_stands_still(method, shared_cache, monkeypatch)
             assert result.coefficients[1] == 0
             assert bool(result.present[1]) == (why == "loss weight 0")  # its loss is on the curves all the same
             assert now == [True, False, True] or method.get("balancing") == {"name": "roulette"}
+            shares = result.extras.get("gradient_share", torch.tensor([0.5, 0.0, 0.5]))  # task vectors have none
+            assert (float(shares[1]), float(shares.sum())) == (0.0, pytest.approx(1)), why  # so that means over steps add to 1 too
 
 
 @pytest.mark.parametrize("count", [1, 2])

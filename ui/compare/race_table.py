@@ -245,7 +245,7 @@ def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
         better = tr("higher is better") if metric["higher_is_better"] else tr("lower is better")
         words_of_it = tr("{metric} of {task} {arrow}", metric=tr(metric_words(main, info["metrics"])), task=task, arrow=arrow).rstrip()
         for split, head in (("val", words_of_it), ("test", tr("test {metric}", metric=words_of_it))):
-            numbers[f"{task} {main} {arrow} {split}"] = (head, tr("{about}, on {split}; {better}", about=about, split=split, better=better))
+            numbers[f"{task} {main} {arrow} {split}"] = (head, tr("{about}, on {split}; {better}", about=about, split=tr(split), better=better))
         numbers[f"{task} {main} {arrow} best epoch"] = (tr("epoch of {task}", task=task), tr("The epoch in which {task} was best on val", task=task))
     return {
         "method": st.column_config.TextColumn(tr("method"), width=METHOD_PIXELS),

@@ -18,7 +18,7 @@ from ui.drawing.contact_sheets import ink
 from ui.shell import words
 from ui.shell.state import torch_is_ready, wait_for
 
-_JOBS = BackgroundJobs("network-drawing", most_kept=24)
+_JOBS = BackgroundJobs("network-drawing", most_kept=24, needs_engine=True)
 PATIENCE = 0.3  # seconds that a page waits for a drawing; small networks take less
 CLOSER, LARGER = 0.8, 1.25  # of its size: how far a drawing is made smaller before it scrolls, and larger where there is room
 

@@ -53,7 +53,7 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
     found = {other.id: shown for other in others if (shown := _shown(store, other.id, split)) is not None}
     if not found:
         if others:
-            st.caption(tr("Another run stands beside this one here once it has been evaluated on {split}, too.", split=split))
+            st.caption(tr("Another run stands beside this one here once it has been evaluated on {split}, too.", split=tr(split)))
         return None
     names = {NONE: tr("no other run")} | {other.id: f"{other.name} · {other.id[-4:]}" for other in others if other.id in found}
     key = f"evaluation.beside.{run.id}"
@@ -127,7 +127,7 @@ def _who(run: Any, evaluation: Evaluation, beside: Beside) -> str:
         tr("**{letter}** {name}, epoch {epoch}", letter=letter, name=words.plain(words.shortened(name, 50)), epoch=found.report["epoch"])
         for name, found, _, letter in sides
     ]
-    return tr("{said} :gray[on {split}]", said=" · ".join(said), split=evaluation.split)
+    return tr("{said} :gray[on {split}]", said=" · ".join(said), split=tr(evaluation.split))
 
 
 def _caution(beside: Beside) -> str:

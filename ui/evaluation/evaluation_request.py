@@ -33,7 +33,7 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
         else:
             _button(
                 run,
-                tr("Evaluate on {split} again", split=split) if found else tr("Evaluate on {split}", split=split),
+                tr("Evaluate on {split} again", split=tr(split)) if found else tr("Evaluate on {split}", split=tr(split)),
                 [split],
                 asked,
                 ":material/fact_check:",
@@ -41,7 +41,9 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
             )
             _button(run, tr("Evaluate on train and val"), ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=split))
+            st.caption(
+                tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=tr(split))
+            )
     if last_refusal(run.id):
         st.error(words.plain(tr(last_refusal(run.id))), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):

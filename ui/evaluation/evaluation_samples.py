@@ -57,7 +57,7 @@ def sample_row(
                 st.image(
                     _drawn(split, own, row, predictions),
                     width="stretch",
-                    alt=tr("Image {row} of {split}: target and prediction of {task}", row=row, split=evaluation.split, task=task),
+                    alt=tr("Image {row} of {split}: target and prediction of {task}", row=row, split=tr(evaluation.split), task=task),
                 )
                 query = {"run": run.id, "epoch": str(evaluation.report["epoch"]), "images": evaluation.split, "sample": str(row)}
                 if second is not None:

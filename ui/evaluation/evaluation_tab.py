@@ -109,7 +109,7 @@ def _split_choice(run: Any) -> str:
     key = f"evaluation.split.{run.id}"
     asked = st.query_params.get("images", "val")
     held = hold_first(key, asked if asked in SPLITS else "val")
-    split = st.segmented_control(tr("Images"), list(SPLITS), default=held, required=True, key=key) or "val"
+    split = st.segmented_control(tr("Images"), list(SPLITS), default=held, required=True, format_func=tr, key=key) or "val"
     st.query_params["images"] = split
     return split
 
@@ -140,7 +140,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | N
         tr(
             "Epoch {epoch} on {split}: {images:,} images, measured {moment} in {duration} ({device}, {precision}).",
             epoch=report["epoch"],
-            split=report["split"],
+            split=tr(report["split"]),
             images=report["images"],
             moment=words.moment(report["created_at"]),
             duration=words.duration(report["seconds"]),
@@ -213,7 +213,11 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
     unit = metric.get("unit", "")
     shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
-    return {**texts, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
+    return {
+        **{tr(split): text for split, text in texts.items()},
+        tr("lost train to val"): lost("train", "val"),
+        tr("lost val to test"): lost("val", "test"),
+    }
 
 
 def _why_chosen(run: Any, frame: pd.DataFrame, chosen: int) -> str:

@@ -11,16 +11,16 @@ import streamlit as st
 from mtl_core.figures.colours import run_styles
 from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
-from mtl_core.lessons.class_board import Entry, entries_of, expected_seconds, seconds_until_start
+from mtl_core.lessons.class_board import Entry, entries_of, waits
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError
-from mtl_core.lessons.lesson_runs import have_finished, outcome, second_value, value_in_words
-from mtl_core.runs import actions
+from mtl_core.lessons.lesson_runs import have_finished, outcome, second_asked, value_in_words
 from ui.learn.class_form import server_address
 from ui.learn.lesson_address import LessonAddress
 from ui.learn.lesson_charts import Line, lesson_charts, value_of
+from ui.learn.training_state import how_long, stop_runs
 from ui.shell import words
 from ui.shell.error_boundary import worded
-from ui.shell.state import run_action, run_store, whole_page_if_asked
+from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings
 
 REFRESH_SECONDS = 2.0
@@ -97,11 +97,9 @@ def _fingerprint(home: str, run_id: str, scalars: tuple[str, ...]) -> str:
 
 def _tiles(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:
     """Draw a small box for each learner: who, what came out or how long it waits, and Stop."""
-    store = run_store()
-    active, queued = store.active(), store.queued()
     seen = [run for entry in entries for runs in entry.trainings.values() for run in runs]
-    waits = seconds_until_start(active, queued, expected_seconds([*active, *queued], {address.lesson: lesson}, seen))
-    waiting = [run for run in seen if run.id in waits]
+    until_start = waits(run_store())
+    waiting = [run for run in seen if run.id in until_start]
     title = next(iter(lesson.text().charts.values()))
     st.caption(
         tr(
@@ -116,17 +114,15 @@ def _tiles(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> 
         for entry in entries:
             with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall", key=f"tile_{entry.learner.id}"):
                 stands = [
-                    tr("{value}: {standing}", value=words.plain(value_in_words(lesson, value)), standing=_standing(lesson, runs, waits))
+                    tr("{value}: {standing}", value=words.plain(value_in_words(lesson, value)), standing=_standing(lesson, runs, until_start))
                     for value, runs in entry.trainings.items()
                 ]
                 name = f"**{words.plain(words.shortened(entry.name, 24))}** {_answered(address.lesson, lesson, entry)}"
                 st.markdown("  \n".join([name, *stands]))
-                going = [run.id for runs in entry.trainings.values() for run in runs if not run.status.is_ended()]
-                if going:
-                    st.button(tr("Stop"), key=f"board.stop.{entry.learner.id}", on_click=_stop, args=(going,))
+                stop_runs([run for runs in entry.trainings.values() for run in runs], key=f"board.stop.{entry.learner.id}")
 
 
-def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | None]) -> str:
+def _standing(lesson: Lesson, runs: Sequence[Any], until_start: Mapping[str, float | None]) -> str:
     """How the runs of a training stand, in a few words."""
     ended = sum(run.status.is_ended() for run in runs)
     active = next((run for run in runs if run.status.is_active()), None)
@@ -137,9 +133,7 @@ def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | N
         return tr("trains, {progress:.0%}", progress=active.progress)
     queued = next((run for run in runs if not run.status.is_ended()), None)
     if queued:
-        wait = waits.get(queued.id)
-        how_long = tr("wait unknown") if wait is None else tr("in about {duration}", duration=words.duration(wait))
-        at = {"place": queued.queue_position or 1, "how_long": how_long}
+        at = {"place": queued.queue_position or 1, "how_long": how_long(until_start.get(queued.id))}
         if some_ended:
             return tr("{ended} of {runs} runs, number {place}, {how_long}", **some_ended, **at)
         return tr("number {place}, {how_long}", **at)
@@ -153,14 +147,9 @@ def _value(home: str, run_id: str, _lesson: Lesson) -> str:
     return value_of(run_store(), _lesson, run_store().get(run_id), next(iter(_lesson.text().charts)))
 
 
-def _stop(run_ids: Sequence[str]) -> None:
-    for run_id in reversed(run_ids):  # the queued ones first
-        run_action(run_id, actions.stop)
-
-
 def _answered(name: str, lesson: Lesson, entry: Entry) -> str:
     """Whether a learner has answered the question about the present runs, and rightly."""
-    last = second_value(lesson, entry.trainings)
+    last = second_asked(lesson, entry.trainings)
     first, second = entry.trainings.get(lesson.control.first, ()), () if last is None else entry.trainings[last]
     given = entry.learner.answers.get(name)
     if not given or not have_finished(first, second) or list(given.runs) != [run.id for run in (*first, *second)]:

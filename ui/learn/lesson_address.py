@@ -12,6 +12,7 @@ from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import CLASS, LARGEST_SEED
 from ui.shell.language_choice import ADDRESS
 
+OPENED = "lesson.opened"  # in the session: the address of the lesson that was opened last
 HIDEABLE = {  # part of the page -> its words
     "text": mark("The explanation"),
     "change": mark("The choice in step 3: the proposed one is taken"),

@@ -12,7 +12,7 @@ import streamlit as st
 
 from mtl_core.figures.colours import DASHES, PALETTE
 from mtl_core.figures.curves import curve_figure
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from mtl_core.lessons.lesson import Lesson, LessonText, Recording
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.runs.store import RunStore
@@ -82,25 +82,33 @@ def is_share(scalar: str) -> bool:
 
 
 def lesson_numbers(store: RunStore, lesson: Lesson, lines: Sequence[Line]) -> None:
-    """Draw a table: the value of every scalar that the lesson asks for, and how many numbers the network has."""
-    text, rows = lesson.text(), []
-    for line in lines:
-        if not line.run.info:
-            continue
-        cells = [value_of(store, lesson, line.run, scalar) for scalar in text.charts]
-        parameters = line.run.info.get("parameters", {})
-        size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
-        rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
-    if rows:
-        read = {scalar: tr("mean") if scalar in lesson.means else tr("at the end") for scalar in text.charts}
-        titles = [tr("{title}, {read}", title=words.plain(title.partition(" · ")[0]), read=read[scalar]) for scalar, title in text.charts.items()]
-        heads = [tr("run"), *titles, tr("numbers in the network")]
-        table = [heads, ["---"] * len(heads), *rows]
-        st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
+    """Draw a table: the value of every scalar that the lesson asks for, and how many numbers the network has.
+
+    Where a run has not finished a column has the states: its values are not those of the end.
+    """
+    text, shown = lesson.text(), [line for line in lines if line.run.info]
+    if not shown:
+        return
+    read = {scalar: tr("mean") if scalar in lesson.means else tr("last value") for scalar in text.charts}
+    columns = {tr("run"): [words.plain(line.name) for line in shown]}
+    if any(str(line.run.status) != "finished" for line in shown):
+        columns[tr("state")] = [tr(str(line.run.status)) for line in shown]
+    for scalar, title in text.charts.items():
+        head = tr("{title}, {read}", title=words.plain(title.partition(" · ")[0]), read=read[scalar])
+        columns[head] = [value_of(store, lesson, line.run, scalar) for line in shown]
+    columns[tr("numbers in the network")] = [_size(line.run) for line in shown]
+    table = [list(columns), ["---"] * len(columns), *map(list, zip(*columns.values(), strict=True))]
+    st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
+
+
+def _size(run: Any) -> str:
+    parameters = run.info.get("parameters", {})
+    size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
+    return f"{size:,}" if size else "–"
 
 
 def value_of(store: RunStore, lesson: Lesson, run: Any, scalar: str) -> str:
     """The value of a scalar that the lesson asks for, its mean or its last, in words; a dash where there is none."""
     recorded = Recording(run.config, scalars_feed(store, run.id)["frame"])
     value = recorded.mean(scalar) if scalar in lesson.means else recorded.last(scalar)
-    return f"{value:.1%}" if is_share(scalar) and math.isfinite(value) else words.measured(value)
+    return f"{HalfUp(value):.1%}" if is_share(scalar) and math.isfinite(value) else words.measured(value)

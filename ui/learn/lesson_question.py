@@ -7,20 +7,23 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError, Outcome
-from mtl_core.lessons.lesson_runs import answer, have_finished, learner_of, outcome, second_value
+from mtl_core.lessons.lesson_runs import answer, have_finished, learner_of, outcome, second_asked, second_value, value_in_words
 from ui.learn.lesson_address import LessonAddress
 from ui.shell.state import run_store
 
 
 def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Mapping[Any, Sequence[Any]]) -> None:
     """Draw the question, and once it is answered, what came out. It can be answered when both trainings have finished."""
-    text, last = lesson.text(), second_value(lesson, found)
+    text, last, newest = lesson.text(), second_asked(lesson, found), second_value(lesson, found)
     first, second = found.get(lesson.control.first, ()), () if last is None else found[last]
     if not have_finished(first, second):
-        st.caption(tr("The question comes when both trainings have finished."))
+        st.caption(_what_is_missing(lesson, first, second, last))
         return
+    if last != newest:
+        told = {"value": value_in_words(lesson, last), "other": value_in_words(lesson, newest), "status": _ending(found[newest])}
+        st.caption(tr("The question is about “{value}”, because the training with “{other}” was {status}.", **told))
     store, runs = run_store(), [run.id for run in (*first, *second)]
     try:
         came_out = outcome(store, lesson, first, second)
@@ -44,6 +47,23 @@ def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Map
         _say(lesson, given.choice, came_out, last == lesson.control.proposed)
 
 
+def _what_is_missing(lesson: Lesson, first: Sequence[Any], second: Sequence[Any], last: Any) -> str:
+    """What has to happen before the question can be answered."""
+    for runs, value, button in ((first, lesson.control.first, mark("Train")), (second, last, mark("Train again"))):
+        if ending := _ending(runs):
+            told = {"value": value_in_words(lesson, value), "status": ending, "button": tr(button)}
+            return tr(
+                "The training with “{value}” was {status}. Press “{button}” to train it from the beginning. The question comes when it has finished.",
+                **told,
+            )
+    return tr("The question comes when both trainings have finished.")
+
+
+def _ending(runs: Sequence[Any]) -> str:
+    """How a training ended that did not finish, in words; empty for one that has finished or still can."""
+    return next((tr(str(run.status)) for run in runs if run.status.is_ended() and str(run.status) != "finished"), "")
+
+
 def _take(learner_id: str, lesson: str, key: str, runs: list[str]) -> None:
     """Record the choice that the browser shows. The button is always enabled: a choice that is made while a run ends redraws nothing."""
     if st.session_state.get(key):
@@ -58,7 +78,7 @@ def _unanswered(key: str) -> str:
 
 def _say(lesson: Lesson, choice: str, came_out: Outcome, as_proposed: bool) -> None:
     text = lesson.text()
-    said = text.said[came_out.key].format(**came_out.numbers)
+    said = text.sentence(came_out)
     if choice == came_out.key:
         st.success(tr("**Right.** {said}", said=said), icon=":material/check_circle:")
     else:
@@ -78,7 +98,7 @@ def remark(lesson: Lesson, came_out: Outcome, as_proposed: bool) -> str:
     if as_proposed:
         return tr(
             "**It came out otherwise here than usual.** When this lesson was made, “{answers}” came out with {seen} of {of} seeds. "
-            "One run with one seed proves little; the last lesson is about that.",
+            "A seed is the number from which a run's random numbers are made. One run with one seed proves little; the last lesson is about that.",
             answers=text.answers[lesson.usual],
             seen=seen,
             of=of,

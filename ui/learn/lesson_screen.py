@@ -11,15 +11,16 @@ from mtl_core.language import mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
-from mtl_core.runs import actions, jobs
-from ui.learn.lesson_address import LessonAddress, following
+from mtl_core.runs import jobs
+from ui.learn.lesson_address import OPENED, LessonAddress, following
 from ui.learn.lesson_charts import lesson_charts, lesson_numbers, lines_of
 from ui.learn.lesson_question import question
-from ui.run.run_actions import stop_button
+from ui.learn.training_state import training_state, training_time
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
-from ui.shell.state import run_action, run_store
+from ui.shell.state import run_store
+from ui.shell.styles import hide_navigation
 
 REFRESH_SECONDS = 2.0
 FAILED = (mark("failed"), mark("stopped"), mark("interrupted"))
@@ -29,7 +30,11 @@ _REFUSED = "lesson.refused"
 
 def show_lesson(address: LessonAddress, learner_id: str) -> None:
     """Draw a lesson as one fragment (``ui.shell.live_part``). It refreshes while one of its runs is queued or trains."""
-    live_part(_lesson, REFRESH_SECONDS if _is_going(_found(address, learner_id)) else None, address, learner_id)
+    links = "links" not in address.hidden
+    if not links:
+        hide_navigation()
+    st.session_state[OPENED] = address
+    live_part(_lesson, REFRESH_SECONDS if _is_going(_found(address, learner_id)) else None, address, learner_id, links=links)
 
 
 @worded
@@ -155,7 +160,7 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
     runs = found.get(value, ())
     again = any(str(run.status) in FAILED for run in runs)
     if runs and not again:
-        _state(runs)
+        training_state(runs)
         return
     for run in runs:
         if str(run.status) in FAILED:
@@ -164,7 +169,6 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
             st.warning(" ".join([said, *why]), icon=":material/error:")
     named = not address.class_id or bool(learner_of(run_store(), learner_id).name)
     is_change = value != lesson.control.first or label == TRAIN
-    seconds = words.duration(lesson.seconds[0 if label == TRAIN else 1])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             tr(label),
@@ -175,11 +179,7 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
             on_click=_train,
             args=(address, learner_id, value, label == AGAIN),
         )
-        several = len(lesson.configs(value))
-        if several > 1:
-            st.caption(tr("{several} runs, about {duration} of one CPU core", several=several, duration=seconds))
-        else:
-            st.caption(tr("about {duration} of one CPU core", duration=seconds))
+        st.caption(training_time(address.lesson, lesson, value))
     if not ready:
         st.caption(tr("Train step by step: first the network above."))
     elif not is_change:
@@ -215,35 +215,6 @@ def _train(address: LessonAddress, learner_id: str, value: Any, is_second: bool)
         if not is_ours(error):
             raise
         st.session_state[_REFUSED] = str(error)
-
-
-def _state(runs: Sequence[Any]) -> None:
-    """Draw how far the runs of a training are."""
-    ended = [run for run in runs if run.status.is_ended()]
-    going = next((run for run in runs if run.status.is_active()), None)
-    if len(ended) == len(runs):
-        seconds = sum(run.seconds for run in runs)
-        st.markdown(tr(":green[:material/check_circle: Trained] :gray[in {duration}]", duration=words.duration(seconds)))
-        return
-    if going is None:
-        waiting = next(run for run in runs if not run.status.is_ended())
-        st.markdown(f":material/hourglass_empty: {words.in_line(waiting)}")
-        st.button(tr("Remove from the queue"), key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
-        return
-    done = (len(ended) + going.progress) / len(runs)
-    left = words.time_left(going)
-    said = tr("run {number} of {runs} · {time_left}", number=len(ended) + 1, runs=len(runs), time_left=left) if len(runs) > 1 else left
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(done, 1.0), f":gray[{said}]", width="stretch")
-        if len(runs) == 1:
-            stop_button(going, key=f"lesson.stop.{going.id}")
-        else:
-            st.button(tr("Stop"), icon=":material/stop:", key=f"lesson.stop.{going.id}", on_click=_stop_all, args=([run.id for run in runs],))
-
-
-def _stop_all(run_ids: Sequence[str]) -> None:
-    for run_id in reversed(run_ids):  # the queued ones first
-        run_action(run_id, actions.stop)
 
 
 def _links(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:

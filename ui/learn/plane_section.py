@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,16 @@ from ui.shell.words import text_of, translated
 
 GRID = 81  # points of the contours to a side
 AT_ONCE = {mark("1 step"): 1, mark("5 steps"): 5, mark("20 steps"): 20, mark("100 steps"): 100, mark("500 steps"): 500}
-PLAY_CLICKS = 4  # Play takes the steps of so many clicks at a time: a click answers within 100 ms (benchmarks/plane.py), a picture may take longer
+# A click answers within 100 ms (benchmarks/published/plane.py); a picture may take longer.
+PLAY_CLICKS = 4  # Play takes the steps of so many clicks at a time
 MOST_STEPS = 5000
 PLAY_SECONDS = 0.6
 MOST_METHODS = 6
+DECADES = 100  # a slider whose upper bound is this many times the lower one is logarithmic
 OPTIMIZERS = {"adam": "Adam", "sgd": mark("Plain gradient descent")}
 _WALKS, _START, _PLAYING = "plane.walks", "plane.start", "plane.playing"
 _START_SHOWN = "plane.start.shown"
+_BEGUN_ANEW = "plane.begun_anew"  # whether a change of a setting took the methods back to the start
 
 
 def draw_plane() -> None:
@@ -58,7 +62,16 @@ def _draw() -> None:
             st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=translated(OPTIMIZERS), key="plane.optimizer")
             or "adam"
         )
-        rate = st.number_input(tr("Length of a step"), 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
+        rate = st.number_input(
+            tr("Length of a step"),
+            0.0001,
+            10.0,
+            landscape.step,
+            0.01,
+            format="%g",
+            key=f"plane.rate.{type(landscape).__name__}",
+            persist_state="session",
+        )
         amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
         _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)
@@ -82,8 +95,21 @@ def _landscape() -> Landscape:
     values = {}
     for field in describe(chosen.Options):
         low, high = _bounds(chosen.Options.model_fields[field.name].metadata)
-        values[field.name] = st.slider(tr(field.label), low, high, float(field.default), help=tr(field.help), key=f"plane.option.{field.name}")
+        # The session keeps a value while another landscape is shown.
+        about: dict[str, Any] = {"help": tr(field.help), "key": f"plane.option.{field.name}", "persist_state": "session"}
+        if low > 0 and high / low >= DECADES:
+            steps = logarithmic(low, high, float(field.default))
+            values[field.name] = st.select_slider(tr(field.label), steps, float(field.default), format_func="{:g}".format, **about)
+        else:
+            values[field.name] = st.slider(tr(field.label), low, high, float(field.default), **about)
     return chosen(chosen.Options(**values))
+
+
+def logarithmic(low: float, high: float, default: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten within the bounds, the bounds and the default, in order."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)}
+    return sorted({low, high, default, *(step for step in steps if low <= step <= high)})
 
 
 def _bounds(rules: list[Any]) -> tuple[float, float]:
@@ -131,6 +157,8 @@ def _walks(landscape: Landscape, methods: list[str], optimizer: str, rate: float
     kept = st.session_state.get(_WALKS, {})
     known: dict[str, Walk] = kept.get("walks", {}) if kept.get("setting") == setting else {}
     steps = max((len(walk.points) - 1 for walk in known.values()), default=0)
+    if kept.get("walks") and not known and any(len(walk.points) > 1 for walk in kept["walks"].values()):
+        st.session_state[_BEGUN_ANEW] = True
     walks = {}
     for name in methods:
         if name not in known:
@@ -152,6 +180,10 @@ def _buttons(walks: dict[str, Walk], amount: int) -> None:
     reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))
     taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
     st.caption(tr("{taken:,} steps taken", taken=taken))
+    if taken:
+        st.session_state.pop(_BEGUN_ANEW, None)
+    elif st.session_state.get(_BEGUN_ANEW):
+        st.caption(tr("A setting was changed, so the methods are back at the start."))
 
 
 def _advance(walks: dict[str, Walk], amount: int) -> None:
@@ -161,6 +193,7 @@ def _advance(walks: dict[str, Walk], amount: int) -> None:
 
 def _reset() -> None:
     st.session_state.pop(_WALKS, None)
+    st.session_state.pop(_BEGUN_ANEW, None)
     st.session_state[_PLAYING] = False
 
 

@@ -63,7 +63,11 @@ def explain_shares_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Exp
 def explain_cosines_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
     """What explains the cosines between these tasks' gradients."""
     pairs = [(one, other) for place, one in enumerate(tasks) for other in tasks[place + 1 :]]
-    return lambda: explain_cosines({pair: values_of(frame, f"conflict/{pair[0]}/{pair[1]}") for pair in pairs})
+
+    def of_pairs(kind: str) -> dict[tuple[str, str], list[float]]:
+        return {pair: values_of(frame, f"{kind}/{pair[0]}/{pair[1]}") for pair in pairs}
+
+    return lambda: explain_cosines(of_pairs("conflict"), of_pairs("conflict_share"))
 
 
 def unit_of(metric: dict[str, Any]) -> str:

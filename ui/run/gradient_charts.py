@@ -55,7 +55,7 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
         st.markdown(
             tr("**Who owns the shared network** :gray[each task's share of the gradient on the shared parameters]")
             if _shares_parameters(run)
-            else tr("**Who owns the backbone** :gray[each task's share of the gradient that reaches the shared features]")
+            else tr("**Who owns the shared network** :gray[each task's share of the gradient that reaches the shared features]")
         )
         if has_norms(frame):
             _ownership(run, feed, view)

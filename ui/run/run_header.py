@@ -9,10 +9,11 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
-from mtl_core.lessons.lesson_runs import shown_name
+from mtl_core.lessons.lesson_runs import lesson_of, shown_name, shown_subtitle
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.run.alerts_panel import alerts_popover
+from ui.run.lesson_of_run import is_of_lesson, lesson_line
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.run_picker import run_picker
@@ -34,11 +35,14 @@ def header(store: RunStore, run: Any) -> None:
                 st.badge(tr("pinned"), icon=":material/keep:", color="gray")
             if run.archived:
                 st.badge(tr("archived"), icon=":material/archive:", color="gray")
+            of_lesson = lesson_of(run.tags) is not None
             for tag in run.tags:
-                st.badge(words.plain(tag), color="violet")
-            if run.subtitle:  # on the title's line, because a line of its own pushes the predictions off the screen
-                st.caption(words.plain(run.subtitle), width="content")
+                if not (of_lesson and is_of_lesson(tag)):
+                    st.badge(words.plain(tag), color="violet")
+            if subtitle := shown_subtitle(run):  # on the title's line, because a line of its own pushes the predictions off the screen
+                st.caption(words.plain(subtitle), width="content")
         run_picker(known, run.id, width=340)
+    lesson_line(store, run)
     _lineage(run, known)
     if run.note:
         st.caption(words.plain(run.note).replace("\n", "  \n"))

@@ -42,12 +42,13 @@ def panels_of(moment: Moment) -> Panels:
     """The panels that this run has beside its tasks', in their default order."""
     run, frame = moment.run, moment.feed["frame"]
     has_gradients = gradients_are_shown(run, frame)
+    owners = tr("Who owns the shared network")
     every: list[tuple[bool, str, Panel]] = [
         (has_gradients, "conflict", Panel(tr("Gradient conflict"), lambda now, view: gradient_panels(now.run, now.feed, view), _rows)),
         (True, "predictions", Panel(tr("Predictions"), lambda now, view: _predictions(now.run, rows=round(view.height + 0.1)), _probed)),
         (has_task_vectors(run), "vectors", Panel(tr("Task vectors"), lambda now, view: task_vector_panels(now.run, now.feed, view), _nothing)),
         (has_learnt(frame), "sharing", Panel(tr("What the sharing scheme learns"), lambda now, view: sharing_panel(now.run, now.feed), _rows)),
-        (has_gradients, "ownership", Panel(tr("Who owns the network"), lambda now, view: ownership_panel(now.run, now.feed, view), _has_norms)),
+        (has_gradients, "ownership", Panel(owners, lambda now, view: ownership_panel(now.run, now.feed, view), _has_norms)),
         (has_affinities(run), "affinity", Panel(tr("Which tasks go together"), lambda now, view: affinity_panel(now.run, now.feed), _rows)),
         (True, "training", Panel(tr("Loss weights and learning rate"), lambda now, view: training_charts(now.run, now.feed, view), _nothing)),
     ]

@@ -6,14 +6,22 @@ import contextlib
 import threading
 from importlib import import_module
 
+from mtl_core.runs.process_singletons import process_slot
+
 LIBRARIES = ("sqlalchemy", "pandas", "scipy.special")  # about a second of a processor together
 
 
 def import_libraries() -> threading.Thread:
-    """Begin the imports. A page that needs one meanwhile waits for it, as for an import of its own."""
-    thread = threading.Thread(target=_import, name="mtl-libraries", daemon=True)
+    """Begin the imports."""
+    thread = process_slot("library imports")["thread"] = threading.Thread(target=_import, name="mtl-libraries", daemon=True)
     thread.start()
     return thread
+
+
+def wait_for_libraries() -> None:
+    """Wait until the imports have ended, if they were begun."""
+    if thread := process_slot("library imports").get("thread"):
+        thread.join()
 
 
 def _import() -> None:

@@ -17,21 +17,22 @@ from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 
 
-def live_part(draw: Callable[..., None], every: float | None, *args: Any) -> None:
+def live_part(draw: Callable[..., None], every: float | None, *args: Any, links: bool = True) -> None:
     """Draw the status bar and what ``draw`` draws as one fragment.
 
     Args:
         draw: is called with ``every`` and ``args``; ends with ``end_live_part``.
         every: seconds between refreshes; None where nothing changes by itself. Then only the status bar polls, a fragment inside this one.
+        links: whether the status bar has links to the runs' pages.
     """
 
     @worded
     @functools.wraps(draw)
     def part() -> None:
         if every:
-            draw_strip()
+            draw_strip(links=links)
         else:
-            polling_strip()
+            polling_strip(links=links)
         draw(every, *args)
 
     st.fragment(part, run_every=every)()

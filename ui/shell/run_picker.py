@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
@@ -70,7 +71,7 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     if len(offered) < 2:
         return False
     # Streamlit stores a choice by its text, so the text has only facts that do not change by themselves; a renamed run gets another box.
-    names = {run.id: f"{run.name}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in offered}
+    names = {run.id: f"{shown_name(run)}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in offered}
     key = f"picked_run.{names.get(current, '')}"
     hold(key, current)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}

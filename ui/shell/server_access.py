@@ -21,6 +21,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from mtl_core.runs.background.program_end import begin_closing
+
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -52,6 +54,7 @@ def end_in_order() -> None:
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
         server.should_exit = True
+        begin_closing()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

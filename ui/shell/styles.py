@@ -36,6 +36,7 @@ CSS = """
 [data-testid="stLayoutWrapper"]:has(> .st-key-beside) {position: sticky; top: 4.2rem;}
 .st-key-beside {max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
 .st-key-beside :is(th, td):first-child {white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis;}
+.st-key-beside td {word-break: keep-all;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
@@ -118,6 +119,12 @@ def page_icon() -> Image.Image:
 def apply_styles() -> None:
     """Add the CSS to the page; once per full script run."""
     st.html(CSS)
+
+
+def hide_navigation() -> None:
+    """Leave out the links to the other pages at the top, for a class."""
+    places = ("stTopNav", "stSidebar", "stExpandSidebarButton")  # in a narrow window they are at the side
+    st.html(f"<style>{', '.join(f'[data-testid={place}]' for place in places)} {{display: none;}}</style>")
 
 
 def enlarge() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from mtl_core import scalar_words
 from mtl_core.data.dataset import SHARE
 from mtl_core.language import mark, tr
 
@@ -95,7 +96,7 @@ def measured(value: float | None, unit: str = "") -> str:
     """A metric's value to three digits, with its unit; a dash for none. A share stays a plain number."""
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
+    text = scalar_words.measured(value)
     return f"{text} {tr(unit)}" if unit and unit != SHARE else text
 
 

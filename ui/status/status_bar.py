@@ -24,9 +24,9 @@ POLL_SECONDS = 2.0
 
 @st.fragment(run_every=POLL_SECONDS)
 @worded
-def polling_strip(own_run: str = "") -> None:
+def polling_strip(own_run: str = "", links: bool = True) -> None:
     """Draw the status bar as a poller, for pages without a live part."""
-    draw_strip(own_run)
+    draw_strip(own_run, links)
     if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
         st.rerun()
     whole_page_if_asked()
@@ -50,31 +50,34 @@ def _run_or_none(store: RunStore, run_id: str):
 
 
 @worded
-def draw_strip(own_run: str = "") -> None:
+def draw_strip(own_run: str = "", links: bool = True) -> None:
     """Draw the active runs with state, progress and Stop, the queue, and the current preparation.
 
     Args:
         own_run: id of the run that the page itself shows; its progress is not repeated.
+        links: whether runs are links to their pages; without, a number stands for the list of the queue.
     """
     with st.container():  # one element, whatever is in it: what follows keeps its place
-        _strip(own_run)
+        _strip(own_run, links)
 
 
-def _strip(own_run: str) -> None:
+def _strip(own_run: str, links: bool) -> None:
     store = run_store()
     active = store.active()
     queued = store.queued()
     others = [run for run in active if run.id != own_run]
     with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
         for run in others:
-            _active_run(store, run, with_device=len(active) > 1)
+            _active_run(store, run, with_device=len(active) > 1, links=links)
         if not active:
-            _idle(store, own_run)
+            _idle(store, own_run, links)
         elif not others:
             own = {"paused": tr(":material/pause: This run is paused."), "pausing": tr(":material/pause: This run is pausing.")}
             st.markdown(f":gray[{own.get(str(active[0].status)) or tr(':material/bolt: This run is training.')}]", width="content")
-        if queued:
+        if queued and links:
             queue_popover(queued, active)
+        elif queued:
+            st.markdown(tr("{count} queued", count=len(queued)), width="content")
         cluster_popover(store, len(queued))
         _preparing()
         if active:
@@ -120,10 +123,10 @@ def show_toasts() -> None:
         st.toast(text, icon=":material/flag:")
 
 
-def _active_run(store: RunStore, run, with_device: bool) -> None:
+def _active_run(store: RunStore, run, with_device: bool, links: bool) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
     st.badge(tr(str(run.status)), icon=icon, color=colour)
-    st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", query_params={"run": run.id})
+    _run_name(f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", run, links)
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
     if with_device:
@@ -133,13 +136,20 @@ def _active_run(store: RunStore, run, with_device: bool) -> None:
     stop_button(run, key=f"strip.stop.{run.id}")
 
 
-def _idle(store: RunStore, own_run: str) -> None:
+def _run_name(label: str, run, is_link: bool) -> None:
+    if is_link:
+        st.page_link("pages/run.py", label=label, query_params={"run": run.id})
+    else:
+        st.markdown(label, width="content")
+
+
+def _idle(store: RunStore, own_run: str, links: bool) -> None:
     last = store.last_ended()
     st.markdown(tr(":gray[:material/bedtime: Nothing is training.]"), width="content")
     if last is not None and last.id != own_run:
         st.markdown(tr(":gray[Last:]"), width="content")
         name = words.plain(words.shortened(name_with_learner(store, last), 60))
-        st.page_link("pages/run.py", label=tr("{name} ({status})", name=name, status=tr(str(last.status))), query_params={"run": last.id})
+        _run_name(tr("{name} ({status})", name=name, status=tr(str(last.status))), last, links)
 
 
 def _preparing() -> None:

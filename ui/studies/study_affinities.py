@@ -8,20 +8,29 @@ import streamlit as st
 
 from mtl_core.language import mark, tr
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.task_affinity import GroupRow, beside_measured, rank_agreement, study_affinity
+from mtl_core.studies.task_affinity import GroupRow, advice, beside_measured, rank_agreement, study_affinity
 from ui.run.affinity_panel import affinity_advice, affinity_matrix
 from ui.shell.state import run_store
+from ui.studies.study_grouping import divisions_for_a_budget
 
 
 def study_affinities(answer: Answer) -> None:
-    """Draw the matrix of the networks with all tasks, the advice, and the table of predictions beside measurements; nothing without affinities."""
+    """Draw the matrix of the networks with all tasks, the advice, and the table of predictions beside measurements.
+
+    Without affinities, it says so where nothing else answers the study.
+    """
     found = study_affinity(run_store(), answer)
-    if found is None:
+    if found is None and not answer.study.untrained_cells:
         return
     st.subheader(tr("Affinity"), anchor=False)
+    if found is None:
+        st.caption(tr("No affinity between every two tasks has been measured so far. The pages of the runs say why."))
+        return
     affinity_matrix(found)
     several, one = mark("the network with all tasks, mean over {runs} runs"), mark("the network with all tasks, one run")
     affinity_advice(found, of=tr(several, runs=found.runs) if found.runs > 1 else tr(one))
+    if advice(found):
+        divisions_for_a_budget(answer, found)
     rows = beside_measured(answer, found)
     if any(row.seeds for row in rows):
         _table(rows)

@@ -20,7 +20,7 @@ from ui.shell.state import run_store
 def cost(answer: Answer) -> None:
     """Draw the button, the progress, and the receipt. Nothing where the study compares single networks."""
     study = answer.study
-    if not study.compared_networks:
+    if not answer.measured_networks:
         return
     st.subheader(tr("Cost"), anchor=False)
     if answer.whole_seed(answer.measured_networks) is None:
@@ -68,6 +68,9 @@ def _receipt(answer: Answer, found: dict[str, Any]) -> None:
     )
     table = table_of(found, labels)
     st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
+    if untrained := found.get("untrained"):
+        names = words.plain(tr(", ").join(labels[label] for label in untrained))
+        st.caption(tr("Not trained by this study, so measured with random values, which changes no cost: {names}.", names=names))
     missing = tr(" No times of ONNX Runtime: {without_onnx}.", without_onnx=words.plain(tr(found["without_onnx"]))) if found["without_onnx"] else ""
     st.caption(
         tr(
@@ -98,8 +101,8 @@ def table_of(found: dict[str, Any], labels: dict[str, str]) -> pd.DataFrame:
 
 def own_labels(answer: Answer, found: dict[str, Any]) -> dict[str, str]:
     """The labels of the networks, which were measured by a process that speaks English -> those in the reader's language."""
-    english = {cell.key: cell.label for cell in english_cells(answer)}
-    own = {english[cell.key]: cell.label for cell in answer.study.cells}
+    english = {cell.key: cell.label for cell in english_cells(answer, with_untrained=True)}
+    own = {english[cell.key]: cell.label for cell in (*answer.study.cells, *answer.study.untrained_cells)}
     networks = networks_in(found)
     together = tr("{count} networks", count=len(found["apart"]))
     return {network["label"]: own.get(network["label"]) or network["label"] for network in networks} | {found["all_apart"]["label"]: together}

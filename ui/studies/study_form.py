@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from typing import Any
 
@@ -13,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
 from mtl_core.language import mark, tr
+from mtl_core.part_titles import part_title
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import jobs
 from mtl_core.studies import study_actions as studies
@@ -40,7 +42,7 @@ LABELS = {  # option of a kind of study -> its label
     "sampler_seed": mark("Sampler seed"),
     "fractions": mark("Fractions"),
 }
-EXAMPLE_AXES = ("optimizer.lr", "backbone", "batch_size")
+EXAMPLE_AXES = (("optimizer.lr", "0.001, 0.003, 0.01"), ("backbone", "mlp, small_cnn"), ("batch_size", "32, 64, 128"))
 
 
 def study_form() -> None:
@@ -57,7 +59,7 @@ def study_form() -> None:
     base = _base()
     if base is None:
         return
-    options, problems = _options(kind, part.Options, base)
+    options, problems, missing = _options(kind, part.Options, base)
     left, middle, right = st.columns(3)
     seeds = left.number_input(
         tr("Seeds"),
@@ -74,7 +76,9 @@ def study_form() -> None:
     value = _choice(model["value"], "study.value", right, tr("Values of"))
     title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=base.name or base.subject(), max_chars=120)
     draft = None
-    if not problems:
+    for hint in missing:
+        st.info(hint, icon=":material/edit:")
+    if not problems and not missing:
         try:
             drafted = {"options": options, "band": (band or 0.0) / 100, "value": value}
             draft = studies.draft(kind, base, drafted, range(base.seed, base.seed + int(seeds)), title or "")
@@ -102,7 +106,7 @@ def _base() -> RunConfig | None:
         OWN: tr("Settings of the Train page"),
         **{f"preset:{name}": tr("Preset: {title}", title=tr(preset.title)) for name, preset in presets().items()},
     }
-    known |= {f"run:{run.id}": tr("Run: {name}  ·  {id}", name=run.name, id=run.id) for run in listing(run_store().home.as_posix())[:NEWEST]}
+    known |= _runs_and_studies()
     chosen = st.selectbox(
         tr("Settings to start from"),
         list(known),
@@ -115,6 +119,8 @@ def _base() -> RunConfig | None:
     try:
         if sort == "preset":
             return presets()[name].config
+        if sort == "study":
+            return studies.get(run_store(), name).base
         if sort == "run":
             run = run_store().get(name)
             return run.config.model_copy(update={"name": "", "changes": []})
@@ -126,9 +132,22 @@ def _base() -> RunConfig | None:
         return None
 
 
-def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[str, Any], list[str]]:
-    """Values of the options of a kind, and problems of what was typed."""
-    fields, found, problems = {field.name: field for field in describe(model)}, {}, []
+def _runs_and_studies() -> dict[str, str]:
+    """What is offered to start from beside presets: runs, the bases of studies, then the runs that studies made, of which there are many."""
+    cells, runs = studies.trained_for_studies(run_store()), listing(run_store().home.as_posix())
+    own, others = [[run for run in runs if (run.id in cells) == is_cell][:NEWEST] for is_cell in (False, True)]
+    of_studies = {
+        f"study:{study.id}": tr("Study: {title}  ·  {id}", title=study.title, id=study.id) for study in studies.studies(run_store())[:NEWEST]
+    }
+    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=run.name, id=run.id) for run in some} for some in (own, others))
+    return own | of_studies | others
+
+
+def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Values of the options of a kind, problems of what was typed, and what is still to be given."""
+    fields, found = {field.name: field for field in describe(model)}, {}
+    problems: list[str] = []
+    missing: list[str] = []
     for name, info in model.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         if extra.get("by_study") or (name in fields and not is_shown(fields[name], found)):
@@ -137,7 +156,7 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
         if info.annotation == list[str]:
             found[name] = st.multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder=tr("All tasks"), wrap=True)
         elif info.annotation == list[PartConfig]:
-            found[name] = st.multiselect(
+            chosen = st.multiselect(
                 _label(name),
                 list(BALANCERS),
                 key=key,
@@ -147,18 +166,35 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
                 filter_mode="contains",
                 select_all=False,
             )
+            found[name] = [_with_options(method, f"{key}.{method}", problems) for method in chosen]
+            missing += [] if chosen else [tr("Choose at least one balancing method.")]
         elif info.annotation == list[float]:
             text = st.text_input(_label(name), hold_first(key, ", ".join(f"{value:g}" for value in info.default)), key=key, help=about)
             found[name] = _read(f"[{text}]", _label(name), problems)
         elif typing.get_origin(info.annotation) is dict:
             found[name] = _axes(key, about, problems)
+            missing += [] if found[name] or problems else [tr("Give at least one setting and its values.")]
         elif fields[name].kind == "choice":
             found[name] = _choice(fields[name], key, st)
         else:
             found[name] = st.number_input(
                 _label(name), int(fields[name].low or 0), int(fields[name].high or 100), hold_first(key, info.default), key=key, help=about
             )
-    return found, problems
+    return found, problems, missing
+
+
+def _with_options(method: str, key: str, problems: list[str]) -> Any:
+    """A balancing method as the study takes it: its name, with the options that are typed."""
+    fields = BALANCERS.load(method).Options.model_fields
+    title = tr(part_title("balancing", method))
+    if not fields:
+        return method
+    example = ", ".join(f"{name}: {json.dumps(info.default)}" for name, info in fields.items() if not info.is_required())
+    about = "\n".join(f"- `{name}`: {tr(info.description or '')}" for name, info in fields.items())
+    label = tr("Options of {method}", method=words.plain(title))
+    text = st.text_input(label, hold_first(key, ""), key=key, placeholder=example, help=about)
+    values = _read(f"{{{text}}}", label, problems) if text and text.strip() else {}
+    return {"name": method, **values} if isinstance(values, dict) and values else method
 
 
 def _label(name: str) -> str:
@@ -184,10 +220,13 @@ def _axes(key: str, about: str, problems: list[str]) -> dict[str, Any]:
     for number in range(MOST_AXES):
         left, right = st.columns([1, 2])
         name = left.text_input(
-            tr("Setting"), key=f"{key}.{number}.name", placeholder=tr("e.g. {example}", example=EXAMPLE_AXES[number]), label_visibility="collapsed"
+            tr("Setting"), key=f"{key}.{number}.name", placeholder=tr("e.g. {example}", example=EXAMPLE_AXES[number][0]), label_visibility="collapsed"
         )
         text = right.text_input(
-            tr("Values"), key=f"{key}.{number}.values", placeholder=tr("e.g. {example}", example="0.001, 0.003, 0.01"), label_visibility="collapsed"
+            tr("Values"),
+            key=f"{key}.{number}.values",
+            placeholder=tr("e.g. {example}", example=EXAMPLE_AXES[number][1]),
+            label_visibility="collapsed",
         )
         if name.strip() and text.strip():
             found[name.strip()] = _read(f"[{text}]", name.strip(), problems)
@@ -227,7 +266,8 @@ def estimate_text(expected: Estimate) -> str:
     left = expected.runs - expected.existing
     if not left:
         return tr("All of them exist already.")
-    taken = tr("{existing} exist already and are taken. ", existing=expected.existing) if expected.existing else ""
+    one, several = mark("1 run exists already and is taken. "), mark("{existing} exist already and are taken. ")
+    taken = tr(one if expected.existing == 1 else several, existing=expected.existing) if expected.existing else ""
     if expected.seconds is None:
         return tr("{taken}{basis}.", taken=taken, basis=f"{expected.basis[:1].upper()}{expected.basis[1:]}")
     return tr("{taken}Estimate: {about} {basis}.", taken=taken, about=words.about(expected.seconds), basis=expected.basis)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.language import tr
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.grouping import Grouping, Network
-from mtl_core.studies.priced_grouping import UNITS, divisions, networks_in, priced
+from mtl_core.studies.grouping import Grouping
+from mtl_core.studies.priced_grouping import UNITS, BudgetTable, budget_tables
+from mtl_core.studies.task_affinity import TaskAffinity
 from ui.shell import words
 from ui.studies.study_cost import last_receipt, own_labels
 
@@ -20,8 +20,18 @@ def study_grouping(answer: Answer) -> None:
     if not answer.groupings:
         return
     st.subheader(tr("Which tasks share a network"), anchor=False)
-    rows = [{tr("networks"): budget} | _row(answer.group_networks, grouping) for budget, grouping in answer.groupings.items()]
-    _table(rows)
+    names = answer.group_names
+    rows = [
+        {
+            tr("networks"): budget,
+            tr("best division"): tr("; ").join(names[place] for place in grouping.networks),
+            tr("mean gain over single networks (%)"): grouping.mean_gain,
+            tr("served by"): _served({task: names[place] for task, place in grouping.serves.items()}),
+        }
+        for budget, grouping in answer.groupings.items()
+    ]
+    number = {tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")}
+    st.dataframe(rows, hide_index=True, column_config=number, height=36 * (len(rows) + 1))
     st.caption(
         tr(
             "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "
@@ -29,41 +39,42 @@ def study_grouping(answer: Answer) -> None:
             "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
         )
     )
-    _for_a_budget(answer)
+    divisions_for_a_budget(answer, None)
 
 
-def _for_a_budget(answer: Answer) -> None:
+def divisions_for_a_budget(answer: Answer, affinity: TaskAffinity | None) -> None:
+    """Draw a choice of the budget's unit and every best division.
+
+    Args:
+        affinity: the gains are those that it predicts; None: those that the study measured.
+    """
     receipt = last_receipt(answer.study.id)
     if receipt is None:
         st.caption(tr("For a budget in multiply-adds or milliseconds, measure the networks below (*Cost*)."))
         return
-    labels = own_labels(answer, receipt)
-    measured = [unit for unit in UNITS if all(network[unit] for network in networks_in(receipt))]
-    about = tr("Costs of the networks as measured under *Cost*. The networks of a division are used one after another: their costs add up.")
-    key = f"grouping.unit.{answer.study.id}"
-    unit = st.selectbox(tr("Budget in"), measured, format_func=words.translated(UNITS), key=key, width=340, help=about)
-    networks = priced(answer, receipt, unit, labels)
-    found = divisions(networks, answer)
-    if not found:
+    is_predicted = affinity is not None
+    tables = {each.unit: each for each in budget_tables(answer, affinity, receipt, own_labels(answer, receipt)) if each.is_predicted == is_predicted}
+    if not tables:
         st.caption(tr("Not every network of these divisions was measured. Measure again when their runs have finished."))
         return
-    cost = words.count if unit == "multiply_adds" else "{:.3g}".format
-    _table([{tr("from a budget of"): cost(grouping.cost)} | _row(networks, grouping) for grouping in found])
-    left_out = [network.name for network in answer.group_networks if network.name not in {each.name for each in networks}]
-    note = tr(" Not measured, so left out: {names}.", names=words.plain(tr(", ").join(left_out))) if left_out else ""
+    about = tr("Costs of the networks as measured under *Cost*. The networks of a division are used one after another: their costs add up.")
+    key = f"{'predicted' if is_predicted else 'grouping'}.unit.{answer.study.id}"
+    table = tables[st.selectbox(tr("Budget in"), list(tables), format_func=words.translated(UNITS), key=key, width=340, help=about)]
+    rows = [_row(table, grouping) for grouping in table.divisions]
+    st.dataframe(rows, hide_index=True, height=36 * (len(rows) + 1))
+    note = tr(" Not measured, so left out: {names}.", names=words.plain(tr(", ").join(table.left_out))) if table.left_out else ""
     st.caption(tr("Every best division, the cheapest first: a budget between two rows affords the upper one.") + note)
 
 
-def _row(networks: Sequence[Network], grouping: Grouping) -> dict[str, Any]:
-    names = [networks[place].name for place in grouping.networks]
-    served = [tr("{task}: {network}", task=task, network=networks[place].name) for task, place in grouping.serves.items()]
+def _row(table: BudgetTable, grouping: Grouping) -> dict[str, Any]:
+    cost = words.count if table.unit == "multiply_adds" else "{:.3g}".format
     return {
-        tr("best division"): tr("; ").join(names),
-        tr("mean gain over single networks (%)"): grouping.mean_gain,
-        tr("served by"): tr(", ").join(served),
+        tr("from a budget of"): cost(grouping.cost),
+        tr("advised division") if table.is_predicted else tr("best division"): tr("; ").join(table.names(grouping)),
+        tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)"): table.gain(grouping),
+        tr("served by"): _served(table.served_by(grouping)),
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    number = st.column_config.NumberColumn(format="%+.2f")
-    st.dataframe(rows, hide_index=True, column_config={tr("mean gain over single networks (%)"): number}, height=36 * (len(rows) + 1))
+def _served(networks: dict[str, str]) -> str:
+    return tr(", ").join(tr("{task}: {network}", task=task, network=network) for task, network in networks.items())

@@ -14,6 +14,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import Answer, answer_of
 from mtl_core.studies.estimate import estimate
+from mtl_core.studies.transfer_alarm import forks_of
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
@@ -31,6 +32,7 @@ LIST_COLUMNS = (mark("title"), mark("question"), mark("state"), mark("runs"), ma
 NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
+FORKS = 6  # that are named
 LOOK: dict[str, tuple[words.BadgeColour, str]] = {mark("new"): ("gray", ":material/draft:"), mark("running"): ("blue", ":material/play_arrow:")}
 LOOK |= {mark("stopped"): ("gray", ":material/stop:"), mark("finished"): ("green", ":material/check:")}
 
@@ -175,6 +177,11 @@ def _cells(answer: Answer) -> None:
         **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
+    forks = forks_of(run_store(), answer)
+    if forks:
+        links = [f"[{words.plain(run.name)}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]
+        more = tr(" and {count} more", count=len(forks) - FORKS) if len(forks) > FORKS else ""
+        st.markdown(tr("Forked from these runs, and no cells of the study: {links}{more}.", links=tr("; ").join(links), more=more))
 
 
 def _act(study_id: str, action: Any) -> None:

@@ -22,8 +22,11 @@ from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
 from ui.studies.study_affinities import study_affinities
+from ui.studies.study_cost import last_receipt, own_labels
 from ui.studies.study_grouping import study_grouping
+from ui.studies.study_labels import study_labels
 
+SHORT = 28  # characters of a cell's name that a column of medium width shows
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
 
@@ -34,7 +37,11 @@ def results(answer: Answer) -> None:
         st.caption(tr("The table appears when the first run has finished."))
         return
     table = table_of(answer)
-    columns = {tr("cell"): st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
+    widest = max(len(cell.label) for cell in answer.study.cells)
+    columns = {
+        tr("cell"): st.column_config.TextColumn(width="large" if widest > SHORT else "medium"),
+        "IQM ↑": st.column_config.TextColumn(width="medium"),
+    }
     st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
     st.caption(
         tr(
@@ -50,6 +57,7 @@ def results(answer: Answer) -> None:
     _downloads(answer)
     if answer.front:
         _front(answer)
+    study_labels(answer)
     study_grouping(answer)
     study_affinities(answer)
 
@@ -87,7 +95,9 @@ def table_of(answer: Answer) -> pd.DataFrame:
 def _downloads(answer: Answer) -> None:
     name = answer.study.id
     with st.container(horizontal=True, gap="small"):
-        report = partial(study_report, run_store(), answer, language())  # written when it is asked for
+        receipt = last_receipt(answer.study.id)
+        costs = (receipt, own_labels(answer, receipt)) if receipt else ()
+        report = partial(study_report, run_store(), answer, language(), *costs)  # written when it is asked for
         st.download_button(tr("Report"), report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
         st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
         st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)

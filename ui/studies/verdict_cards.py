@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
-from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import Word
@@ -28,11 +29,11 @@ LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the ba
 
 
 def verdicts(answer: Answer) -> None:
-    """Draw the cards of one comparison, with a choice of the comparison where there are several."""
-    st.subheader(tr("Verdict"), anchor=False)
+    """Draw the cards of one comparison, with a choice of the comparison where there are several. Nothing where the study compares nothing."""
     labels = list(dict.fromkeys(line.label for line in answer.lines))
     if not labels:
         return
+    st.subheader(tr("Verdict"), anchor=False)
     shown = labels[0]
     if len(labels) > 1:
         shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
@@ -91,7 +92,7 @@ def _card(answer: Answer, line: Line) -> None:
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("mean relative gain over the tasks, higher is better")
+        return tr("main metric") if line.task else tr("mean relative gain over the tasks, higher is better")
     better = mark("{metric}, higher is better") if line.metric.higher_is_better else mark("{metric}, lower is better")
     return words.plain(tr(better, metric=words.with_unit(tr(line.metric.title), line.metric.unit)))
 
@@ -111,7 +112,7 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         tr("comparison"): line.label,
         tr("task"): line.task or tr("overall"),
-        tr("metric"): tr(line.metric.title) if line.metric else tr("mean gain in %"),
+        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain in %"),
         tr("better by"): said.difference.mean if said else math.nan,
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
+from torchmetrics import classification
 
 from mtl_core.analysis.evaluation.decisions import decisions_of
 from mtl_core.analysis.evaluation.findings import THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
@@ -44,7 +44,10 @@ class ClassificationEvaluation(KindEvaluation):
         error, reliability = calibration(confidence, said == targets)
         per_class = class_table(said, targets, matrix, len(names))
         decided = decisions_of(probabilities[:, 1:], targets[:, None] == 1, THRESHOLD, (1,)).arrays() if len(names) == 2 else {}
-        whole = {"accuracy": MulticlassAccuracy(len(names), average="micro"), "f1": MulticlassF1Score(len(names), average="macro")}
+        whole = {
+            "accuracy": classification.MulticlassAccuracy(len(names), average="micro"),
+            "f1": classification.MulticlassF1Score(len(names), average="macro"),
+        }
         values = {name: _measured(metric, said, targets) for name, metric in whole.items()}
         return Findings(
             [
@@ -65,9 +68,9 @@ def class_table(said: np.ndarray, targets: np.ndarray, matrix: np.ndarray, class
     """Precision, recall, F1 and support of each class; NaN for 0 / 0 (class never predicted, never present, or both)."""
     predicted, there = matrix.sum(0), matrix.sum(1)
     parts = (
-        (Metric("precision", mark("Precision"), "", True), MulticlassPrecision, predicted > 0),
-        (Metric("recall", mark("Recall"), "", True), MulticlassRecall, there > 0),
-        (Metric("f1", "F1", "", True), MulticlassF1Score, predicted + there > 0),
+        (Metric("precision", mark("Precision"), "", True), classification.MulticlassPrecision, predicted > 0),
+        (Metric("recall", mark("Recall"), "", True), classification.MulticlassRecall, there > 0),
+        (Metric("f1", "F1", "", True), classification.MulticlassF1Score, predicted + there > 0),
     )
     found = [(metric, np.where(defined, _each(kind(classes, average=None), said, targets, classes), np.nan)) for metric, kind, defined in parts]
     return [*found, (Metric("support", mark("Images"), "", True), there.astype(float))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, R2Score
+from torchmetrics import regression
 
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, ratio
 from mtl_core.data.dataset import Task
@@ -23,8 +23,8 @@ class DepthEvaluation(KindEvaluation):
 
     def __init__(self, task: Task):
         super().__init__(task)
-        self.metrics = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2Score()}
-        self.relative = MeanAbsolutePercentageError().set_dtype(torch.float64)
+        self.metrics = {"rmse": regression.MeanSquaredError(squared=False), "mae": regression.MeanAbsoluteError(), "r2": regression.R2Score()}
+        self.relative = regression.MeanAbsolutePercentageError().set_dtype(torch.float64)
         for metric in self.metrics.values():
             metric.set_dtype(torch.float64)
         self.pixels = self.positive = 0

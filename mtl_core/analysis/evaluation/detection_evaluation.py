@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.detection import MeanAveragePrecision
+from torchmetrics import detection
 
 from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
 from mtl_core.analysis.evaluation.decisions import box_decisions, box_hits
@@ -28,7 +28,7 @@ class DetectionEvaluation(KindEvaluation):
 
     def __init__(self, task: Task):
         super().__init__(task)
-        self.metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", extended_summary=True, **THRESHOLDS)
+        self.metric = detection.MeanAveragePrecision(box_format="xyxy", iou_type="bbox", extended_summary=True, **THRESHOLDS)
         self.metric.warn_on_many_detections = False
         self.boxes = np.zeros(len(task.classes), dtype=np.int64)
         self.entries: list[np.ndarray] = []

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.classification import (
-    MultilabelExactMatch,
-    MultilabelF1Score,
-    MultilabelPrecision,
-    MultilabelRecall,
-)
+from torchmetrics import classification
 
 from mtl_core.analysis.evaluation.decisions import decisions_of
 from mtl_core.analysis.evaluation.findings import OUTCOMES, THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
@@ -65,7 +60,7 @@ class MultiLabelEvaluation(KindEvaluation):
         classes = len(self.task.classes)
         metrics = (
             (Metric("f1", "F1, mean over the classes that occur", "", True), MeanLabelF1(classes, THRESHOLD)),
-            (Metric("exact", "Images with every class right", "", True), MultilabelExactMatch(classes, threshold=THRESHOLD)),
+            (Metric("exact", "Images with every class right", "", True), classification.MultilabelExactMatch(classes, threshold=THRESHOLD)),
         )
         if not len(truth):
             return [(metric, float("nan")) for metric, _ in metrics]
@@ -81,9 +76,9 @@ def _sided(probabilities: np.ndarray) -> np.ndarray:
 def _class_table(probabilities: np.ndarray, said: np.ndarray, truth: np.ndarray) -> list[tuple[Metric, np.ndarray]]:
     classes, predicted, there = truth.shape[1], said.sum(0), truth.sum(0)
     parts = (
-        (Metric("precision", "Precision", "", True), MultilabelPrecision, predicted > 0),
-        (Metric("recall", "Recall", "", True), MultilabelRecall, there > 0),
-        (Metric("f1", "F1", "", True), MultilabelF1Score, predicted + there > 0),
+        (Metric("precision", "Precision", "", True), classification.MultilabelPrecision, predicted > 0),
+        (Metric("recall", "Recall", "", True), classification.MultilabelRecall, there > 0),
+        (Metric("f1", "F1", "", True), classification.MultilabelF1Score, predicted + there > 0),
     )
     scores, targets = torch.from_numpy(_sided(probabilities)), torch.from_numpy(truth).long()
     found = []

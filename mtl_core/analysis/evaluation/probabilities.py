@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.functional.classification import (
-    binary_auroc,
-    binary_average_precision,
-    binary_calibration_error,
-    binary_precision_recall_curve,
-    binary_roc,
-)
+from torchmetrics import functional
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_precision_recall_curve, binary_roc
 
 BINS = 15
 CURVE_POINTS = 200
@@ -69,7 +64,9 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> tuple[float, np.nd
         return float("nan"), np.column_stack([np.zeros(BINS), np.full((BINS, 2), np.nan)])
     # torchmetrics gives a confidence of exactly 1 a bin of its own; in the definition it belongs to the last one
     confidence = np.clip(confidence.astype(np.float64), 0.0, _BELOW_ONE)
-    error = float(binary_calibration_error(torch.from_numpy(confidence), torch.from_numpy(right).long(), n_bins=BINS, validate_args=False))
+    error = float(
+        functional.calibration_error(torch.from_numpy(confidence), torch.from_numpy(right).long(), task="binary", n_bins=BINS, validate_args=False)
+    )
     place = np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, side="right") - 1
     count = np.bincount(place, minlength=BINS).astype(float)
     sums = [np.bincount(place, weights=values, minlength=BINS) for values in (confidence, right.astype(float))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics import regression
 
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, joined
 from mtl_core.data.dataset import Task
@@ -30,9 +30,9 @@ class RegressionEvaluation(KindEvaluation):
         scatter = joined(self.parts, (0, 3))
         true, predicted = torch.from_numpy(scatter[:, 1].copy()), torch.from_numpy(scatter[:, 2].copy())
         metrics = (
-            (Metric("mae", "Mean absolute error", UNIT, False), MeanAbsoluteError(), 1),
-            (Metric("rmse", "Root mean squared error", UNIT, False), MeanSquaredError(squared=False), 1),
-            (Metric("r2", "R2 (1 exact, 0 no better than the mean)", "", True), R2Score(), 2),
+            (Metric("mae", "Mean absolute error", UNIT, False), regression.MeanAbsoluteError(), 1),
+            (Metric("rmse", "Root mean squared error", UNIT, False), regression.MeanSquaredError(squared=False), 1),
+            (Metric("r2", "R2 (1 exact, 0 no better than the mean)", "", True), regression.R2Score(), 2),
         )
         values = [
             (metric, float(measured.set_dtype(torch.float64)(predicted, true)) if len(true) >= least else np.nan)

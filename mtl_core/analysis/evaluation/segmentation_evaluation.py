@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
+from torchmetrics import classification
 
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.data.dataset import IGNORE, Task
@@ -20,9 +20,9 @@ class SegmentationEvaluation(KindEvaluation):
         classes = len(task.classes)
         shared = {"ignore_index": IGNORE, "validate_args": False}
         self.metrics = {
-            "pixel_accuracy": MulticlassAccuracy(classes, average="micro", **shared),
-            "iou": MulticlassJaccardIndex(classes, average="none", **shared),
-            "dice": MulticlassF1Score(classes, average="none", **shared),
+            "pixel_accuracy": classification.MulticlassAccuracy(classes, average="micro", **shared),
+            "iou": classification.MulticlassJaccardIndex(classes, average="none", **shared),
+            "dice": classification.MulticlassF1Score(classes, average="none", **shared),
         }
         self.entries: list[np.ndarray] = []
 

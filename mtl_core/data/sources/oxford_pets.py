@@ -46,9 +46,9 @@ class OxfordPets(PictureSet):
         return [self._base / "images", *(self._base / "annotations" / name for name in ("trainval.txt", "test.txt", "trimaps"))]
 
     def resources(self) -> list[Resource]:
-        from torchvision.datasets import OxfordIIITPet  # takes seconds to import
+        from torchvision import datasets  # takes seconds to import
 
-        return [Resource(url, md5, self._base, unpack=True) for url, md5 in OxfordIIITPet._RESOURCES]
+        return [Resource(url, md5, self._base, unpack=True) for url, md5 in datasets.OxfordIIITPet._RESOURCES]
 
     def read(self, part: str, rows: np.ndarray, progress: Progress) -> MultiTaskDataset:
         self._order = list(self._breeds())

@@ -51,9 +51,9 @@ class VOC(PictureSet):
         return [self._base / "JPEGImages", self._base / "Annotations", *lists]
 
     def resources(self) -> list[Resource]:
-        from torchvision.datasets.voc import DATASET_YEAR_DICT  # takes seconds to import
+        from torchvision import datasets  # takes seconds to import
 
-        published = DATASET_YEAR_DICT[self.options.year]
+        published = datasets.voc.DATASET_YEAR_DICT[self.options.year]
         return [Resource(published["url"], published["md5"], self.root, unpack=True)]
 
     def entries(self, part: str) -> list[str]:

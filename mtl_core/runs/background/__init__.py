@@ -1,1 +1,1 @@
-"""Work beside training: jobs of this process in threads, and evaluations and preflights in processes of their own."""
+"""Beside training: jobs of this process in threads, evaluations and preflights in processes, the engine's import, the program's end."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mtl_core.data.data_source import Progress
+from mtl_core.runs.background.engine_import import import_engine
 from mtl_core.runs.process_singletons import process_slot
 
 _logger = logging.getLogger(__name__)
@@ -30,10 +31,11 @@ class BackgroundJobs:
         kind: name of the threads, and of the jobs' place in the process.
         most_kept: jobs that have ended, kept for as long as nobody asks for newer ones.
         in_turn: one at a time; the others wait.
+        needs_engine: the work uses PyTorch in this process, so the engine is imported before it begins (``engine_import``).
     """
 
-    def __init__(self, kind: str, most_kept: int = 12, in_turn: bool = False):
-        self.kind, self.most_kept, self.in_turn = kind, most_kept, in_turn
+    def __init__(self, kind: str, most_kept: int = 12, in_turn: bool = False, needs_engine: bool = False):
+        self.kind, self.most_kept, self.in_turn, self.needs_engine = kind, most_kept, in_turn, needs_engine
 
     def start(self, key: str, work: Work, text: str = "", label: str = "") -> dict[str, Any]:
         """Begin ``work`` under this key, unless the key's job is under way. Returns the job's state.
@@ -90,6 +92,8 @@ class BackgroundJobs:
             state["share"], state["text"] = min(max(share, 0.0), 1.0), text
 
         try:
+            if self.needs_engine:
+                import_engine()
             with self._lock("turn") if self.in_turn else contextlib.nullcontext():
                 state["result"] = work(progress, lambda: state["cancel"])
         except Exception as error:  # whatever it is, the page that waits shows it as a sentence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mtl_core import settings
 from mtl_core.errors import ConfigError
 from mtl_core.runs.background.command_process import run_command
+from mtl_core.runs.background.program_end import is_closing
 from mtl_core.runs.cluster.cluster_state import ClusterState, read_state
-from mtl_core.runs.executor import is_closing
 from mtl_core.runs.store import RunStore
 
 

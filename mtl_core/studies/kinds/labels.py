@@ -36,6 +36,10 @@ class Labels(StudyKind):
         return cells
 
     @staticmethod
+    def label_shares(base: RunConfig, options: Labels.Options) -> dict[str, dict[float, str]]:
+        return {task: {share: _key(task, share) for share in options.fractions} for task in chosen_tasks(base, options.tasks)}
+
+    @staticmethod
     def comparisons(base: RunConfig, options: Labels.Options, cells: Sequence[Cell]) -> list[Comparison]:
         found = []
         for task in chosen_tasks(base, options.tasks):

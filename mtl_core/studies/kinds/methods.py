@@ -27,7 +27,9 @@ class Methods(StudyKind):
     )
 
     class Options(Options):
-        methods: list[PartConfig] = Field(description="Balancing methods, each a name, or a name with options.", min_length=1, max_length=MOST)
+        methods: list[PartConfig] = Field(
+            default_factory=list, description="Balancing methods, each a name, or a name with options.", max_length=MOST
+        )
         sweep: int = Field(
             4, ge=0, le=12, description="Portions that the sweep of fixed weights divides among the tasks; more give a finer front. 0 for no sweep."
         )
@@ -40,6 +42,8 @@ class Methods(StudyKind):
     @staticmethod
     def cells(base: RunConfig, options: Methods.Options) -> list[Cell]:
         several_tasks(base)
+        if not options.methods:
+            raise ConfigError(Problem("options.methods", "expected at least one balancing method, found none"))
         unknown = [method.name for method in options.methods if method.name not in BALANCERS]
         if unknown:
             raise ConfigError(Problem("options.methods", unknown_name(BALANCERS.noun, unknown[0], BALANCERS)))

@@ -34,19 +34,13 @@ class Together(StudyKind):
     @staticmethod
     def cells(base: RunConfig, options: Together.Options) -> list[Cell]:
         tasks = several_tasks(base, 2, MOST_TASKS)
-        whole = base if base.affinity_every else base.model_copy(update={"affinity_every": EVERY})
-        if options.groups == "one_run":
-            return [Cell("+".join(tasks), " + ".join(tasks), whole)]
-        sizes = range(1, len(tasks) + 1) if options.groups == "all" else sorted({1, 2, len(tasks)})
-        groups = [group for size in sizes for group in combinations(tasks, size)]
-        return [
-            Cell(
-                "+".join(group),
-                tr("{task} alone", task=group[0]) if len(group) == 1 else " + ".join(group),
-                with_tasks(whole if len(group) == len(tasks) else base, group),
-            )
-            for group in groups
-        ]
+        whole = _group(base if base.affinity_every else base.model_copy(update={"affinity_every": EVERY}), tasks)
+        return [*(_group(base, group) for group in _groups(tasks) if len(group) in _sizes(options, tasks)), whole]
+
+    @staticmethod
+    def untrained(base: RunConfig, options: Together.Options) -> list[Cell]:
+        tasks = list(base.tasks)
+        return [_group(base, group) for group in _groups(tasks) if len(group) not in _sizes(options, tasks)]
 
     @staticmethod
     def comparisons(base: RunConfig, options: Together.Options, cells: Sequence[Cell]) -> list[Comparison]:
@@ -56,3 +50,18 @@ class Together(StudyKind):
             for cell, group in groups
             if len(group) > 1
         ]
+
+
+def _groups(tasks: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every group but the whole, small ones first."""
+    return [group for size in range(1, len(tasks)) for group in combinations(tasks, size)]
+
+
+def _sizes(options: Together.Options, tasks: Sequence[str]) -> tuple[int, ...]:
+    """Of the groups beside the whole that are trained."""
+    return {"one_run": (), "pairs": (1, 2), "all": tuple(range(1, len(tasks)))}[options.groups]
+
+
+def _group(base: RunConfig, group: Sequence[str]) -> Cell:
+    label = tr("{task} alone", task=group[0]) if len(group) == 1 else " + ".join(group)
+    return Cell("+".join(group), label, with_tasks(base, group))

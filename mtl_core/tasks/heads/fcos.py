@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision import ops
 from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
-from torchvision.ops import FeaturePyramidNetwork, box_area
 
 from mtl_core.backbones.backbone import FeatureInfo
 
@@ -32,7 +32,7 @@ class DetectionHead(nn.Module):
         self.levels = coarse_enough or [len(features) - 1]
         used = [features[level] for level in self.levels]
         self.strides = [_stride(info) for info in used]
-        self.pyramid = FeaturePyramidNetwork([info.channels for info in used], channels, norm_layer=nn.BatchNorm2d)
+        self.pyramid = ops.FeaturePyramidNetwork([info.channels for info in used], channels, norm_layer=nn.BatchNorm2d)
         self.classification = FCOSClassificationHead(channels, 1, classes, convolutions, norm_layer=nn.Identity)
         self.regression = FCOSRegressionHead(channels, 1, convolutions, norm_layer=nn.Identity)
 
@@ -78,7 +78,7 @@ def assign(places: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:
     takes = (sides.amin(0) > 0) & (off_centre < CENTRE_RADIUS * stride) & (largest > lower) & (largest < upper) & (classes >= 0)[:, None]
     if boxes.shape[1] == 0:
         return torch.full(takes.shape[:2], -1, device=boxes.device)
-    areas = torch.where(takes, box_area(boxes.flatten(0, 1)).view(boxes.shape[:2])[:, None], torch.inf)
+    areas = torch.where(takes, ops.box_area(boxes.flatten(0, 1)).view(boxes.shape[:2])[:, None], torch.inf)
     smallest, row = areas.min(2)
     return torch.where(smallest.isfinite(), row, -1)
 

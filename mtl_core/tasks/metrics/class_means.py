@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MultilabelAveragePrecision, MultilabelF1Score
-from torchmetrics.utilities.data import dim_zero_cat
+from torchmetrics import classification, utilities
 
 
-class Accuracy(MulticlassAccuracy):
+class Accuracy(classification.MulticlassAccuracy):
     """Share of right predictions; NaN if nothing counts (every pixel is ignored)."""
 
     tp: Tensor
@@ -27,7 +26,7 @@ class Accuracy(MulticlassAccuracy):
         return super().compute() if (self.tp + self.fn).sum() > 0 else torch.tensor(float("nan"))
 
 
-class MeanLabelF1(MultilabelF1Score):
+class MeanLabelF1(classification.MultilabelF1Score):
     """F1, mean over the classes that occur; any number of classes for each target."""
 
     tp: Tensor
@@ -40,7 +39,7 @@ class MeanLabelF1(MultilabelF1Score):
         return super().compute()[self.tp + self.fn > 0].mean()
 
 
-class MeanAveragePrecision(MultilabelAveragePrecision):
+class MeanAveragePrecision(classification.MultilabelAveragePrecision):
     """Mean of torchmetrics' average precision over the classes that occur in some image. For the others it is not defined.
 
     torchmetrics' own mean counts such a class as 0. NaN if no image has any class.
@@ -50,4 +49,4 @@ class MeanAveragePrecision(MultilabelAveragePrecision):
         super().__init__(classes, average="none", validate_args=False)
 
     def compute(self) -> Tensor:
-        return super().compute()[dim_zero_cat(self.target).sum(0) > 0].mean()
+        return super().compute()[utilities.dim_zero_cat(self.target).sum(0) > 0].mean()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
+from torchmetrics import regression
 
 from mtl_core.tasks.kind import Measurement
 from mtl_core.tasks.metrics.measurement import R2, doubled
@@ -20,7 +20,7 @@ class DepthMeasurement(Measurement):
 
     def __init__(self, in_units: Callable[[Tensor], Tensor]):
         self.in_units = in_units
-        self.torchmetrics = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2()}
+        self.torchmetrics = {"rmse": regression.MeanSquaredError(squared=False), "mae": regression.MeanAbsoluteError(), "r2": R2()}
         for metric in self.torchmetrics.values():
             metric.set_dtype(torch.float64)
         self.within = self.pixels = self.positive = 0

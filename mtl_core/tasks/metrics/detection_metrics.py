@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.detection import MeanAveragePrecision
+from torchmetrics import detection
 
 from mtl_core.tasks.kind import Measurement
 
@@ -25,7 +25,7 @@ class MeanAveragePrecisionMeasurement(Measurement):
 
     def __init__(self, boxes: Callable[[Any], Tensor]):
         self.boxes = boxes
-        self.metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", **THRESHOLDS)
+        self.metric = detection.MeanAveragePrecision(box_format="xyxy", iou_type="bbox", **THRESHOLDS)
         self.metric.warn_on_many_detections = False
         self.true_boxes = 0
 

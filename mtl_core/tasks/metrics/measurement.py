@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.regression import R2Score
+from torchmetrics import MetricCollection, regression
 
 from mtl_core.tasks.kind import Measurement
 
 
-class R2(R2Score):
+class R2(regression.R2Score):
     """torchmetrics' R2; NaN instead of an error for fewer than two values, for which it is not defined."""
 
     def compute(self) -> Tensor:

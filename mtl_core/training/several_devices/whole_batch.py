@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
+from torchvision import ops
 
 from mtl_core.randomness import Generators
 from mtl_core.ranks import Ranks
@@ -23,7 +23,7 @@ def use_whole_batch(model: nn.Module, ranks: Ranks, generators: Generators) -> N
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.__class__ = _WHOLE[next(kind for kind in _WHOLE if isinstance(module, kind))]
-        elif isinstance(module, StochasticDepth):
+        elif isinstance(module, ops.StochasticDepth):
             module.__class__ = WholeBatchDepth
             object.__setattr__(module, "generators", generators)
         else:
@@ -104,7 +104,7 @@ class _Normalised(torch.autograd.Function):
         return of_input.to(input.dtype), of_weight, own[0].to(centre) if ctx.has_bias else None, None, None
 
 
-class WholeBatchDepth(StochasticDepth):
+class WholeBatchDepth(ops.StochasticDepth):
     """StochasticDepth that draws for all images of the batch, as one process does, and uses those of this rank."""
 
     ranks: Ranks

@@ -1,4 +1,7 @@
-"""Every real data set imports with the counts that its README gives, and what is odd about it is said. MNIST whole: ``benchmarks.imports``."""
+"""Every real data set imports with the counts that its README gives, and what is odd about it is said.
+
+MNIST whole: ``benchmarks.waiting.imports``.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Numbers beside those of papers and of other programs."""

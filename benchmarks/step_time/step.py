@@ -1,0 +1,144 @@
+"""What the trainer costs beside a bare hand-written loop, and the data path beside a torch DataLoader.
+
+    python -m benchmarks.step_time.step [--preset digit-scenes] [--pairs 7]
+
+Epochs of both are run in turn in one process, with the same network, data, optimizer, precision and memory layout, so that what else the
+machine does falls on both. Printed are ratios of CPU time (user + system, all threads) and of wall time: the median over pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mtl_core.events import Control
+from mtl_core.presets import get_preset
+from mtl_core.training.build import Setup, build
+from mtl_core.training.execution import tune_allocator
+from mtl_core.training.live_changes import Changes
+from mtl_core.training.optimizers import build_optimizer, schedule_of
+from mtl_core.training.parts import resolve
+from mtl_core.training.trainer import _train_epoch
+
+
+class Images(Dataset):
+    """The training split image by image, as a DataLoader wants it."""
+
+    def __init__(self, setup: Setup):
+        self.split = setup.run.data.train
+        self.targets = sorted({kind.task.target for kind in setup.run.kinds.values()})
+        self.mean = torch.tensor(setup.run.data.statistics["mean"]).view(-1, 1, 1)
+        self.std = torch.tensor(setup.run.data.statistics["std"]).view(-1, 1, 1)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, row: int):
+        image = (torch.from_numpy(np.array(self.split.images[row])).float() / 255 - self.mean) / self.std
+        return image, {name: torch.as_tensor(np.array(self.split.targets[name][row])) for name in self.targets}
+
+
+def bare_epoch(setup: Setup, model, optimizer, scheduler, batches: Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]) -> None:
+    """What one would write by hand for these tasks."""
+    model.train()
+    for images, targets in batches:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(setup.run.execution.device, torch.bfloat16, enabled=setup.run.execution.precision == "bf16"):
+            outputs = model(images)
+        loss = sum(kind.loss(outputs[name], targets[kind.task.target]) for name, kind in setup.run.kinds.items())
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+
+
+def timed(run: Callable[[], None]) -> tuple[float, float]:
+    """CPU and wall seconds."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    run()
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="digit-scenes")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    tune_allocator()
+    config = get_preset(arguments.preset).config.with_overrides(arguments.set)
+    with tempfile.TemporaryDirectory() as cache:
+        setup = build(resolve(config), Path(cache))
+        compare(setup, arguments.pairs)
+
+
+def compare(setup: Setup, pairs: int) -> None:
+    config, batches = setup.run.config, setup.run.train_batches
+    model = copy.deepcopy(setup.network.model)
+    optimizer = build_optimizer(config.optimizer, model, torch.nn.Module())
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule_of(config.schedule, 10**6))
+    loader = DataLoader(Images(setup), config.batch_size, shuffle=True, drop_last=True)
+    epoch = {"number": 0}
+    changes = Changes(setup.run.config, setup.network, 0)
+
+    def ours() -> None:
+        setup.progress.position.move_to({"epoch": epoch["number"], "step_in_epoch": 0, "step": epoch["number"] * setup.run.steps_per_epoch})
+        list(_train_epoch(setup, changes, Control()))
+
+    def bare() -> None:
+        bare_epoch(setup, model, optimizer, scheduler, ((batch.images, batch.targets) for batch in batches.epoch(epoch["number"])))
+
+    def with_loader() -> None:
+        bare_epoch(setup, model, optimizer, scheduler, _in_layout(loader, setup))
+
+    def reading(source: Callable[[], Iterator]) -> Callable[[], None]:
+        return lambda: [None for _ in source()] and None
+
+    ways = {
+        "ours": ours,
+        "bare": bare,
+        "loader": with_loader,
+        "our data only": reading(lambda: batches.epoch(0)),
+        "loader only": reading(lambda: iter(loader)),
+    }
+    for run in ways.values():
+        run()
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for number in range(pairs):
+        epoch["number"] = number + 1
+        for name in list(ways) if number % 2 else list(ways)[::-1]:
+            times[name].append(timed(ways[name]))
+    report(setup, times)
+
+
+def _in_layout(loader: DataLoader, setup: Setup) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    for images, targets in loader:
+        yield images.contiguous(memory_format=setup.run.execution.memory_format), targets
+
+
+def report(setup: Setup, times: dict[str, list[tuple[float, float]]]) -> None:
+    steps = len(setup.run.train_batches)
+    how = f"{setup.run.execution.precision}, {setup.run.execution.layout}, batch {setup.run.config.batch_size}, {torch.get_num_threads()} threads"
+    print(f"{setup.run.config.title()}: {how}")
+    milliseconds = statistics.median(wall for _, wall in times["ours"]) / steps * 1000
+    print(f"our step: {milliseconds:.2f} ms of wall time")
+    rows = [
+        ("step: ours / bare loop", "ours", "bare"),
+        ("epoch: ours / DataLoader loop", "ours", "loader"),
+        ("data path: ours / DataLoader", "our data only", "loader only"),
+    ]
+    for title, first, second in rows:
+        cpu, wall = (statistics.median(a[kind] / b[kind] for a, b in zip(times[first], times[second], strict=True)) for kind in (0, 1))
+        print(f"{title:32s} CPU {cpu:.3f}   wall {wall:.3f}")
+
+
+if __name__ == "__main__":
+    main()
