@@ -61,16 +61,16 @@ def measure(server: Server, browser: Browser, arguments: argparse.Namespace) -> 
             for context in contexts:
                 context.new_page().goto(f"{server.url}/run?run={run.id}")
             time.sleep(6)  # opening a page is not watching it
-            start, used = _now(store, run.id), _browsers_cpu()
+            start, used = _now(store, run.id), browsers_cpu()
             time.sleep(arguments.seconds)
-            phases.append((viewers, start, _now(store, run.id), (_browsers_cpu() - used) / arguments.seconds))
+            phases.append((viewers, start, _now(store, run.id), (browsers_cpu() - used) / arguments.seconds))
             for context in contexts:
                 context.close()
     actions.stop(store, run.id)
     report(store.scalars(run.id), phases)
 
 
-def _browsers_cpu() -> float:
+def browsers_cpu() -> float:
     """CPU seconds so far of all browser processes that this one started."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):

@@ -6,6 +6,7 @@ import pytest
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
 from ui.run import run_page
+from ui.run.live_page import LivePage, Moment
 
 
 def charts(app):
@@ -237,10 +238,10 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     def rerun():
         raise RerunError
 
-    drawn = []
+    drawn, run = [], make_run()
     monkeypatch.setattr(run_page, "run_store", lambda: store)
     monkeypatch.setattr(run_page, "draw_strip", lambda **_: drawn.append(True))
     monkeypatch.setattr(run_page.st, "rerun", rerun)
     with pytest.raises(RerunError):
-        run_page._live.__wrapped__(make_run().id, 1.0, "training", True)
+        run_page._live.__wrapped__(run.id, 1.0, "training", True, LivePage(lambda page: Moment(run, {}, {})), ())
     assert drawn == []

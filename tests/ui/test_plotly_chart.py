@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import plotly.graph_objects as go
+import pytest
 
+from mtl_core.figures.curves import Curve, curve_chart, curve_figure
 from ui.drawing.plotly_chart import prepared
 
 
@@ -14,3 +17,26 @@ def test_a_chart_has_the_pages_background_and_its_own_grid_colour_where_it_sets_
     layout = json.loads(prepared(figure, "a line")["figure"])["layout"]
     assert {layout["paper_bgcolor"], layout["plot_bgcolor"]} == {"rgba(0,0,0,0)"}
     assert (layout["xaxis"]["gridcolor"], layout["yaxis"]["gridcolor"]) == ("#123456", "rgba(128,128,128,0.18)")
+
+
+RISING = Curve("a", np.arange(500.0), np.random.default_rng(0).random(500), "#000000", smooth=True)
+GAPPED = Curve("b", np.arange(3.0), np.array([1.0, np.nan, 2.0]), "#000000", "dash")
+
+
+@pytest.mark.parametrize(
+    ("curves", "looks"),
+    [
+        ([], {}),
+        ([RISING], {"smoothing": 0.6, "marks": [(3.0, "a change"), (5.0, "")], "legend": True}),
+        ([RISING, GAPPED], {"zero_line": "#8A8A8A", "x_range": (0, 500)}),
+        ([RISING], {"zero_line": "#8A8A8A", "marks": [(3.0, "")]}),
+        ([GAPPED], {"log_y": True, "share": True, "y_title": "loss"}),
+        ([Curve("a", np.zeros(0), np.zeros(0), "#000000"), GAPPED], {"x_title": "step"}),
+    ],
+    ids=["empty", "marks", "zero", "zero and marks", "log", "one is empty"],
+)
+def test_plain_values_give_the_text_of_the_figure(curves, looks):
+    """Plotly's own figure and its JSON are the reference."""
+    plain, figure = prepared(curve_chart(curves, **looks), "a line"), prepared(curve_figure(curves, **looks), "a line")
+    assert json.loads(plain["figure"]) == json.loads(figure["figure"])
+    assert (plain["height"], plain["alt"]) == (figure["height"], figure["alt"])

@@ -32,8 +32,34 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "100px" });
 document.addEventListener("visibilitychange", () => document.querySelectorAll(".live-plot").forEach(draw));
 
+// What the server sent last for all charts of one drawing of the page: see live_page.py. A chart takes its newer figure from it, in whatever order
+// the two arrive, and again if the browser builds the chart anew.
+function newest(data) {
+  const fed = window.livePage;
+  return data?.base && fed?.base === data.base && fed.charts[data.name] ? { ...data, ...fed.charts[data.name] } : data;
+}
+
+function isInView(selector) {
+  const place = selector && document.querySelector(selector)?.getBoundingClientRect();
+  return !place || (place.bottom > 0 && place.top < window.innerHeight);
+}
+
+function take({ base, turn, charts, pictures, news }) {
+  if (window.livePage?.base === base && window.livePage.turn === turn) return; // the same message, handed over once more
+  window.livePage = { base, turn, charts };
+  document.querySelectorAll(".live-plot").forEach(draw);
+  for (const [name, { src, alt, text }] of Object.entries(pictures)) {
+    for (const place of document.getElementsByClassName(name)) {
+      Object.assign(place.querySelector("img"), { src, alt });
+      place.querySelector("span").textContent = text;
+    }
+  }
+  if (document.hidden) return;
+  for (const [name, place] of news) if (isInView(place)) window.liveBells?.[name]?.("rung", turn);
+}
+
 function draw(box) {
-  const data = box.latest;
+  const data = newest(box.latest);
   if (!data || !box.inView || document.hidden) return;
   const look = getComputedStyle(box).getPropertyValue("--st-text-color") + box.clientWidth;
   if (box.drawn === data.revision + look) return;
@@ -58,6 +84,14 @@ function draw(box) {
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-plot");
+  if (data.feed) {
+    take(data.feed);
+    return;
+  }
+  if (data.bell) {
+    (window.liveBells ??= {})[data.bell] = setTriggerValue;
+    return;
+  }
   if (!data.figure) { // a page whose charts come later: see load_ahead in plotly_chart.py
     loadPlotly(data.plotly).catch(() => {});
     return;

@@ -7,12 +7,17 @@ lines. Plotly's script is the one that the plotly package ships, served by this 
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import plotly
 import plotly.graph_objects as go
+import plotly.io as pio
 import streamlit as st
 import streamlit.components.v1 as components
 from streamlit.components.v2 import component
@@ -28,34 +33,80 @@ _CLEAR, _GRID = "rgba(0,0,0,0)", "rgba(128,128,128,0.18)"  # legible on the page
 _SCRIPT = Path(__file__).with_name("plotly_chart.js")
 
 
-def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
+def prepared(figure: go.Figure | dict[str, Any], alt: str) -> dict[str, Any]:
     """The data that the browser gets for a figure; all viewers share it. The chart has the page's background, and grey grid lines if it sets none.
 
     Args:
-        figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
+        figure: a figure, or its ``data`` and ``layout`` as plain values, in which only values of traces may be arrays; with ``layout.height``. A
+            constant ``layout.uirevision`` keeps the zoom.
         alt: text for screen readers.
     """
-    figure.update_layout(paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
-    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
-        axis.update(gridcolor=axis.gridcolor or _GRID, zerolinecolor=axis.zerolinecolor or _GRID)
-    text = cast("str", figure.to_json())
-    return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
+    if isinstance(figure, dict):
+        text, height = _text_of(figure), figure["layout"]["height"]
+    else:
+        figure.update_layout(paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
+        for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+            axis.update(gridcolor=axis.gridcolor or _GRID, zerolinecolor=axis.zerolinecolor or _GRID)
+        text, height = cast("str", figure.to_json()), figure.layout.height
+    return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": height, "alt": alt}
 
 
-def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any] | None:
+def _text_of(chart: dict[str, Any]) -> str:
+    """The JSON of plain ``data`` and ``layout``, what ``go.Figure.to_json`` gives for them."""
+    grid = {"gridcolor": _GRID, "zerolinecolor": _GRID}
+    axes = {name: {**grid, **axis} for name, axis in chart["layout"].items() if name.startswith(("xaxis", "yaxis"))}
+    layout = {**chart["layout"], **axes, "paper_bgcolor": _CLEAR, "plot_bgcolor": _CLEAR}
+    data = [{key: _values(value) if isinstance(value, np.ndarray) else value for key, value in trace.items()} for trace in chart["data"]]
+    template = _template(pio.templates.default or "none")
+    return f'{{"data": {json.dumps(data)}, "layout": {json.dumps(layout)[:-1]}, "template": {template}}}}}'
+
+
+def _values(values: np.ndarray) -> Any:
+    """Numbers as Plotly's script reads them fastest (its "typed array specification": little-endian, base64)."""
+    if not values.size:
+        return []
+    return {"dtype": "f8", "bdata": base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()}
+
+
+@lru_cache(maxsize=4)
+def _template(name: str) -> str:
+    return json.dumps(pio.templates[name].to_plotly_json())
+
+
+def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[str, str] | None = None) -> dict[str, Any] | None:
     """Draw a ``prepared`` chart, or update the one that has this key.
 
     Args:
         clicks: whether to report clicks on points.
+        fed_as: the ``base`` of the ``feed_charts`` that may have a newer figure for this chart, and its key there.
 
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
     """
-    data = {**chart, "config": _CONFIG, "plotly": _plotly_url()}
+    data = {**chart, "config": _CONFIG, "plotly": _plotly_url(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
     if not clicks:
         _component()(key=component_key(key), data=data)
         return None
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
+
+
+def feed_charts(key: str, fed: dict[str, Any]) -> None:
+    """Send newer figures to charts that stand elsewhere on the page, in one message.
+
+    Args:
+        fed: ``base``, which the charts were drawn with; ``turn``, a number that differs at each message; ``charts``, key -> figure and revision;
+            ``pictures``, CSS class -> src, alt and text; ``news``, pairs of a part's name and the CSS selector of its place.
+    """
+    _component()(key=key, data={"feed": fed}, width="content")
+
+
+def bell(name: str) -> None:
+    """Let the browser rerun the fragment that this is called in, when ``feed_charts`` has news for the part of this name and it is in view.
+
+    It is a component of the fragment's own. A callback of another component could rerun the fragment, too, but in place of what a click that comes
+    at the same moment asks for (``st.rerun`` with keys).
+    """
+    _component()(key=component_key(f"bell.{name}"), data={"bell": name}, on_rung_change=lambda: None)
 
 
 def load_ahead() -> None:

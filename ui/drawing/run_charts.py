@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
-from mtl_core.figures.curves import Curve, curve_figure, positions
+from mtl_core.figures.curves import Curve, curve_chart, positions
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
@@ -27,8 +29,10 @@ from ui.shell.element_keys import element_key
 CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
+KEPT_PLACES = 64  # frames whose rows are known by key
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
 PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
+_places: dict[int, tuple[weakref.ref[pd.DataFrame], dict[Any, np.ndarray]]] = {}
 
 
 @dataclass(frozen=True)
@@ -106,20 +110,31 @@ def _feed(home: str, run_id: str) -> dict[str, Any]:
 
 
 def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
-    """Draw a chart of a run's scalars. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+    """Draw a chart of a run's scalars. ``feed["page"]``, where there is one, sends it new values from then on."""
+    chart, page = current_chart(feed, key, view, build, alt), feed.get("page")
+    if page is None:
+        plot(chart, key=f"chart.{key}")
+        return
+    page.keep_chart(key, feed.get("marks"), view, build, alt, chart["revision"])
+    plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
 
-    In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
+
+def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
+    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+
+    In between it is the same figure, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline, view.height, language())
+    figures, frame, looks = feed["figures"], feed["frame"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
+    asked = (key, looks, feed.get("marks"), language())
     entry = figures.get(asked)
     if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
             figures.clear()
         figure = build(frame)
         if view.height != 1:
-            figure.update_layout(height=round(view.height * figure.layout.height))
+            figure["layout"]["height"] = round(view.height * figure["layout"]["height"])
         entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
-    plot(entry["chart"], key=f"chart.{key}")
+    return entry["chart"]
 
 
 def colours_of(config: RunConfig) -> dict[str, str]:
@@ -160,7 +175,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
         def losses(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(frame, f"{name}/loss", colour, view.axis)]
-            return curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
+            return curve_chart(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.loss", view, losses, tr("Loss of {task}", task=name))
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
@@ -169,7 +184,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
         def metrics(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
-            return curve_figure(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
+            return curve_chart(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.{main}", view, metrics, tr("{metric} of {task}", metric=tr(metric["title"]), task=name))
     explain_popover(element_key("task", name), *explain_task(feed["frame"], name, info))
@@ -211,9 +226,23 @@ def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, .
 
 def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
     """One scalar key as a curve. Values per step can be smoothed; values per epoch cannot."""
-    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces its earlier row
+    rows = rows_of(frame, key)
     per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
     return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
+
+
+def rows_of(frame: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The rows of one scalar key, the newest of each step. The frame is searched once for all keys: a live page draws dozens of curves from it."""
+    known = _places.get(id(frame))
+    if known is None or known[0]() is not frame:
+        if len(_places) >= KEPT_PLACES:
+            _places.clear()
+        known = _places[id(frame)] = (weakref.ref(frame), {name: np.asarray(at) for name, at in frame.groupby("key", sort=False).indices.items()})
+    places = known[1].get(key)
+    if places is None:
+        return frame.iloc[:0]
+    rows = frame.take(places)
+    return rows if rows["step"].is_unique else rows.drop_duplicates("step", keep="last")  # a repeated step replaces its earlier row
 
 
 def training_charts(run, feed: dict[str, Any], view: View) -> None:
@@ -222,14 +251,14 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
 
     def loss_weights(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_figure(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
 
     def rate(frame: pd.DataFrame) -> Any:
         curves = [
             *past_curves(feed, "lr", view.axis, splits=("optimizer",)),
             one_curve(frame, "optimizer/lr", tr("learning rate"), "#56B4E9", view.axis),
         ]
-        return curve_figure(curves, height=190, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, height=190, marks=marks_of(run, frame, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True):

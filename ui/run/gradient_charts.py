@@ -22,7 +22,7 @@ from mtl_core.analysis.conflict_summary import (
     why_none,
 )
 from mtl_core.figures.colours import run_styles
-from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.curves import curve_chart
 from mtl_core.figures.matrix import cosine_figure, place_figure
 from mtl_core.language import mark, tr
 from mtl_core.training import TASK_VECTORS
@@ -57,7 +57,7 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
             if _shares_parameters(run)
             else tr("**Who owns the shared network** :gray[each task's share of the gradient that reaches the shared features]")
         )
-        if _has_norms(frame):
+        if has_norms(frame):
             _ownership(run, feed, view)
         else:
             st.caption(tr(why_no_norms(run.config, run.info, frame)))
@@ -67,10 +67,11 @@ def gradients_are_shown(run: Any, frame: pd.DataFrame) -> bool:
     """Whether the run's page has panels on the tasks' gradients."""
     if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
         return False
-    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))
+    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or has_norms(frame) or bool(blocks(frame)))
 
 
-def _has_norms(frame: pd.DataFrame) -> bool:
+def has_norms(frame: pd.DataFrame) -> bool:
+    """Whether each task's share of the gradient was recorded."""
     return bool(frame["key"].str.startswith("gradient_share/").any())
 
 
@@ -142,9 +143,8 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
 
     def cosines(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"conflict/{pair}", _pair(pair), colour, view.axis, dash) for pair, (colour, dash) in styles.items()]
-        figure = curve_figure(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks_of(run, frame, view.axis))
-        figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
-        return figure
+        marks = marks_of(run, frame, view.axis)
+        return curve_chart(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks, zero_line="#8A8A8A")
 
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
@@ -188,11 +188,11 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
 
     def shares(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"gradient_share/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, frame, view.axis))
 
     def norms(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
 
     if _shares_parameters(run):
         alts = tr("Share of the gradient on the shared parameters, by task"), tr("Norm of each task's gradient on the shared parameters")

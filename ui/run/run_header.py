@@ -12,8 +12,8 @@ from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import lesson_of, shown_name, shown_subtitle
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
+from ui.learn.lesson_of_run import is_of_lesson, lesson_line
 from ui.run.alerts_panel import alerts_popover
-from ui.run.lesson_of_run import is_of_lesson, lesson_line
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.run_picker import run_picker

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.language import mark, tr
-from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
 from ui.drawing.plotly_chart import load_ahead
-from ui.drawing.run_charts import View, colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
-from ui.run.affinity_panel import affinity_panel, has_affinities
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
 from ui.run.explain_popover import explain_popover, explain_task
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
-from ui.run.gradient_charts import gradient_panels, gradients_are_shown, ownership_panel
+from ui.run.live_page import LivePage, Moment
 from ui.run.next_steps import next_steps
 from ui.run.pace import slower_than_usual
-from ui.run.panel_layout import Layout, layout_controls, panel_layout, task_key
+from ui.run.panel_layout import layout_controls, panel_layout, task_key
 from ui.run.run_header import header
-from ui.run.sharing_panel import has_learnt, sharing_panel
-from ui.run.steering import steering
+from ui.run.run_panels import draw_panels, panels_of
+from ui.run.steering import gradient_shares, steering, steering_news
 from ui.run.task_rows import task_rows
-from ui.run.task_vector_charts import has_task_vectors, task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
@@ -40,25 +38,34 @@ from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
-# A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at
+# A refresh takes time from the cores that train: about 0.3 s of one core where the browser draws in software. So the page refreshes often at
 # the beginning of a short run, less often afterwards, and seldom in a long run. Before the first steps the page is short and costs little.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
-DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more would cut off their texts
-BESIDE = ("conflict", "predictions")  # panels that share a row of a wide screen until the viewer chooses otherwise
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first steps
 
 
 def show_run(run_id: str) -> None:
-    """Draw the page. While the run is active, one fragment refreshes the live part and another one, less often, the details below.
+    """Draw the page. While the run is active, one fragment refreshes its top and sends the charts below it their new values.
 
-    Afterwards only the status bar polls.
+    Afterwards only the status bar polls. What is below the top is in parts (``live_page.py``), the same before and after.
     """
-    run = run_store().get(run_id)
+    store = run_store()
+    run = store.get(run_id)
     view = asked_view()
     every = None if run.status.is_ended() else _page_seconds(run)
+    page = LivePage(lambda page: _moment(run_store(), run_store().get(run_id), page))
+    page.known = _moment(store, run, page)
+    try:
+        _draw_page(store, page, every, view)
+    finally:
+        page.known = None  # its fragments read the run anew
+
+
+def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) -> None:
+    run, shape = page.moment().run, _shape(page.moment())
     with st.container():
         # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
         # place stays in the browser until the whole page is drawn: header and charts would be there twice.
@@ -69,19 +76,39 @@ def show_run(run_id: str) -> None:
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
-            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_steps(run))
-    if view == "training" or not run.info:
+            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_steps(run), page, shape)
         with st.container():
-            st.fragment(_details, run_every=every and DETAILS_AFTER * every)(run.id)
+            if run.info and view == "evaluation":
+                page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
+            elif run.info:
+                _training(store, page)
+    if view == "training" or not run.info:
+        with st.container(key="details"):
+            page.part("details", lambda now: _details(run_store(), now.run), _said, run.status.is_ended(), ".st-key-details", is_slow=True)
+
+
+def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
+    """The run now. Its feed is a copy for this page: ``page`` while the run is active, and ``marks``, which differ when the charts' marks do."""
+    feed = scalars_feed(store, run.id)
+    with feed["lock"]:
+        feed = with_baseline(store, dict(feed), page.baseline)
+    marks = sum(change.step <= run.step for change in run.config.changes), run.resumed_step
+    return Moment(run, {**feed, "marks": marks, "page": None if run.status.is_ended() else page}, store.summary(run.id))
+
+
+def _shape(moment: Moment) -> tuple[Any, ...]:
+    """What stands on the page below its top. When it changes, the whole page is drawn."""
+    return bool(moment.run.info), *(panels_of(moment) if moment.run.info else ())
 
 
 @worded
-def _live(run_id: str, every: float, view: str, waits: bool) -> None:
-    if waits and not _waits_for_steps(run_store().get(run_id)):
+def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
+    moment = page.moment()
+    if (waits and not _waits_for_steps(moment.run)) or _shape(moment) != shape:
         st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
-        _draw_run(run_id)
+        _draw_top(run_id, page, moment)
     run = run_store().get(run_id)
     now = _page_seconds(run)
     slower, sooner = now > every, now == SOON_SECONDS != every
@@ -92,7 +119,7 @@ def _live(run_id: str, every: float, view: str, waits: bool) -> None:
 
 @worded
 def _still(run_id: str, view: str) -> None:
-    _draw_run(run_id)
+    _draw_top(run_id)
     if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab was chosen
         st.rerun()
     whole_page_if_asked()
@@ -118,45 +145,46 @@ def refresh_seconds(run) -> float:
     return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
 
 
-def _draw_run(run_id: str) -> None:
+def _draw_top(run_id: str, page: LivePage | None = None, moment: Moment | None = None) -> None:
     store = run_store()
-    run = store.get(run_id)
+    run = moment.run if moment is not None else store.get(run_id)
     # Separate containers: the upper part may grow (when PyTorch is loaded or the first curves come), and elements that move are rebuilt.
     top, rest = st.container(), st.container()
     with top:
         header(store, run)
         ending_card(store, run)
-        view = _view_row(store, run) if run.info else "training"
-    with rest:
-        if view == "evaluation":
-            evaluation_tab(store, run)
-        elif run.info:
-            _training(store, run)
-        elif not run.status.is_ended():
+        if run.info:
+            _view_row(store, run, page, moment)
+    if not run.info and not run.status.is_ended():
+        with rest:
             _getting_ready(store, run)
+            if page is not None and moment is not None:
+                page.feed(moment, {})
 
 
-def _view_row(store: RunStore, run) -> str:
-    """Draw the choice of the tab; returns the chosen one. Beside it the line about the pace, which comes and goes and so moves nothing."""
+def _view_row(store: RunStore, run: Any, page: LivePage | None, moment: Moment | None) -> None:
+    """Draw the choice of the tab. Beside it what feeds the charts, and the line about the pace, which comes and goes and so moves nothing."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         view = view_choice()
+        if page is not None and moment is not None:
+            page.feed(moment, gradient_shares(run.info["tasks"], colours_of(run.config), moment.feed["frame"]) if view == "training" else {})
         if view == "training" and (slow := slower_than_usual(run, scalars_feed(store, run.id)["frame"])):
             st.caption(f":material/speed: {words.plain(slow)}", width="content")
-    return view
 
 
-def _training(store: RunStore, run) -> None:
-    summary, feed = store.summary(run.id), scalars_feed(store, run.id)
+def _training(store: RunStore, page: LivePage) -> None:
+    moment = page.moment()
+    run, feed, ended = moment.run, moment.feed, moment.run.status.is_ended()
     with st.container():  # one element whether there are results or not: what follows keeps its place
         if str(run.status) == "finished":
-            _test_results(run, summary)
+            _test_results(run, moment.summary)
     note = (
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
-    steering(store, run, feed["frame"])
-    layout, panels = panel_layout(), _panels(store, run, feed)
+    page.part("steering", _steering, lambda now: steering_news(run_store(), now.run, now.feed["frame"]), ended)
+    layout, panels = panel_layout(), panels_of(moment)
     tasks = [task_key(task) for task in run.info["tasks"]]
-    titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
+    titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: panel.title for name, panel in panels.items()}}
     explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]
 
     def arranging() -> None:
@@ -164,44 +192,34 @@ def _training(store: RunStore, run) -> None:
         layout_controls(titles, [tasks, list(panels)], layout)
 
     view = view_controls(tr("Curves"), note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
-    feed = with_baseline(store, feed, view.baseline)
+    if view.baseline:
+        page.baseline = view.baseline
+        page.known = moment = _moment(store, run, page)
     shown = layout.arranged(list(panels))
     pinned = [name for name in shown if name in layout.pinned]
-    _draw_panels(panels, pinned, layout, view, feed, key="above_tasks")
+    draw_panels(page, panels, pinned, layout, view, key="above_tasks")
     views = {task.removeprefix(task_key("")): replace(view, height=layout.height(task)) for task in layout.arranged(tasks)}
-    (task_rows if view.compact else task_panels)(run, feed, summary, views)
-    _draw_panels(panels, [name for name in shown if name not in pinned], layout, view, feed, key="below_tasks")
+    draw_tasks = task_rows if view.compact else task_panels
+    page.part("tasks", lambda now: draw_tasks(now.run, now.feed, now.summary, views), _values, ended)
+    draw_panels(page, panels, [name for name in shown if name not in pinned], layout, view, key="below_tasks")
 
 
-Panels = dict[str, tuple[str, Callable[[dict[str, Any], View], None]]]  # name -> title, and what draws it
+def _steering(now: Moment) -> None:
+    steering(run_store(), now.run, now.feed["frame"])
 
 
-def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
-    """The panels that this run has beside its tasks', in their default order."""
-    frame, has_gradients = feed["frame"], gradients_are_shown(run, feed["frame"])
-    every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
-        (has_gradients, "conflict", tr("Gradient conflict"), lambda feed, view: gradient_panels(run, feed, view)),
-        (True, "predictions", tr("Predictions"), lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
-        (has_task_vectors(run), "vectors", tr("Task vectors"), lambda feed, view: task_vector_panels(run, feed, view)),
-        (has_learnt(frame), "sharing", tr("What the sharing scheme learns"), lambda feed, view: sharing_panel(run, feed)),
-        (has_gradients, "ownership", tr("Who owns the shared network"), lambda feed, view: ownership_panel(run, feed, view)),
-        (has_affinities(run), "affinity", tr("Which tasks go together"), lambda feed, view: affinity_panel(run, feed)),
-        (True, "training", tr("Loss weights and learning rate"), lambda feed, view: training_charts(run, feed, view)),
-    ]
-    return {name: (title, draw) for is_there, name, title, draw in every if is_there}
+def _values(now: Moment) -> Hashable:
+    """Last and best values on val."""
+    return repr({key: entry for key, entry in now.summary.items() if key.startswith("val/")})
 
 
-def _draw_panels(panels: Panels, names: list[str], layout: Layout, view: View, feed: dict[str, Any], key: str) -> None:
-    """Draw these panels in a grid. CSS gives each its width (``ui/shell/styles.py``); by default the first two share a row of a wide screen."""
-    if not names:
-        return
-    with st.container(key=key):
-        for name in names:
-            width = layout.width(name)
-            if width == "auto" and name not in BESIDE:
-                width = "whole"
-            with st.container(key=f"area_{width}_{name.replace('_', '-')}"):
-                panels[name][1](feed, replace(view, height=layout.height(name)))
+def _epochs(now: Moment) -> Hashable:
+    return str(now.run.status), int(now.run.epoch)
+
+
+def _said(now: Moment) -> Hashable:
+    waits = time.monotonic() if "work" in st.session_state.get("waiting", []) else None  # a job of the page, whose progress is drawn
+    return str(now.run.status), len(run_store().log(now.run.id)), jobs.warmed(), waits
 
 
 def _getting_ready(store: RunStore, run) -> None:
@@ -244,39 +262,12 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
     st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
 
 
-def _predictions(store: RunStore, run, rows: int) -> None:
-    epochs = probe_epochs(store.folder(run.id))
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader(tr("Predictions"), anchor=False, width="content")
-        st.page_link(
-            "pages/predictions.py", label=tr("Open all probe images, enlarged"), icon=":material/open_in_full:", query_params={"run": run.id}
-        )
-    if not epochs:
-        st.caption(tr("The first predictions, those of the untrained network, appear when the run starts."))
-        return
-    if not torch_is_ready():
-        return
-    epoch = epoch_slider(run.id, epochs, key="run.epoch")
-    tasks, colours = run.info["tasks"], colours_of(run.config)
-    panel_style(tasks, colours, prefix="probe")
-    for start in range(0, len(tasks), 2):
-        for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
-            with place.container(border=True, key=element_key("probe", name), gap="small"):
-                st.markdown(tr("**{name}** :gray[after epoch {epoch}]", name=words.plain(name), epoch=epoch))
-                sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=rows, width=640, text_height=17)
-                st.image(sheet, width="stretch", alt=tr("Targets and predictions of {name} after epoch {epoch}", name=name, epoch=epoch))
-                legend(task_of(name, tasks[name]))
-
-
-@worded
-def _details(run_id: str) -> None:
-    """Draw what next, settings and log. They make up a third of the browser's cost of a refresh, so they refresh less often."""
-    store = run_store()
-    run = store.get(run_id)
+def _details(store: RunStore, run: Any) -> None:
+    """Draw what next, settings and log."""
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
     names = [*([mark("What next?")] if ended else []), mark("Settings"), mark("Network"), mark("Cost"), mark("Log")]
-    tabs = kept_tabs(names, f"below.{run_id}.{ended}", first=names[0] if ended else names[-1])
+    tabs = kept_tabs(names, f"below.{run.id}.{ended}", first=names[0] if ended else names[-1])
     if ended:
         with tabs[0]:
             next_steps(run)

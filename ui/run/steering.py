@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
         return
     now = _now(store, run)
     colours = colours_of(run.config)
+    shares = {} if frame is None else gradient_shares(now.tasks, colours, frame)
     with st.container(border=True, key="steering"):
         _title(run, now)
         fields = len(now.tasks) + 1
@@ -50,7 +52,7 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
                     if number < len(now.tasks):
                         name = list(now.tasks)[number]
                         _loss_weight(run, name, now.tasks[name].loss_weight, colours[name])
-                        _gradient_share(name, frame, colours[name], len(now.tasks))
+                        _gradient_share(shares.get(f"share-{number}"), f"share-{number}")
                     else:
                         _learning_rate(run, now.optimizer.lr)
 
@@ -90,16 +92,33 @@ def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
     st.select_slider(label, stops, shown, key=key, label_visibility="collapsed", format_func=lambda weight: f"{weight:g}", **asked)
 
 
-def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: int) -> None:
+def _gradient_share(picture: dict[str, str] | None, name: str) -> None:
     """Draw the task's share of the gradient as a small line (an image costs less than a chart); nothing for runs without it."""
-    if frame is None:
+    if picture is None:
         return
-    shares = one_curve(frame, f"gradient_share/{task}", task, colour, "step").y
-    if not len(shares):
-        return
-    text = tr("{task}: {share:.0%} of the gradient", task=task, share=shares[-1])
-    image = share_sparkline(shares, colour, 1 / tasks)
-    st.html(f'<div class="share"><img src="{image}" alt="{html.escape(text, quote=True)}"><span>{shares[-1]:.0%}</span></div>')
+    told = html.escape(picture["alt"], quote=True)
+    st.html(f'<div class="share {name}"><img src="{picture["src"]}" alt="{told}"><span>{picture["text"]}</span></div>')
+
+
+def gradient_shares(tasks: Collection[str], colours: dict[str, str], frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """The tasks' shares of the gradient as small pictures, for those that have one: CSS class -> ``src``, ``alt`` and ``text``."""
+    found = {}
+    for number, task in enumerate(tasks):
+        shares = one_curve(frame, f"gradient_share/{task}", task, colours[task], "step").y
+        if len(shares):
+            said = tr("{task}: {share:.0%} of the gradient", task=task, share=shares[-1])
+            found[f"share-{number}"] = {"src": share_sparkline(shares, colours[task], 1 / len(tasks)), "alt": said, "text": f"{shares[-1]:.0%}"}
+    return found
+
+
+def steering_news(store: RunStore, run: Any, frame: pd.DataFrame) -> tuple[Any, ...]:
+    """What the sliders depend on: the run's state, the values that were asked for, and whether there are shares of the gradient."""
+    if not run.status.is_active():
+        return (str(run.status),)
+    now = _now(store, run)
+    weights = tuple((name, task.loss_weight) for name, task in now.tasks.items())
+    has_shares = tuple(bool((frame["key"] == f"gradient_share/{name}").any()) for name in now.tasks)
+    return str(run.status), weights, now.optimizer.lr, has_shares
 
 
 def _reset(run_id: str, weights: dict[str, float]) -> None:

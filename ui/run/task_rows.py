@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtl_core.figures.curves import curve_figure, positions
+from mtl_core.figures.curves import curve_chart, positions
 from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
 from ui.run.parent_curves import marks_of
@@ -52,7 +52,7 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     def chart(key: str, **looks: Any) -> Any:
         def build(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(frame, f"{name}/{key}", colour, view.axis)]
-            return curve_figure(curves, x_range=x_range(frame, feed["past"], view.axis), marks=marks_of(run, frame, view.axis), **looks)
+            return curve_chart(curves, x_range=x_range(frame, feed["past"], view.axis), marks=marks_of(run, frame, view.axis), **looks)
 
         return build
 

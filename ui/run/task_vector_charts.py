@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.figures.colours import run_styles
-from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
@@ -28,7 +28,7 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
 
     def norms(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"task_vector_norm/{task}", task, colours[task], view.axis) for task in tasks]
-        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
 
     def cosines(frame: pd.DataFrame) -> Any:
         curves = [
@@ -42,7 +42,7 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
             )
             for pair, (colour, dash) in run_styles(pairs).items()
         ]
-        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True, key="task_vector_norms"):

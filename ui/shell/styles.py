@@ -40,7 +40,7 @@ CSS = """
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
-[data-testid="stLayoutWrapper"]:has(> .st-key-steering) {position: sticky; top: 3.75rem; z-index: 20;}
+[data-testid="stLayoutWrapper"]:has(> div > div > .st-key-steering) {position: sticky; top: 3.75rem; z-index: 20;}
 .st-key-steering {padding: .4rem .8rem .5rem; gap: .2rem; background: light-dark(#FFFFFF, #10151C);}
 .st-key-steering [data-testid="stSliderTickBar"] {display: none;}
 .st-key-steering [data-testid="stVerticalBlock"] {gap: .15rem;}
@@ -82,6 +82,7 @@ CSS = """
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
+[class*="st-key-bell-"] {position: absolute;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
