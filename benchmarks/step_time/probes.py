@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+from benchmarks.step_time.step import timed
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.presets import get_preset
@@ -48,13 +48,6 @@ def stepping(preset: str, settings: list[str], cache: Path) -> Callable[[], None
 def _endless(setup: Setup) -> Iterator[Batch]:
     for epoch in count():
         yield from setup.run.train_batches.epoch(epoch)
-
-
-def timed(run: Callable[[], None]) -> tuple[float, float]:
-    """CPU and wall seconds."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    run()
-    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def main() -> None:

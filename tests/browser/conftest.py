@@ -202,6 +202,19 @@ def checked_tab(window, server):
     assert (errors, foreign, tracebacks, twice) == ([], [], 0, [])
 
 
+@pytest.fixture(scope="module")
+def plotly_tab(window):
+    """A blank tab with Plotly's script, which is read once for a file's cases, and the JavaScript errors in it so far."""
+    import plotly
+
+    tab, errors = window.new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.set_content("<body></body>")
+    tab.add_script_tag(path=Path(plotly.__file__).parent / "package_data" / "plotly.min.js")
+    yield tab, errors
+    tab.close()
+
+
 @pytest.fixture
 def page(window, server):
     """A new tab (``checked_tab``)."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import plotly
 import pytest
 
 from mtl_core.figures.curves import Curve, curve_chart
@@ -11,7 +10,6 @@ from ui.drawing.plotly_chart import prepared
 
 pytestmark = pytest.mark.browser
 
-PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 SCRIPT = Path(__file__).parents[2] / "ui" / "drawing" / "plotly_chart.js"
 LOAD = """async code => {
   window.mount = (await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))).default;
@@ -20,7 +18,7 @@ LOAD = """async code => {
 DRAW = """([place, data]) => {
   const parentElement = document.getElementById(place);
   parentElement.innerHTML ||= '<div class="live-plot"></div>';
-  mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.bell, name, value]) });
+  mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.part, name, value]) });
 }"""
 POINTS = "() => document.querySelector('#chart .live-plot').calcdata?.[0]?.length ?? 0"
 DRAWN = "() => document.querySelector('#chart .js-plotly-plot')"
@@ -28,15 +26,11 @@ SETTLED = "() => new Promise(resolve => requestAnimationFrame(() => setTimeout(r
 
 
 @pytest.fixture(scope="module")
-def blank(window):
-    """A tab with Plotly and the component's script. A JavaScript error fails the test."""
-    tab, errors = window.new_page(), []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_content("<body></body>")
-    tab.add_script_tag(path=PLOTLY)
+def blank(plotly_tab):
+    """The tab with the component's script."""
+    tab, errors = plotly_tab
     tab.evaluate(LOAD, SCRIPT.read_text(encoding="utf-8"))
-    yield tab, errors
-    tab.close()
+    return tab, errors
 
 
 @pytest.fixture
@@ -44,10 +38,10 @@ def page(blank):
     """The tab with room for a chart in view, for what feeds it, and for a part below the screen."""
     tab, errors = blank
     tab.evaluate("""() => {
-      document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="bells"></div>'
+      document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="parts"></div>'
         + '<div class="share share-0"><img><span></span></div>'
         + '<div class="near">near</div><div style="height:5000px"></div><div class="far">far</div>';
-      window.livePage = undefined; window.asked = []; window.liveBells = undefined; }""")
+      window.livePage = undefined; window.asked = []; window.livePartTriggers = undefined; }""")
     yield tab
     assert errors == []
 
@@ -96,10 +90,10 @@ def test_parts_in_view_are_asked_for_once_for_each_message(page):
     page.evaluate(DRAW, ["feeder", fed(None, "A", 0, news)])
     assert page.evaluate("asked") == [], "no part is there yet"
     for name, _ in news:
-        page.evaluate(DRAW, ["bells", {"bell": name}])
+        page.evaluate(DRAW, ["parts", {"part": name}])
     for turn in (1, 1, 2):
         page.evaluate(DRAW, ["feeder", fed(None, "A", turn, news)])
-    expected = [[name, "rung", turn] for turn in (1, 2) for name in ("first", "near", "gone")]
+    expected = [[name, "asked", turn] for turn in (1, 2) for name in ("first", "near", "gone")]
     assert page.evaluate("asked") == expected, "once, though the first is handed over twice"
     page.evaluate("() => { asked.length = 0; }")
     page.evaluate(DRAW, ["feeder", fed(None, "A", 4)])

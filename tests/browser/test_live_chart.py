@@ -1,16 +1,12 @@
 """A live chart in the browser: updated in place from empty to full, its axes always show the values."""
 
-from pathlib import Path
-
 import numpy as np
-import plotly
 import pytest
 
 from mtl_core.figures.curves import Curve, curve_figure
 
 pytestmark = pytest.mark.browser
 
-PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 DRAW = """async (figure) => {
   const box = document.getElementById("box"), { data, layout } = JSON.parse(figure);
   await Plotly.react(box, data, { ...layout, autosize: true });
@@ -23,21 +19,10 @@ def figure(count: int, log_y: bool, share: bool, flat: bool) -> str:
     return curve_figure([Curve("a", np.arange(count, dtype=float), values, "#000000")], log_y=log_y, share=share).to_json()
 
 
-@pytest.fixture(scope="module")
-def blank(window):
-    """A tab with Plotly alone: the library is read once for all cases. A JavaScript error fails the test."""
-    tab, errors = window.new_page(), []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_content("<body></body>")
-    tab.add_script_tag(path=PLOTLY)
-    yield tab, errors
-    tab.close()
-
-
 @pytest.mark.parametrize("counts", [(0, 1, 5, 50, 200), (0, 5, 50), (0, 1, 1, 2, 200), (1, 0, 200)], ids=str)
 @pytest.mark.parametrize(("log_y", "share"), [(False, False), (True, False), (False, True)], ids=["linear", "log", "share"])
-def test_the_axes_follow_the_values(blank, counts, log_y, share):
-    page, errors = blank
+def test_the_axes_follow_the_values(plotly_tab, counts, log_y, share):
+    page, errors = plotly_tab
     page.evaluate("""() => { document.body.innerHTML = '<div id="box" style="width:500px;height:200px"></div>'; }""")
     for flat in (True, False):
         for count in counts:

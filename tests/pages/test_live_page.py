@@ -34,7 +34,7 @@ def drawn(open_page, make_run, store, monkeypatch):
     assert not app.exception
     page = pages[-1]
     assert page.known is None
-    assert len([bell for bell in app.get("bidi_component") if "-bell." in bell.proto.id]) == len(page.parts)
+    assert len([each for each in app.get("bidi_component") if "-rerun." in each.proto.id]) == len(page.parts)
     return SimpleNamespace(run=run, page=page, sent=sent, news=lambda: page.outdated(page.moment()))
 
 
@@ -129,7 +129,7 @@ def test_an_ended_run_feeds_nothing(open_page, finished, monkeypatch):
     charts = [json.loads(chart.proto.json) for chart in app.get("bidi_component") if "-chart." in chart.proto.id]
     assert len(charts) > 4
     assert all("base" not in chart for chart in charts)
-    assert not [chart for chart in app.get("bidi_component") if "-bell." in chart.proto.id]
+    assert not [chart for chart in app.get("bidi_component") if "-rerun." in chart.proto.id]
     assert sent == []
 
 

@@ -55,7 +55,7 @@ function take({ base, turn, charts, pictures, news }) {
     }
   }
   if (document.hidden) return;
-  for (const [name, place] of news) if (isInView(place)) window.liveBells?.[name]?.("rung", turn);
+  for (const [name, place] of news) if (isInView(place)) window.livePartTriggers?.[name]?.("asked", turn);
 }
 
 function draw(box) {
@@ -88,8 +88,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     take(data.feed);
     return;
   }
-  if (data.bell) {
-    (window.liveBells ??= {})[data.bell] = setTriggerValue;
+  if (data.part) {
+    (window.livePartTriggers ??= {})[data.part] = setTriggerValue;
     return;
   }
   if (!data.figure) { // a page whose charts come later: see load_ahead in plotly_chart.py

@@ -100,13 +100,13 @@ def feed_charts(key: str, fed: dict[str, Any]) -> None:
     _component()(key=key, data={"feed": fed}, width="content")
 
 
-def bell(name: str) -> None:
-    """Let the browser rerun the fragment that this is called in, when ``feed_charts`` has news for the part of this name and it is in view.
+def rerun_when_asked(name: str) -> None:
+    """Let the browser rerun the fragment that calls this. It does so when ``feed_charts`` names the part and the part is in view.
 
-    It is a component of the fragment's own. A callback of another component could rerun the fragment, too, but in place of what a click that comes
-    at the same moment asks for (``st.rerun`` with keys).
+    The fragment has a component of its own for it. A callback of another component could rerun it with ``st.rerun`` and its key. But that rerun would
+    replace the one that a click asks for at the same moment.
     """
-    _component()(key=component_key(f"bell.{name}"), data={"bell": name}, on_rung_change=lambda: None)
+    _component()(key=component_key(f"rerun.{name}"), data={"part": name}, on_asked_change=lambda: None)
 
 
 def load_ahead() -> None:

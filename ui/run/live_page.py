@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from ui.drawing.plotly_chart import bell, feed_charts
+from ui.drawing.plotly_chart import feed_charts, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import worded
@@ -103,7 +103,7 @@ class LivePage:
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self._drawn = name
             if not ended:
-                bell(name)
+                rerun_when_asked(name)
             draw(moment)
             whole_page_if_asked()
 

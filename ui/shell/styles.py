@@ -82,7 +82,7 @@ CSS = """
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
-[class*="st-key-bell-"] {position: absolute;}
+[class*="st-key-rerun-"] {position: absolute;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
