@@ -9,6 +9,7 @@ from ui.data.data_sets import chosen_set, known_sets, prepared_set, set_header
 from ui.data.preprocessing_preview import preprocessing_view
 from ui.importing.import_panel import import_panel
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.page_address import set_address
 from ui.shell.state import hold
 from ui.shell.words import translated
 
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def _open_import() -> None:
-    st.query_params["new"] = "1"
+    set_address({"new": "1"})
 
 
 def _view() -> str:
@@ -51,7 +52,7 @@ def _view() -> str:
     hold("data.view", value)
 
     def take() -> None:
-        st.query_params["view"] = st.session_state["data.view"]
+        set_address({"view": st.session_state["data.view"]})
 
     st.segmented_control(
         tr("View"),

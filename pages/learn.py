@@ -14,6 +14,7 @@ from ui.learn.lesson_screen import show_lesson
 from ui.learn.page_top import open_at_top
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.language_choice import ADDRESS, kept_tabs
+from ui.shell.page_address import set_address
 from ui.shell.state import torch_is_ready
 from ui.shell.styles import enlarge
 from ui.shell.words import plain
@@ -27,9 +28,7 @@ def main() -> None:
         _say_problems(problems)
         return
     address = read_address(st.query_params)
-    # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
-    spoken = {ADDRESS: st.query_params[ADDRESS]} if ADDRESS in st.query_params else {}
-    st.query_params.from_dict({**address.query(), **spoken})
+    set_address({**{key: None for key in st.query_params if key != ADDRESS}, **address.query()})
     learner = learner_id()
     open_at_top(f"{address.lesson} {'board' if address.board else ''}")
     if address.large:

@@ -12,6 +12,7 @@ from ui.predictions.image_source import PROBE, SPLITS, pictures_of, tasks_of
 from ui.predictions.own_image import own_image, way_to_an_image
 from ui.predictions.sample_view import sample_view, second_run
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.page_address import set_address
 from ui.shell.run_picker import asked_run, no_runs, run_picker
 from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
@@ -68,13 +69,9 @@ def _view(run_id: str) -> str:
 
     def chosen() -> None:
         picked = st.session_state[key] or view
-        for name in ("view", "sample"):
-            st.query_params.pop(name, None)
-        if picked == "own":
-            st.query_params["view"] = "own"
-        elif picked == "sample":
-            order = st.session_state.get("predictions.order")
-            st.query_params["sample"] = str(order[0] if order else 0)
+        order = st.session_state.get("predictions.order")
+        sample = str(order[0] if order else 0)
+        set_address({"view": "own" if picked == "own" else None, "sample": sample if picked == "sample" else None})
 
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True}
     st.segmented_control(tr("View"), list(VIEWS), default=view, format_func=translated(VIEWS), key=key, on_change=chosen, **kept)
@@ -89,14 +86,11 @@ def _source(run_id: str) -> str:
     def chosen() -> None:
         st.session_state.pop("predictions.order", None)
         if "sample" in st.query_params:
-            st.query_params["sample"] = "0"
+            set_address({"sample": "0"})
 
     kept: dict[str, Any] = {"label_visibility": "collapsed"}
     source = st.selectbox(tr("Images"), list(SPLITS), place, format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
-    if source == PROBE:
-        st.query_params.pop("images", None)
-    else:
-        st.query_params["images"] = source
+    set_address({"images": None if source == PROBE else source})
     return source
 
 
@@ -118,7 +112,8 @@ def _epoch(run, epochs: list[int]) -> int:
     if asked != st.session_state.get(written) and asked in map(str, epochs):
         st.session_state[chosen_moment(key)] = int(asked) if int(asked) != epochs[-1] else None
     epoch = epoch_slider(run.id, epochs, key="predictions.epoch", in_line=True)
-    st.query_params["epoch"] = st.session_state[written] = str(epoch)
+    st.session_state[written] = str(epoch)
+    set_address({"epoch": str(epoch)})
     return epoch
 
 

@@ -5,6 +5,7 @@ import streamlit as st
 from mtl_core.runs.method_race import runs_of
 from ui.compare.race_view import no_race, races, show_race
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.page_address import set_address
 from ui.shell.state import run_store
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     if not shown or not runs_of(run_store(), shown):
         no_race(asked)
         return
-    st.query_params["race"] = shown
+    set_address({"race": shown})
     show_race(shown)
 
 

@@ -18,6 +18,7 @@ from ui.run.run_page import refresh_seconds
 from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.live_part import end_live_part, live_part
+from ui.shell.page_address import set_address
 from ui.shell.state import hold, hold_first, listing, run_store
 from ui.status.status_bar import polling_strip
 
@@ -159,5 +160,5 @@ def _picker(race_id: str) -> None:
 
 def _take_picked(key: str) -> None:
     if st.session_state[key] in races():
-        st.query_params["race"] = st.session_state[key]
+        set_address({"race": st.session_state[key]})
         st.session_state["go_to_race"] = True

@@ -17,6 +17,7 @@ from mtl_core.scalar_words import metric_words
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
 from ui.shell import words
+from ui.shell.page_address import set_address
 from ui.shell.state import go_to, last_refusal, open_dialog, run_action
 
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
@@ -102,10 +103,7 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         },
     )
     chosen = [ids[row] for row in event.selection.rows if row < len(ids)]
-    if st.session_state[OWN_CHOICE]:
-        st.query_params["runs"] = ",".join(chosen)
-    else:
-        st.query_params.pop("runs", None)
+    set_address({"runs": ",".join(chosen) if st.session_state[OWN_CHOICE] else None})
     return [run for run in shown if run.id in chosen]
 
 

@@ -8,6 +8,7 @@ from mtl_core.data.imports import delete
 from mtl_core.language import tr
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
+from ui.shell.page_address import set_address
 from ui.shell.state import run_store
 
 SHOWN_RUNS = 5
@@ -53,4 +54,4 @@ def _really(name: str) -> None:
     page_jobs.drop(work_key({"name": "imported", "set": name}))
     st.session_state.setdefault("toasts", []).append(tr("Deleted: {name}", name=words.plain(name)))
     _close()
-    st.query_params.clear()
+    set_address(dict.fromkeys(st.query_params))

@@ -16,6 +16,7 @@ from mtl_core.runs.looks import note_look_at_data
 from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
 from ui.shell import page_jobs, words
+from ui.shell.page_address import set_address
 from ui.shell.state import hold, run_store, torch_is_ready
 
 PER_PAGE = 24
@@ -89,7 +90,7 @@ def _choice(key: str, label: str, options: list[str], name: str, words_of: Any =
     widget = f"data.{key}.{name}"
 
     def take() -> None:
-        st.query_params[key] = st.session_state[widget]
+        set_address({key: st.session_state[widget]})
         _begin_at_first_page()
 
     hold(widget, value)
@@ -102,9 +103,7 @@ def _class_filter(task: Task, name: str) -> int | None:
     value = asked if asked in choices else ""
 
     def take() -> None:
-        st.query_params.pop("class", None)
-        if st.session_state[widget]:
-            st.query_params["class"] = st.session_state[widget]
+        set_address({"class": st.session_state[widget] or None})
         _begin_at_first_page()
 
     hold(widget, value)
@@ -113,8 +112,7 @@ def _class_filter(task: Task, name: str) -> int | None:
 
 
 def _begin_at_first_page() -> None:
-    for key in ("sheet", "sample"):
-        st.query_params.pop(key, None)
+    set_address({"sheet": None, "sample": None})
 
 
 def _pages(count: int, every: int, name: str) -> int:
@@ -143,7 +141,7 @@ def _pages(count: int, every: int, name: str) -> int:
 
 
 def _turn(page: int) -> None:
-    st.query_params["sheet"] = str(page)
+    set_address({"sheet": str(page)})
 
 
 def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row: int) -> None:
@@ -155,18 +153,18 @@ def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row
 
 
 def _show(row: int) -> None:
-    st.query_params["sample"] = str(row + 1)
+    set_address({"sample": str(row + 1)})
 
 
 def _close() -> None:
-    st.query_params.pop("sample", None)
+    set_address({"sample": None})
 
 
 def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: str, rows: np.ndarray) -> None:
     """Draw the image that the address names, enlarged, with the target of every task."""
     asked = st.query_params.get("sample", "")
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= len(data.split(split))):
-        st.query_params.pop("sample", None)
+        set_address({"sample": None})
         return
     row = int(asked) - 1
     before, after = rows[rows < row], rows[rows > row]

@@ -20,6 +20,7 @@ from mtl_core.language import mark, tr
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import LABELS
+from ui.shell.page_address import set_address
 from ui.shell.server_paths import path_problems
 from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
@@ -111,7 +112,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
     if chosen.name != asked:
         _open(chosen.name)
         st.rerun()
-    st.query_params["data"] = chosen.name
+    set_address({"data": chosen.name})
     return chosen
 
 
@@ -123,9 +124,7 @@ def _of_the_form() -> str:
 
 def _open(name: str) -> None:
     """Put a data set into the address, without the filters of the set before."""
-    for key in ("split", "task", "class", "has", "sample", "sheet"):
-        st.query_params.pop(key, None)
-    st.query_params["data"] = name
+    set_address({**dict.fromkeys(("split", "task", "class", "has", "sample", "sheet")), "data": name})
 
 
 def where_files_are(entry: DataSet) -> str:

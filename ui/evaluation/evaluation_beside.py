@@ -22,6 +22,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.evaluation.evaluation_samples import Second, sample_row
 from ui.run.baseline_run import comparable
 from ui.shell import words
+from ui.shell.page_address import set_address
 from ui.shell.state import hold_first, listing
 
 NONE = ""
@@ -62,10 +63,9 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
     about = tr("Runs on the same data that share a task and have been evaluated on these images.")
     kept: dict[str, Any] = {"format_func": words.text_of(names), "help": about, "width": 340}
     chosen = st.selectbox(tr("Beside"), list(names), list(names).index(held), key=key, **kept)
+    set_address({ADDRESS: chosen or None})
     if not chosen:
-        st.query_params.pop(ADDRESS, None)
         return None
-    st.query_params[ADDRESS] = chosen
     other = store.get(chosen)
     same = same_data_set(run.config.data.model_dump(mode="json"), other.config.data.model_dump(mode="json"))
     return Beside(other, next(each.name for each in others if each.id == chosen), found[chosen], same)

@@ -23,6 +23,7 @@ from ui.evaluation.evaluation_request import job_controls
 from ui.evaluation.evaluation_task import task_evaluation
 from ui.shell import words
 from ui.shell.element_keys import element_key
+from ui.shell.page_address import set_address
 from ui.shell.state import hold_first
 
 TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
@@ -45,10 +46,9 @@ def view_choice() -> str:
     )
     view = view or "training"
     if view == "training":
-        for name in ("view", "images", "task", "checkpoint", "cell", "threshold", "beside"):
-            st.query_params.pop(name, None)
+        set_address(dict.fromkeys(("view", "images", "task", "checkpoint", "cell", "threshold", "beside")))
     else:
-        st.query_params["view"] = view
+        set_address({"view": view})
     return view
 
 
@@ -98,10 +98,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
     asked = st.query_params.get("checkpoint", "")
     held = hold_first(key, asked if asked in by_name else best, by_name)
     name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=360)
-    if name == best:
-        st.query_params.pop("checkpoint", None)
-    else:
-        st.query_params["checkpoint"] = name
+    set_address({"checkpoint": None if name == best else name})
     return by_name[name]
 
 
@@ -110,7 +107,7 @@ def _split_choice(run: Any) -> str:
     asked = st.query_params.get("images", "val")
     held = hold_first(key, asked if asked in SPLITS else "val")
     split = st.segmented_control(tr("Images"), list(SPLITS), default=held, required=True, format_func=tr, key=key) or "val"
-    st.query_params["images"] = split
+    set_address({"images": split})
     return split
 
 
@@ -155,7 +152,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | N
     key = f"evaluation.task.{run.id}"
     held = hold_first(key, asked if asked in names else names[0])
     chosen = st.pills(tr("Task"), names, default=held, key=key, required=True, label_visibility="collapsed") or names[0]
-    st.query_params["task"] = chosen
+    set_address({"task": chosen})
     colours = colours_of(run.config)
     panel_style(names, colours, prefix="evaluation")
     with st.container(border=True, key=element_key("evaluation", chosen)):

@@ -25,6 +25,7 @@ from ui.evaluation.evaluation_samples import sample_row
 from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
+from ui.shell.page_address import set_address
 
 SHORT = {  # English title of a column -> what fits over numbers
     "Average precision": "AP",
@@ -71,13 +72,13 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
         with left:
             row_title, column_title = kind_of(about["kind"]).confusion_titles
             chosen = _confusion(cells, (tr(row_title), tr(column_title)), colour, key, task)
-        st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
+        set_address({"cell": f"{task}.{chosen[0]}.{chosen[1]}"})
         with right:
             shown = _class_table(about, key, curves="pr" in arrays or "roc" in arrays)
         _cell_images(store, run, evaluation, task, arrays, cells, chosen)
     else:
         shown = None
-        st.query_params.pop("cell", None)
+        set_address({"cell": None})
     _charts(about, arrays, shown, colour, key)
     _worst(store, run, evaluation, task, arrays, about)
 
@@ -87,7 +88,7 @@ def _threshold(about: dict[str, Any], arrays: dict[str, np.ndarray], run_id: str
     if decisions is not None:
         threshold_panel(decisions, about, run_id, task, split, colour)
         return
-    st.query_params.pop(ADDRESS, None)
+    set_address({ADDRESS: None})
     cells = about["cells"]
     if cells and (tuple(cells["columns"]) == OUTCOMES or cells["counted"] == "boxes"):
         st.caption(

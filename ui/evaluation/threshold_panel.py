@@ -14,6 +14,7 @@ from mtl_core.figures.evaluation_charts import decisions_figure
 from mtl_core.language import tr
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
+from ui.shell.page_address import set_address
 from ui.shell.state import hold
 
 CHOSEN_ON = "val"  # the only images on which the slider moves: on test it would choose on test, and train was learnt by heart
@@ -51,10 +52,7 @@ def _chosen(decisions: Decisions, key: str, task: str) -> float:
         first = decisions.default
     first = first if 0 <= first <= 1 else decisions.default
     chosen = st.session_state.setdefault(key, float(GRID[decisions.place(first)]))
-    if chosen == decisions.default:
-        st.query_params.pop(ADDRESS, None)
-    else:
-        st.query_params[ADDRESS] = f"{task}.{chosen:g}"
+    set_address({ADDRESS: None if chosen == decisions.default else f"{task}.{chosen:g}"})
     return chosen
 
 

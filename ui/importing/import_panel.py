@@ -14,6 +14,7 @@ from ui.importing.import_report import report_step
 from ui.importing.import_source import source_step, suggested_name
 from ui.shell import page_jobs, words
 from ui.shell.form_editions import begin_edition
+from ui.shell.page_address import set_address
 
 
 def import_panel() -> None:
@@ -79,10 +80,9 @@ def _finished(name: str) -> None:
     """Open the page of the new set."""
     discard_draft()
     st.session_state.setdefault("toasts", []).append(tr("{name} is imported", name=words.plain(name)))
-    st.query_params.clear()
-    st.query_params["data"] = f"imported/{name}"
+    set_address({**dict.fromkeys(st.query_params), "data": f"imported/{name}"})
     st.rerun()
 
 
 def _back() -> None:
-    st.query_params.pop("new", None)
+    set_address({"new": None})

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mtl_core.language import tr
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint, kept_checkpoints
+from ui.shell.page_address import set_address
 from ui.shell.state import hold_first, run_store
 from ui.shell.words import plain
 
@@ -63,7 +64,4 @@ def network_choice(run: Any) -> None:
         return tr("Best of {task}, epoch {epoch}", task=task, epoch=epoch)
 
     chosen = st.selectbox(tr("Network"), options, options.index(held), format_func=title, key=key, label_visibility="collapsed")
-    if chosen == BEST:
-        st.query_params.pop(ADDRESS, None)
-    else:
-        st.query_params[ADDRESS] = chosen
+    set_address({ADDRESS: None if chosen == BEST else chosen})

@@ -22,6 +22,7 @@ from mtl_core.language import language, mark, tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import for_thumbnails, legend
 from ui.shell.element_keys import component_key
+from ui.shell.page_address import set_address
 from ui.shell.words import measured, plain
 
 A_PAGE = 24
@@ -210,7 +211,7 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
     def opened() -> None:
         number = (st.session_state.get(f"{key}.thumbnails") or {}).get("open")
         if number is not None:
-            st.query_params["sample"] = str(int(number))
+            set_address({"sample": str(int(number))})
 
     _component()(key=component_key(f"{key}.thumbnails"), data=data, on_open_change=opened)
 

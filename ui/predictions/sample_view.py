@@ -21,8 +21,9 @@ from ui.predictions.chosen_network import BEST, networks_of
 from ui.predictions.error_gallery import chosen_part
 from ui.predictions.image_source import PROBE, pictures_of, tasks_of
 from ui.shell.error_boundary import is_ours, worded
+from ui.shell.page_address import set_address
 from ui.shell.run_picker import OFFERED
-from ui.shell.state import hold_first, listing, run_store, set_address, torch_is_ready
+from ui.shell.state import hold_first, listing, run_store, torch_is_ready
 from ui.shell.words import moment, plain, text_of
 
 LOOK_PIXELS = 260
@@ -50,12 +51,12 @@ def sample_view(run_id: str, source: str) -> None:
     def stay(key: str = key) -> None:
         epoch = (st.session_state.get(key) or {}).get("epoch")
         if epoch is not None:
-            set_address(epoch=str(int(epoch)))
+            set_address({"epoch": str(int(epoch))})
 
     def move(key: str = key, count: int = len(pictures), now: int = number) -> None:
         by = (st.session_state.get(key) or {}).get("move")
         if by is not None:
-            set_address(sample=str(_neighbour(now, int(by), count)))
+            set_address({"sample": str(_neighbour(now, int(by), count))})
 
     viewer(
         sample,
@@ -137,10 +138,7 @@ def second_run(run: Any) -> None:
     held = hold_first(key, asked if asked in names else "", names)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "format_func": text_of(names)}
     chosen = st.selectbox(tr("Compare with"), list(names), list(names).index(held), key=key, **kept)
-    if chosen:
-        st.query_params["beside"] = chosen
-    else:
-        st.query_params.pop("beside", None)
+    set_address({"beside": chosen or None})
 
 
 def _others(run: Any) -> dict[str, str]:

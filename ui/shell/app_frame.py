@@ -7,9 +7,10 @@ import streamlit as st
 from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
 from ui.shell.language_choice import begin_language, tell_browser
+from ui.shell.page_address import record_address
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.session_lookup import look_up_single_values
-from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
+from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
 from ui.status.status_bar import polling_strip, show_toasts
 
@@ -34,4 +35,4 @@ def draw_app() -> None:
         draw_dialog()
     tell_browser()
     show_toasts()
-    end_page()
+    record_address()

@@ -11,6 +11,7 @@ from streamlit.components.v2 import component
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
+from ui.shell.page_address import set_address
 
 ADDRESS = "lang"  # parameter of the address
 _SWITCH = "language_switch"
@@ -28,11 +29,7 @@ def begin_language() -> None:
         st.session_state[CHOSEN] = asked
     chosen = st.session_state.get(CHOSEN) or browser
     st.session_state[_SPOKEN] = chosen
-    if chosen != browser:
-        if asked != chosen:
-            st.query_params[ADDRESS] = chosen
-    elif ADDRESS in st.query_params:
-        del st.query_params[ADDRESS]
+    set_address({ADDRESS: chosen if chosen != browser else None})
 
 
 def language_switch() -> None:

@@ -13,6 +13,7 @@ from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.shell import words
+from ui.shell.page_address import set_address
 from ui.shell.state import hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
@@ -51,7 +52,7 @@ def asked_run(store: RunStore) -> str | None:
         )
         st.page_link("pages/run.py", label=tr("Open the newest run"), icon=":material/arrow_forward:", query_params={"run": newest or ""})
         return None
-    st.query_params["run"] = known
+    set_address({"run": known})
     return known
 
 
@@ -86,6 +87,5 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
 def _go_to_picked(key: str) -> None:
     picked = st.session_state[key]
     if RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
-        st.query_params["run"] = picked
-        st.query_params.pop("epoch", None)
+        set_address({"run": picked, "epoch": None})
         st.session_state["go_to_run"] = True

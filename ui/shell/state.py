@@ -24,6 +24,7 @@ from mtl_core.settings import problems, remarks
 from mtl_core.studies.weight_search import follow_queue
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition
+from ui.shell.page_address import forget_address
 
 _log = logging.getLogger(__name__)
 MISSING = object()
@@ -266,39 +267,8 @@ def begin_page(page: str) -> None:
     if st.session_state.get("page") != page:
         st.session_state.pop("refused", None)
     st.session_state["page"] = page
-    st.session_state.pop("address", None)
+    forget_address()
     st.session_state["dialog_drawn"] = "dialog" in st.session_state
-
-
-def end_page() -> None:
-    """At the end of a full script run: record the address under which the page was drawn."""
-    st.session_state["address"] = st.query_params.to_dict()
-
-
-def set_address(**query: str | None) -> None:
-    """Change parameters of the address from inside a fragment; None removes one. The page counts as drawn under the new address."""
-    for key, value in query.items():
-        if value is None:
-            st.query_params.pop(key, None)
-        elif st.query_params.get(key) != value:
-            st.query_params[key] = value
-    if "address" in st.session_state:
-        st.session_state["address"] = st.query_params.to_dict()
-
-
-def return_to_page() -> None:
-    """In the page's poller: reopen the page if the browser shows another address than the one it was drawn under.
-
-    A late refresh of the previous page can come right after this page. Streamlit (1.67) then restores the old address and drops all of this page
-    but the poller (seen in Chromium on a busy machine). The difference must be seen twice, because the new address may still be on its way.
-    """
-    address = st.session_state.get("address")
-    if address is None or address == st.query_params.to_dict():
-        st.session_state["astray"] = 0
-        return
-    st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
-    if times in (2, 4, 6):  # not more often: the cause is another one then
-        st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
 
 
 def whole_page_if_asked() -> None:

@@ -12,7 +12,8 @@ from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.language_choice import language_switch
-from ui.shell.state import return_to_page, run_store, whole_page_if_asked
+from ui.shell.page_address import return_to_page
+from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.cluster_list import cluster_popover
 from ui.status.gauge_bar import draw_gauges
 from ui.status.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts

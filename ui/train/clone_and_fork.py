@@ -17,6 +17,7 @@ from mtl_core.runs import resume_and_fork
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition, form_key, key_for
+from ui.shell.page_address import set_address
 from ui.shell.state import hold, run_store, settings, write
 from ui.train.preset_changes import changes_in_words, nearest_preset
 
@@ -121,8 +122,7 @@ def restore_settings() -> None:
     begin_edition()
     for key, value in before.items():
         st.session_state[key] = value
-    for key in ("fork", "epoch"):
-        st.query_params.pop(key, None)
+    set_address({"fork": None, "epoch": None})
 
 
 def banner() -> None:
@@ -190,7 +190,7 @@ def _take_epoch(key: str) -> None:
         return
     before = parent_config().to_dict()
     st.session_state["origin"] = {**origin(), "epoch": st.session_state[key]}
-    st.query_params["epoch"] = str(origin()["epoch"])
+    set_address({"epoch": str(origin()["epoch"])})
     _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # marked as seen, so that it does not reset the form
     _follow_parent(before, parent_config().to_dict())
     _leave_some_epochs(run_store().get(origin()["run"]).epochs)

@@ -1,0 +1,111 @@
+"""The address under which a page stands, seen through a small app."""
+
+import re
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from ui.shell import page_address
+
+ROOT = Path(__file__).parents[2]
+
+
+def poller():
+    from unittest.mock import patch
+
+    import streamlit as st
+
+    from ui.shell.page_address import return_to_page
+
+    asked = st.session_state.setdefault("asked", [])
+    st.session_state["page"] = "train"
+    with patch.object(st, "switch_page", lambda page, query_params: asked.append((page, dict(query_params)))):
+        return_to_page()
+
+
+def test_a_page_whose_address_was_taken_back_is_drawn_anew_but_not_for_ever():
+    app = AppTest.from_function(poller)
+    app.session_state["address"] = {"fork": "a"}
+    app.query_params["run"] = "b"
+    app.run()
+    assert app.session_state["asked"] == []  # the right address may be on its way
+    for _ in range(9):
+        app.run()
+    assert app.session_state["asked"] == [("pages/train.py", {"fork": "a"})] * 3
+
+
+def test_the_right_address_leaves_the_page_alone():
+    app = AppTest.from_function(poller)
+    app.session_state["address"] = {"fork": "a"}
+    app.session_state["astray"] = 1
+    app.query_params["fork"] = "a"
+    app.run()
+    assert (app.session_state["asked"], app.session_state["astray"]) == ([], 0)
+    del app.session_state["address"]  # the page has not come to its end yet
+    app.query_params["fork"] = "b"
+    app.run()
+    app.run()
+    assert app.session_state["asked"] == []
+
+
+def choosing():
+    """A page that stands under its address, and then a fragment of it, which puts choices into the address."""
+    import streamlit as st
+
+    from ui.shell.page_address import forget_address, record_address, return_to_page, set_address
+
+    changes = st.session_state.get("changes")
+    if changes is None:
+        forget_address()
+        record_address()
+    else:
+        set_address(changes)
+        return_to_page()
+        st.session_state["now"] = {key: st.query_params.get_all(key) for key in st.query_params}
+
+
+def test_what_a_fragment_puts_into_the_address_is_the_pages_address():
+    app = AppTest.from_function(choosing)
+    app.query_params["cell"] = "digit.5.2"
+    app.query_params["many"] = ["1", "2"]
+    app.run()
+    app.session_state["changes"] = {"cell": "digit.1.1", "view": "evaluation", "task": None}
+    app.run()
+    assert app.session_state["now"] == {"cell": ["digit.1.1"], "many": ["1", "2"], "view": ["evaluation"]}
+    assert (app.session_state["address"], app.session_state["astray"]) == ({"cell": "digit.1.1", "many": "2", "view": "evaluation"}, 0)
+    app.session_state["changes"] = {"cell": None}
+    app.run()
+    assert app.session_state["now"] == {"many": ["1", "2"], "view": ["evaluation"]}
+    assert app.session_state["astray"] == 0
+
+
+def test_an_address_is_sent_once_and_only_where_it_differs(monkeypatch):
+    """The browser keeps each one that is sent as an entry to go back to."""
+    sent = []
+
+    class Address(dict):
+        to_dict = dict.copy
+
+        def get_all(self, key):
+            return self[key]
+
+        def from_dict(self, values):
+            sent.append(values)
+            self.clear()
+            self.update(values)
+
+    monkeypatch.setattr(page_address.st, "session_state", {})
+    monkeypatch.setattr(page_address.st, "query_params", Address(run=["a"], cell=["b"]))
+    page_address.set_address({"run": "a", "cell": None, "view": "evaluation", "epoch": "2"})
+    assert sent == [{"run": ["a"], "view": ["evaluation"], "epoch": ["2"]}]
+    page_address.set_address({"run": "a", "cell": None, "view": "evaluation"})
+    assert len(sent) == 1
+    page_address.record_address()  # after a link from a page to itself the browser shows the old address until it is told
+    assert len(sent) == 2
+
+
+def test_the_address_is_changed_in_one_place():
+    """``st.query_params`` itself sends the whole address again, and the page's poller would take the new one back."""
+    written = re.compile(r"st\.query_params(\[[^\]]*\] = |\.(pop|clear|update|from_dict|setdefault)\()|del st\.query_params")
+    files = [ROOT / "app.py", *(path for folder in ("ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
+    assert {path.name for path in files if written.search(path.read_text(encoding="utf-8"))} == {"page_address.py"}

@@ -1,0 +1,62 @@
+"""The parameters of a page's address: the one way to change them, and how a page returns to its own.
+
+A run of a fragment gets the address that the browser had when it asked, and Streamlit sends the whole address at each assignment to
+``st.query_params``. So only this module assigns to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+_DRAWN = "address"  # key in the session: the address under which the page stands
+
+
+def set_address(changes: Mapping[str, str | None]) -> None:
+    """Change parameters of the address, in one message. The page counts as drawn under the new address.
+
+    Args:
+        changes: parameter -> its new value; None removes it.
+    """
+    now = _now()
+    asked = {**now, **{key: [value] for key, value in changes.items() if value is not None}}
+    asked = {key: values for key, values in asked.items() if changes.get(key, values) is not None}
+    if asked != now:
+        st.query_params.from_dict(asked)
+    if _DRAWN in st.session_state:
+        drawn = {**st.session_state[_DRAWN], **changes}
+        st.session_state[_DRAWN] = {key: value for key, value in drawn.items() if value is not None}
+
+
+def forget_address() -> None:
+    """At the start of a full script run: until its end, the page stands under no address."""
+    st.session_state.pop(_DRAWN, None)
+
+
+def record_address() -> None:
+    """At the end of a full script run: record the address under which the page was drawn, and tell the browser.
+
+    After a link from a page to itself the browser still shows the old address, and would come back with it.
+    """
+    st.query_params.from_dict(_now())
+    st.session_state[_DRAWN] = st.query_params.to_dict()
+
+
+def return_to_page() -> None:
+    """In the page's poller: reopen the page if the browser shows another address than the one it was drawn under.
+
+    A late refresh of the previous page can come right after this page. Streamlit (1.67) then restores the old address and drops all of this page
+    but the poller (seen in Chromium on a busy machine). The difference must be seen twice, because the new address may still be on its way.
+    """
+    address = st.session_state.get(_DRAWN)
+    if address is None or address == st.query_params.to_dict():
+        st.session_state["astray"] = 0
+        return
+    st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
+    if times in (2, 4, 6):  # not more often: the cause is another one then
+        st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
+
+
+def _now() -> dict[str, list[str]]:
+    return {key: st.query_params.get_all(key) for key in st.query_params}
