@@ -223,7 +223,15 @@ def page(window, server):
 
 
 @pytest.fixture(scope="module")
-def one_tab(window, server):
-    """One tab for all tests of a file, which go from page to page in it (``one_tab.py``)."""
+def tab_of_a_file(window, server):
+    """One tab for all tests of a file."""
     with checked_tab(window, server) as tab:
         yield tab
+
+
+@pytest.fixture
+def one_tab(tab_of_a_file, request):
+    """The tab of the file, in which its tests go from page to page (``one_tab.py``). At a second try the page is opened anew."""
+    if getattr(request.node, "execution_count", 1) > 1:  # pytest-rerunfailures counts
+        tab_of_a_file.goto("about:blank")
+    return tab_of_a_file

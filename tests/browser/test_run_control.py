@@ -138,7 +138,8 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
 
 def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store, hurry):
     hurry()
-    parent = next((run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60), None) or queue(store, "parent", 60)
+    trained = (run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60 and run.parent is None)
+    parent = next(trained, None) or queue(store, "parent", 60)
     page.goto(f"{server.url}/run?run={parent.id}")
     assert wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
     page.get_by_role("button", name="Continue training").first.wait_for()
@@ -227,7 +228,9 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     page.goto(f"{server.url}/compare")
     delete = page.get_by_role("button", name="Delete", exact=True)
     expect(delete).to_be_disabled()  # though the newest are selected already
-    page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).wait_for(state="attached")  # it takes clicks from here on
+    page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).first.wait_for(
+        state="attached"
+    )  # it takes clicks from here on
     table = page.locator("[data-testid=stDataFrame]").first
 
     def tick():
