@@ -164,9 +164,13 @@ def window(chromium):
 
     Tabs of one window share the cache, so that the frontend is fetched and compiled once; sessionStorage is each tab's own.
     """
-    context = chromium.new_context(viewport={"width": 1280, "height": 1500})
+    context = new_window(chromium)
     yield context
     context.close()
+
+
+def new_window(chromium):
+    return chromium.new_context(viewport={"width": 1280, "height": 1500})
 
 
 @contextmanager
@@ -215,11 +219,22 @@ def plotly_tab(window):
     tab.close()
 
 
+def is_second_try(request) -> bool:
+    """Whether the test has failed once (pytest-rerunfailures counts)."""
+    return getattr(request.node, "execution_count", 1) > 1
+
+
 @pytest.fixture
-def page(window, server):
-    """A new tab (``checked_tab``)."""
-    with checked_tab(window, server) as tab:
+def page(window, chromium, server, request):
+    """A new tab (``checked_tab``). At a second try it is in a window of its own, which knows nothing of the first."""
+    if not is_second_try(request):
+        with checked_tab(window, server) as tab:
+            yield tab
+        return
+    context = new_window(chromium)
+    with checked_tab(context, server) as tab:
         yield tab
+    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +247,6 @@ def tab_of_a_file(window, server):
 @pytest.fixture
 def one_tab(tab_of_a_file, request):
     """The tab of the file, in which its tests go from page to page (``one_tab.py``). At a second try the page is opened anew."""
-    if getattr(request.node, "execution_count", 1) > 1:  # pytest-rerunfailures counts
+    if is_second_try(request):
         tab_of_a_file.goto("about:blank")
     return tab_of_a_file

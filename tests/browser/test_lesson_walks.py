@@ -20,6 +20,7 @@ from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import lesson_of, outcome, trainings, value_in_words
 from mtl_core.runs.store import RunStore, open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.conftest import is_second_try
 
 pytestmark = pytest.mark.browser
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
@@ -38,13 +39,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def learners(chromium):
-    """A browser for each language, opened when it is asked for. It keeps its learner from lesson to lesson."""
+    """A browser for each language, opened when it is asked for. It keeps its learner from lesson to lesson. A second try has another learner."""
     opened = {}
 
-    def browser(spoken):
-        if spoken not in opened:
-            opened[spoken] = chromium.new_context(locale=LOCALES[spoken], viewport={"width": 1280, "height": 1500})
-        return opened[spoken]
+    def browser(spoken, is_second):
+        if (spoken, is_second) not in opened:
+            opened[spoken, is_second] = chromium.new_context(locale=LOCALES[spoken], viewport={"width": 1280, "height": 1500})
+        return opened[spoken, is_second]
 
     yield browser
     for context in opened.values():
@@ -52,9 +53,9 @@ def learners(chromium):
 
 
 @pytest.fixture
-def tab(learners, spoken):
+def tab(learners, spoken, request):
     """A tab of the language's browser. A JavaScript error or a traceback on screen fails the test."""
-    tab, errors = learners(spoken).new_page(), []
+    tab, errors = learners(spoken, is_second_try(request)).new_page(), []
     tab.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from mtl_core.config import RunConfig
 from tests.browser.accessibility import check_accessibility
 from tests.browser.one_tab import go
+from tests.browser.persistence import GIVES_UP, act_until
 
 pytestmark = pytest.mark.browser
 
@@ -24,14 +25,12 @@ def test_the_dial_changes_the_drawing_and_runs_show_stitches_and_gates(page, ser
     page.wait_for_function(DRAWN, arg="layers.3: used by all tasks", timeout=PATIENCE)
     page.get_by_text("Advanced: optimizer").click()
     sharing, branched = page.get_by_role("combobox", name="Sharing"), page.get_by_role("option", name="Branched").first
-    sharing.click()
-    for _ in range(PATIENCE // 500):
-        if branched.is_visible():
-            break
-        page.wait_for_timeout(500)
-        sharing.click()  # a refresh of the page has closed the list
-    branched.click()
-    page.wait_for_function(DRAWN, arg="layers.3 of digit: used by digit", timeout=PATIENCE)
+
+    def choose():  # a refresh of the page closes the list
+        sharing.click(timeout=GIVES_UP)
+        branched.click(timeout=GIVES_UP)
+
+    act_until(page, choose, lambda: page.evaluate(DRAWN, "layers.3 of digit: used by digit"))
     assert page.evaluate(DRAWN, "layers.1: used by all tasks")
     dial = page.get_by_role("spinbutton", name="Shared stages")
     dial.fill("0")
