@@ -52,7 +52,7 @@ def test_a_subtitle_is_said_in_the_readers_language_and_a_title_is_kept(home):
         runs = {run.id: (run.name, run.subtitle) for run in store.runs()}
         assert runs[few.id] == ("4 epochs · batch size 8", "数字场景：4 个任务 · 学习率 0.01 · 1 次实时调节")
         assert runs[many.id] == ("4 epochs · batch size 8 · seed 2", "数字场景：4 个任务 · 学习率 0.01 · 翻转 · 梯度裁剪 1")
-        assert store.create(RunConfig.from_dict(own)).subtitle == "Digit scenes：kind"  # the name of an imported set stays, although a preset's data have it too
+        assert store.create(RunConfig.from_dict(own)).subtitle == "Digit scenes：kind"  # an imported set's own name stays
         facts = {each.id: each.subtitle for each in store.facts()}
     assert facts[few.id] == store.get(few.id).subtitle == f"{SUBJECT} · learning rate 0.01 · 1 live change"
 
