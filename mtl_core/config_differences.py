@@ -1,16 +1,18 @@
 """Differences between two configs, given as plain values: as paths of keys, and in words that name no key.
 
-The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``), which are kept and so are English, and titles with values for
-tables (``Loss weight of boxes``: ``5``) in the reader's language.
+The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``), which are kept in English, and titles with values for tables
+(``Loss weight of boxes``: ``5``) in the reader's language. A phrase can be said in the reader's language too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mtl_core.config_fingerprint import INDIFFERENT
-from mtl_core.language import mark, tr
+from mtl_core.language import SOURCE, language, mark, tr
 from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
@@ -58,6 +60,49 @@ TITLES: dict[Path, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Phrase:
+    """A few words on the settings of a run, such as ``batch size 64``.
+
+    Attributes:
+        template: English, with the places of the values in braces; without values the text itself.
+        values: (place, value) of each place. Texts among them are names, which are not translated; other words are phrases.
+        label: for the name of a setting, its label in forms, which has the translation.
+    """
+
+    template: str
+    values: tuple[tuple[str, Phrase | str | float], ...] = ()
+    label: str = ""
+
+    @cached_property
+    def english(self) -> str:
+        """The text for names, which are kept."""
+        values = {place: value.english if isinstance(value, Phrase) else value for place, value in self.values}
+        return self.template.format(**values) if values else self.template
+
+    def said(self) -> str:
+        """The text in the reader's language."""
+        if self.label and language() != SOURCE:
+            label = tr(self.label)
+            return label if label != self.label else self.template
+        return tr(self.template, **{place: value.said() if isinstance(value, Phrase) else value for place, value in self.values})
+
+
+def phrase(template: str, **values: Phrase | str | float) -> Phrase:
+    """A phrase of a template and its values."""
+    return Phrase(template, tuple(values.items()))
+
+
+def _listed(names: Sequence[str]) -> Phrase:
+    """Names as ``a, b and c``."""
+    if len(names) == 1:
+        return phrase("{name}", name=names[0])
+    begin = phrase("{name}", name=names[0])
+    for name in names[1:-1]:
+        begin = phrase(mark("{names}, {name}"), names=begin, name=name)
+    return phrase(mark("{names} and {name}"), names=begin, name=names[-1])
+
+
 def differences(old: dict[str, Any], new: dict[str, Any], parents: Path = ()) -> list[tuple[Path, Any]]:
     """Path of keys and new value of every difference; the value is None for a removed key. A replaced part is listed in full, its name first."""
     result: list[tuple[Path, Any]] = []
@@ -73,31 +118,31 @@ def differences(old: dict[str, Any], new: dict[str, Any], parents: Path = ()) ->
     return result
 
 
-def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[Phrase]:
     """The differences as phrases, what says most about a run first. Settings in ``UNNAMED`` are left out."""
-    said = [(ABOUT_TASKS, phrase) for phrase in _tasks_in_words(list(old["tasks"]), list(new["tasks"]))]
+    found = [(ABOUT_TASKS, each) for each in _tasks_in_words(list(old["tasks"]), list(new["tasks"]))]
     changed = [(path, value) for path, value in differences(old, new) if path[0] not in UNNAMED]
     added_or_gone = {task for task in (*old["tasks"], *new["tasks"]) if task not in old["tasks"] or task not in new["tasks"]}
     replaced = [path[:-1] for path, _ in changed if path[-1] == "name" and len(path) > 1]
     own_optimizers = {path[1] for path, _ in changed if path[0] == "tasks" and path[2:3] == ("optimizer",)} - added_or_gone
-    said += [(PLACES["tasks"], f"{task} with an own optimizer") for task in own_optimizers if new["tasks"][task].get("optimizer")]
+    own = [task for task in own_optimizers if new["tasks"][task].get("optimizer")]
+    found += [(PLACES["tasks"], phrase(mark("{task} with an own optimizer"), task=task)) for task in own]
     for path, value in changed:
         if path[0] == "tasks" and (path[1] in added_or_gone or path[2:3] == ("optimizer",)):
             if path[2:] == ("loss_weight",) and value != 1:
-                said.append((ABOUT_WEIGHTS, phrase_of(path, value)))
+                found.append((ABOUT_WEIGHTS, phrase_of(path, value)))
         elif path[:-1] in replaced and path[-1] != "name":
             if path[0] in ("balancing", "sharing") and value is not None:
-                said.append((_place(path), f"{_part(path[0], new)} with {phrase_of(path, value)}"))
+                found.append((_place(path), _of_part(path, value, new)))
+        elif value is None and _is_left_out(path, new):
+            found.append((LAST, phrase(mark("default {setting}"), setting=_key(path, _spoken(path[-1])))))
+        elif path[0] in ("balancing", "sharing") and path[-1] != "name":
+            found.append((_place(path), _of_part(path, value, new)))
         else:
-            if value is None and _is_left_out(path, new):
-                said.append((LAST, f"default {_spoken(path[-1])}"))
-                continue
-            text = phrase_of(path, value)
-            if path[0] in ("balancing", "sharing") and path[-1] != "name":
-                text = f"{_part(path[0], new)} with {text}"
-            said.append((_place(path), text))
-    phrases = list(dict.fromkeys(text for _, text in sorted(said, key=lambda each: each[0])))
-    return [text for text in phrases if not any(other.startswith(f"{text} with ") for other in phrases)]  # "CAGrad" is said by "CAGrad with c 0.3"
+            found.append((_place(path), phrase_of(path, value)))
+    phrases = list({each.english: each for _, each in sorted(found, key=lambda each: each[0])}.values())
+    # "CAGrad" is said by "CAGrad with c 0.3"
+    return [each for each in phrases if not any(other.english.startswith(each.english + " with ") for other in phrases)]
 
 
 def _is_left_out(path: Path, values: dict[str, Any]) -> bool:
@@ -108,19 +153,16 @@ def _is_left_out(path: Path, values: dict[str, Any]) -> bool:
     return path[0] in PART_SORTS and path[-1] not in node
 
 
-def _tasks_in_words(old: list[str], new: list[str]) -> list[str]:
+def _tasks_in_words(old: list[str], new: list[str]) -> list[Phrase]:
     gone, added = [task for task in old if task not in new], [task for task in new if task not in old]
     if len(new) == 1 and (gone or added):
-        return [f"{new[0]} alone"]
-    said = [f"with {_joined(added)}"] if added else []
+        return [phrase(mark("{task} alone"), task=new[0])]
+    found = [phrase(mark("with {tasks}"), tasks=_listed(added))] if added else []
     if gone:
         kept = [task for task in new if task not in added]
-        said.append(f"without {_joined(gone)}" if len(gone) <= len(kept) or not kept else f"only {_joined(kept)}")
-    return said
-
-
-def _joined(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        without = len(gone) <= len(kept) or not kept
+        found.append(phrase(mark("without {tasks}"), tasks=_listed(gone)) if without else phrase(mark("only {tasks}"), tasks=_listed(kept)))
+    return found
 
 
 def _place(path: Path) -> int:
@@ -133,67 +175,89 @@ def _place(path: Path) -> int:
     return PLACES.get(path[0], OTHERS)
 
 
-def _part(key: str, values: dict[str, Any]) -> str:
-    return part_title(PART_SORTS[key], values[key]["name"])
+def _of_part(path: Path, value: Any, values: dict[str, Any]) -> Phrase:
+    title = Phrase(part_title(PART_SORTS[path[0]], values[path[0]]["name"]))
+    return phrase(mark("{part} with {setting}"), part=title, setting=phrase_of(path, value))
 
 
 _TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): mark("Learning rate"), ("optimizer", "name"): mark("Optimizer")}
 
 
-def phrase_of(path: Path, value: Any) -> str:
+def phrase_of(path: Path, value: Any) -> Phrase:
     """A setting with its value, such as ``boxes ×5``, ``7 epochs``, ``learning rate 0.01``, ``1,000 images``, ``no flip``."""
     if path[0] == "tasks" and len(path) > 2:
-        return _PHRASES_OF_TASKS.get(path[2], lambda task, value: f"{task} {_with_value(_spoken(_last(path)), value)}")(path[1], value)
+        if path[2] in _PHRASES_OF_TASKS:
+            return _PHRASES_OF_TASKS[path[2]](path[1], value)
+        return phrase(mark("{task} {setting}"), task=path[1], setting=_with_value(path, _spoken(_last(path)), value))
     if path in _PHRASES:
         return _PHRASES[path](value)
     if _last(path) == "name" and len(path) > 1:
         return _part_in_words(path, value)
-    return _with_value({"lr": "learning rate"}.get(_last(path), _spoken(_last(path))), value)
+    return _with_value(path, {"lr": "learning rate"}.get(_last(path), _spoken(_last(path))), value)
 
 
-def _part_in_words(path: Path, value: Any) -> str:
+def _part_in_words(path: Path, value: Any) -> Phrase:
     if path[-2] in PART_SORTS:
-        return part_title(PART_SORTS[path[-2]], str(value))
+        return Phrase(part_title(PART_SORTS[path[-2]], str(value)))
     if path[-2] == "optimizer":
-        return OPTIMIZERS.get(value, str(value))
-    return f"{_spoken(path[-2])} {_spoken(value)}"
+        return Phrase(OPTIMIZERS.get(value, str(value)))
+    part = Phrase(_spoken(path[-2]), label=GROUPS.get(path[-2], _upper(_spoken(path[-2]))))
+    return phrase(mark("{setting} {value}"), setting=part, value=Phrase(_spoken(value)))
 
 
-def _with_value(key: str, value: Any) -> str:
+def _key(path: Path, spoken: str) -> Phrase:
+    return Phrase(spoken, label=TITLES.get(path) or _upper(spoken))
+
+
+def _with_value(path: Path, spoken: str, value: Any) -> Phrase:
+    key = _key(path, spoken)
     if isinstance(value, bool):
-        return key if value else f"no {key}"
+        return key if value else phrase(mark("no {setting}"), setting=key)
     if value is None or value in ([], "", {}):
-        return f"no {key}"
+        return phrase(mark("no {setting}"), setting=key)
     if isinstance(value, list) and not all(isinstance(each, int | float | str) for each in value):
-        return f"other {key}"
-    return f"{key} {_plain_value(value)}"
+        return phrase(mark("other {setting}"), setting=key)
+    return phrase(mark("{setting} {value}"), setting=key, value=Phrase(_spoken(value)) if _is_word(path, value) else _plain_value(value))
 
 
-def _images(value: Any, of: str = "") -> str:
-    return f"{value:,} {of}images" if isinstance(value, int) and value > 0 else f"all {of}images"
+def _is_word(path: Path, value: Any) -> bool:
+    """Whether a value is a choice of ours, and not a name that a person gave."""
+    return isinstance(value, str) and _last(path) not in ("set", "name")
 
 
-def _epoch(word: str) -> Callable[[str, Any], str]:
-    return lambda task, value: f"{task} {word} epoch {value}" if value is not None else f"{task} to the last epoch"
+def _images(value: Any, some: str, every: str) -> Phrase:
+    return phrase(some, count=value) if isinstance(value, int) and value > 0 else Phrase(every)
 
 
-_PHRASES: dict[Path, Callable[[Any], str]] = {
-    ("epochs",): lambda value: f"{value} epoch{'' if value == 1 else 's'}",
-    ("data", "train_size"): _images,
-    ("data", "val_size"): lambda value: _images(value, "val "),
-    ("data", "test_size"): lambda value: _images(value, "test "),
-    ("data", "image_size"): lambda value: f"images of {value} pixels",
-    ("data", "seed"): lambda value: f"images of seed {value}",
-    ("data", "partition", "seed"): lambda value: f"partition of seed {value}",
-    ("data", "partition", "kind"): lambda value: f"{_spoken(value)} images",
-    ("data", "preprocessing", "denoise", "name"): lambda value: part_title("denoisers", str(value)),
-    ("data", "set"): str,
+def _epoch(template: str) -> Callable[[str, Any], Phrase]:
+    last = mark("{task} to the last epoch")
+    return lambda task, value: phrase(template, task=task, value=value) if value is not None else phrase(last, task=task)
+
+
+def _labels(task: str, value: float) -> Phrase:
+    if value == 1:
+        return phrase(mark("all labels of {task}"), task=task)
+    return phrase(mark("{share} % of the labels of {task}"), share=f"{100 * value:.3g}", task=task)
+
+
+_PARTITIONS = {"shared": mark("shared images"), "disjoint": mark("disjoint images")}
+_PHRASES: dict[Path, Callable[[Any], Phrase]] = {
+    ("epochs",): lambda value: phrase(mark("{value} epochs") if value != 1 else mark("{value} epoch"), value=value),
+    ("data", "train_size"): lambda value: _images(value, mark("{count:,} images"), mark("all images")),
+    ("data", "val_size"): lambda value: _images(value, mark("{count:,} val images"), mark("all val images")),
+    ("data", "test_size"): lambda value: _images(value, mark("{count:,} test images"), mark("all test images")),
+    ("data", "image_size"): lambda value: phrase(mark("images of {value} pixels"), value=value),
+    ("data", "seed"): lambda value: phrase(mark("images of seed {value}"), value=value),
+    ("data", "partition", "seed"): lambda value: phrase(mark("partition of seed {value}"), value=value),
+    ("data", "partition", "kind"): lambda value: Phrase(_PARTITIONS.get(value, str(value))),
+    ("data", "preprocessing", "denoise", "name"): lambda value: Phrase(part_title("denoisers", str(value))),
+    ("data", "set"): lambda value: phrase("{name}", name=str(value)),
 }
-_PHRASES_OF_TASKS: dict[str, Callable[[str, Any], str]] = {
-    "loss_weight": lambda task, value: f"{task} ×{value:g}",
-    "label_fraction": lambda task, value: f"{100 * value:.3g} % of the labels of {task}" if value != 1 else f"all labels of {task}",
-    "start_epoch": _epoch("from"),
-    "stop_epoch": _epoch("until"),
+_PHRASES_OF_TASKS: dict[str, Callable[[str, Any], Phrase]] = {
+    "loss_weight": lambda task, value: phrase("{task} ×{value:g}", task=task, value=value),
+    "label_fraction": _labels,
+    "start_epoch": _epoch(mark("{task} from epoch {value}")),
+    "stop_epoch": _epoch(mark("{task} until epoch {value}")),
 }
 
 
@@ -218,12 +282,12 @@ def value_of(path: Path, value: Any) -> str:
     if path == ("changes",):
         return tr("none") if not value else tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
     if path[-1] == "name" and len(path) > 1 and value is not None:
-        return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
+        return tr(_spoken(value)) if path[-2] == "schedule" else _part_in_words(path, value).said()
     if value is None or value in ([], "", {}):
         return tr("none")
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    return tr(_plain_value(value)) if isinstance(value, str) and _last(path) not in ("set", "name") else _plain_value(value)
+    return tr(_plain_value(value)) if _is_word(path, value) else _plain_value(value)
 
 
 def _plain_value(value: Any) -> str:

@@ -1,19 +1,21 @@
 """Names of runs in words, made from their settings: what differs from the nearest preset first, the rest as a subtitle.
 
 Examples: "PCGrad · race 8171", "count alone · 1,000 images", "boxes ×5, from epoch 4". A name that a person typed is kept.
+Titles are kept and searched, so they are English. Pages say the subtitle in the reader's language.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
-from mtl_core.config_differences import differences_in_words
+from mtl_core.config_differences import Phrase, differences_in_words, phrase
 from mtl_core.config_sections import PartConfig
+from mtl_core.language import mark
 from mtl_core.part_titles import data_title, part_title
 from mtl_core.presets import Preset, load_presets
 
@@ -26,11 +28,17 @@ _KEY_AND_VALUE = re.compile(r"(^| · )[a-z_]+(\.[A-Za-z0-9_]+)*=| · \+ \d+ more
 RACE_TAG = re.compile(r"race-([0-9a-f]{4,})")
 
 
-class RunName(NamedTuple):
-    """A run's name: ``title`` for lists and headings, ``subtitle`` for what the title leaves out; it may be empty."""
+@dataclass(frozen=True)
+class RunName:
+    """A run's name: ``title`` for lists and headings, ``left_out`` for what the title leaves out; it may be empty."""
 
     title: str
-    subtitle: str
+    left_out: tuple[Phrase, ...] = ()
+
+    @property
+    def subtitle(self) -> str:
+        """What the title leaves out, in English."""
+        return SEPARATOR.join(each.english for each in self.left_out)
 
 
 def run_name(config: RunConfig, tags: Sequence[str] = (), typed: str = "") -> RunName:
@@ -43,24 +51,24 @@ def run_name(config: RunConfig, tags: Sequence[str] = (), typed: str = "") -> Ru
     race = next((found[1] for tag in tags if (found := RACE_TAG.fullmatch(tag))), "")
     said, subject = _told(config)
     made_live = len(config.changes)
-    steered = [f"{made_live} live change{'' if made_live == 1 else 's'}"] * bool(made_live)
+    steered = [phrase(mark("{count} live changes"), count=made_live) if made_live > 1 else Phrase(mark("1 live change"))] * bool(made_live)
     if typed or (typed := typed_name(config, race)):
-        return RunName(typed, SEPARATOR.join([*([subject] if subject != typed else []), *said, *steered]))
-    seed = [phrase for phrase in said if _is_seed(phrase, config)]
-    said = [phrase for phrase in said if phrase not in seed]
+        return RunName(typed, (*([subject] if subject.english != typed else []), *said, *steered))
+    seed = [each for each in said if _is_seed(each, config)]
+    said = [each for each in said if each not in seed]
     shown = said[:SHOWN]
     if race:
         title = part_title("balancing", config.balancing.name)
-        method = next((phrase for phrase in said if phrase.startswith(f"{title} with ")), title)
-        said = [method, *(phrase for phrase in said if phrase != method)]
+        method = next((each for each in said if each.english.startswith(f"{title} with ")), Phrase(title))
+        said = [method, *(each for each in said if each.english != method.english)]
         shown = said[: SHOWN if len(said) > 1 else 1]
-    rest = [phrase for phrase in said if phrase not in shown]
-    parts = [*shown, *seed, *([f"race {race}"] if race else [])]
+    rest = [each for each in said if each not in shown]
+    parts = [each.english for each in (*shown, *seed)] + ([f"race {race}"] if race else [])
     if len(parts) < SHOWN:
-        parts.append(subject)
+        parts.append(subject.english)
     else:
         rest = [subject, *rest]
-    return RunName(_cut(SEPARATOR.join(parts)), SEPARATOR.join([*rest, *steered]))
+    return RunName(_cut(SEPARATOR.join(parts)), (*rest, *steered))
 
 
 def fork_name(parent: str, before: RunConfig, after: RunConfig, epoch: int) -> str:
@@ -70,15 +78,16 @@ def fork_name(parent: str, before: RunConfig, after: RunConfig, epoch: int) -> s
         before: the parent's config after that epoch.
         after: the fork's config. That it trains longer is no part of the name.
     """
-    said = differences_in_words(before.model_copy(update={"epochs": after.epochs}).to_dict(), after.to_dict())
+    found = differences_in_words(before.model_copy(update={"epochs": after.epochs}).to_dict(), after.to_dict())
+    said = [each.english for each in found]
     more = [f"{len(said) - SHOWN} more"] if len(said) > SHOWN else []
     begin = ", ".join([*said[:SHOWN], *more, f"from epoch {epoch}"])
     return _cut(f"{begin}{SEPARATOR}{parent if len(parent) <= PARENT else parent[: PARENT - 1].rstrip() + '…'}")
 
 
 def subject_of(config: RunConfig) -> str:
-    """What the run is about: the title of its preset, else its data set and tasks."""
-    return _told(config)[1]
+    """What the run is about: the title of its preset, else its data set and tasks. In English."""
+    return _told(config)[1].english
 
 
 def name_without_method(config: RunConfig) -> str:
@@ -102,7 +111,7 @@ def typed_name(config: RunConfig, race: str = "") -> str:
     return name
 
 
-def _told(config: RunConfig) -> tuple[list[str], str]:
+def _told(config: RunConfig) -> tuple[list[Phrase], Phrase]:
     """The differences from the nearest preset in words, and the run's subject."""
     values = config.to_dict()
     candidates = [
@@ -112,11 +121,11 @@ def _told(config: RunConfig) -> tuple[list[str], str]:
         for said in [differences_in_words(preset.config.to_dict(), values)]
     ]
     if not candidates:
-        return differences_in_words(_plainest(config).to_dict(), values), f"{data_title(config.data)}: {_tasks_in_words(config)}"
+        return differences_in_words(_plainest(config).to_dict(), values), _data_and_tasks(config)
     _, said, preset = min(candidates, key=lambda each: each[0])
     if set(preset.config.tasks) != set(config.tasks):
-        return said, data_title(config.data)
-    return said, preset.title if len(said) < FAR else f"{data_title(config.data)}: {_tasks_in_words(config)}"
+        return said, _data(config)
+    return said, Phrase(preset.title) if len(said) < FAR else _data_and_tasks(config)
 
 
 def _plainest(config: RunConfig) -> RunConfig:
@@ -127,12 +136,21 @@ def _plainest(config: RunConfig) -> RunConfig:
     return RunConfig.from_stored({**{key: keep[key] for key in ("data", "backbone", "epochs", "batch_size")}, "tasks": tasks})
 
 
-def _is_seed(phrase: str, config: RunConfig) -> bool:
-    return phrase == f"seed {config.seed:,}"
+def _is_seed(found: Phrase, config: RunConfig) -> bool:
+    return found.english == f"seed {config.seed:,}"
 
 
-def _tasks_in_words(config: RunConfig) -> str:
-    return " + ".join(config.tasks) if len(config.tasks) <= 3 else f"{len(config.tasks)} tasks"
+def _data(config: RunConfig) -> Phrase:
+    title = data_title(config.data)
+    if config.data.own_name != config.data.name:
+        return phrase("{name}", name=title)
+    return Phrase(title, label=part_title("data", config.data.name))
+
+
+def _data_and_tasks(config: RunConfig) -> Phrase:
+    few = len(config.tasks) <= 3
+    tasks = phrase("{names}", names=" + ".join(config.tasks)) if few else phrase(mark("{count} tasks"), count=len(config.tasks))
+    return phrase(mark("{data}: {tasks}"), data=_data(config), tasks=tasks)
 
 
 def _cut(text: str) -> str:

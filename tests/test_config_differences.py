@@ -4,9 +4,15 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.config_differences import differences_in_words, title_of, value_of
+from mtl_core.language import speaking
 from mtl_core.presets import get_preset
+from tests.pages.english_texts import english_words
 
 QUICK = get_preset("digits-quick").config
+
+
+def in_english(old, new):
+    return [phrase.english for phrase in differences_in_words(old, new)]
 
 
 @pytest.mark.parametrize(
@@ -36,41 +42,74 @@ QUICK = get_preset("digits-quick").config
     ids=lambda value: str(value)[:40],
 )
 def test_differences_in_words(assigned, said):
-    assert differences_in_words(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict()) == said
+    assert in_english(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict()) == said
 
 
 def test_what_says_most_comes_first():
     assigned = ["seed=1", "epochs=2"]
     assigned += ["data.image_size=16", "tasks.digit.loss_weight=2", "balancing.name=mgda", "tasks.ink=null", "sharing.name=separate"]
-    said = differences_in_words(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict())
+    said = in_english(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict())
     assert said == ["without ink", "MGDA", "digit ×2", "Separate networks", "images of 16 pixels", "2 epochs", "seed 1"]
 
 
 def test_the_size_of_the_data():
     scenes = get_preset("digit-scenes").config
     after = scenes.with_overrides(["data.train_size=1000", "data.val_size=200"])
-    assert differences_in_words(scenes.to_dict(), after.to_dict()) == ["1,000 images", "200 val images"]
+    assert in_english(scenes.to_dict(), after.to_dict()) == ["1,000 images", "200 val images"]
 
 
 def test_an_option_that_is_left_out_has_its_default():
     after = QUICK.to_dict()
     del after["backbone"]["hidden"]
-    assert differences_in_words(QUICK.to_dict(), after) == ["default hidden"]
+    assert in_english(QUICK.to_dict(), after) == ["default hidden"]
 
 
 def test_the_same_config_has_no_differences():
-    assert differences_in_words(QUICK.to_dict(), QUICK.to_dict()) == []
+    assert in_english(QUICK.to_dict(), QUICK.to_dict()) == []
 
 
-def test_no_phrase_has_keys_or_json_in_it():
-    """Every setting that can differ, changed to another value of its kind."""
+def much_changed():
+    """Settings of every kind, changed to other values."""
     other = QUICK.to_dict()
     other["tasks"] = {"digit": {"loss_weight": 2.0, "label_fraction": 0.5, "optimizer": {"name": "sgd", "lr": 0.1}}, "depth": {}}
     other |= {"data": {"name": "digits", "partition": {"kind": "disjoint", "among": ["digit", "depth"]}}, "epochs": 9}
     other["changes"] = [{"step": 3, "key": "tasks.digit.loss_weight", "value": 2.0}]
-    said = differences_in_words(QUICK.to_dict(), RunConfig.from_dict(other).to_dict())
+    return RunConfig.from_dict(other).to_dict()
+
+
+def test_no_phrase_has_keys_or_json_in_it():
+    said = in_english(QUICK.to_dict(), much_changed())
     assert len(said) > 5
     assert [words for words in said if any(mark in words for mark in '={}[]_"') or "." in words.split()[0]] == []
+
+
+@pytest.mark.parametrize(
+    ("assigned", "said"),
+    [
+        (["tasks.digit.loss_weight=5"], ["digit ×5"]),
+        (["balancing.name=cagrad", "balancing.c=0.3"], ["CAGrad（c 0.3）"]),
+        (["optimizer.lr=0.01", "batch_size=8"], ["批大小 8", "学习率 0.01"]),
+        (["tasks.ink=null", "epochs=7"], ["不含 ink", "7 轮"]),
+        (["tasks.rotation={}", "tasks.jigsaw={}", "tasks.colourisation={}"], ["加上 rotation、jigsaw、colourisation"]),
+        (["tasks.digit.start_epoch=2", "data.train_size=1000"], ["1,000 张图像", "digit 从第 2 轮起"]),
+        (["data.partition.kind=disjoint"], ["互不重叠的图像", "分配范围 digit, slant, ink"]),
+        (["augmentation.flip=true", "on_non_finite=skip"], ["翻转", "损失变为 NaN 时 跳过"]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_phrases_are_said_in_the_readers_language_and_kept_in_english(assigned, said):
+    found = differences_in_words(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict())
+    with speaking("zh"):
+        assert [phrase.said() for phrase in found] == said
+        kept = [phrase.english for phrase in found]
+    assert kept == [phrase.said() for phrase in found]
+
+
+def test_no_word_of_ours_in_a_phrase_is_without_its_translation():
+    found = differences_in_words(QUICK.to_dict(), much_changed())
+    with speaking("zh"):
+        said = [phrase.said() for phrase in found]
+    assert [text for text in said if set(english_words(text)) - set(much_changed()["tasks"])] == []
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,19 @@
 import pytest
 
 from mtl_core.config import RunConfig
+from mtl_core.language import speaking
 from mtl_core.presets import get_preset, load_presets
-from mtl_core.run_names import LONGEST, RunName, fork_name, name_without_method, run_name, typed_name
+from mtl_core.run_names import LONGEST, fork_name, name_without_method, run_name, typed_name
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.method_race import configs, start
 from mtl_core.runs.store import open_store
 
 SCENES = get_preset("digit-scenes").config
 SUBJECT = "Digit scenes: 4 tasks"
+
+
+def both(name):
+    return name.title, name.subtitle
 
 
 @pytest.mark.parametrize(
@@ -34,24 +39,39 @@ SUBJECT = "Digit scenes: 4 tasks"
     ],
 )
 def test_what_differs_comes_first(assigned, tags, name):
-    assert run_name(SCENES.with_overrides(assigned), tags) == RunName(*name)
+    assert both(run_name(SCENES.with_overrides(assigned), tags)) == name
+
+
+def test_a_subtitle_is_said_in_the_readers_language_and_a_title_is_kept(home):
+    store = open_store(home)
+    changed = SCENES.with_overrides(["epochs=4", "optimizer.lr=0.01", "batch_size=8"])
+    few = store.create(changed.with_overrides(["changes=[{step: 3, key: optimizer.lr, value: 0.1}]"]))
+    many = store.create(changed.with_overrides(["seed=2", "augmentation.flip=true", "gradient_clip=1"]))
+    own = {"name": "a try", "data": {"name": "imported", "set": "Digit scenes"}, "tasks": {"kind": {}}, "backbone": {"name": "lenet"}}
+    with speaking("zh"):
+        runs = {run.id: (run.name, run.subtitle) for run in store.runs()}
+        assert runs[few.id] == ("4 epochs · batch size 8", "数字场景：4 个任务 · 学习率 0.01 · 1 次实时调节")
+        assert runs[many.id] == ("4 epochs · batch size 8 · seed 2", "数字场景：4 个任务 · 学习率 0.01 · 翻转 · 梯度裁剪 1")
+        assert store.create(RunConfig.from_dict(own)).subtitle == "Digit scenes：kind"  # an imported set's own name stays
+        facts = {each.id: each.subtitle for each in store.facts()}
+    assert facts[few.id] == store.get(few.id).subtitle == f"{SUBJECT} · learning rate 0.01 · 1 live change"
 
 
 @pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
 def test_an_unchanged_preset_has_its_title(preset):
-    assert run_name(preset.config) == RunName(preset.title, "")
+    assert both(run_name(preset.config)) == (preset.title, "")
 
 
 def test_without_a_preset_on_the_data_the_name_tells_what_is_not_the_default():
     values = {"data": {"name": "imported", "set": "my cells"}, "tasks": {"kind": {}, "area": {"loss_weight": 2}}, "backbone": {"name": "lenet"}}
     config = RunConfig.from_dict(values | {"epochs": 77})
-    assert run_name(config) == RunName("area ×2 · my cells: kind + area", "")
+    assert both(run_name(config)) == ("area ×2 · my cells: kind + area", "")
 
 
 def test_a_typed_name_is_kept():
     config = SCENES.with_overrides(["name=My try", "epochs=3"])
-    assert run_name(config) == RunName("My try", f"{SUBJECT} · 3 epochs")
-    assert run_name(config, typed="Another") == RunName("Another", f"{SUBJECT} · 3 epochs")
+    assert both(run_name(config)) == ("My try", f"{SUBJECT} · 3 epochs")
+    assert both(run_name(config, typed="Another")) == ("Another", f"{SUBJECT} · 3 epochs")
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,13 @@ from mtl_core.exports.export_source import ExportSource
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import decimate, ema
 from mtl_core.figures.matrix import SCALE
+from mtl_core.figures.picture_font import FONTS, font_file
 from mtl_core.language import SOURCE, language, speaking, tr
 
 TITLE = "Charts, PNG and SVG"
 SUMMARY = "Each task's loss and main metric, loss weights, learning rate, gradient conflict; on white, for papers and slides."
 SMOOTHING = 0.6  # of curves with a value per step; the faint line shows the raw values
 INK = "#010203"  # placeholder for the text colour
-# Language -> fonts that have its letters, on Linux, Windows and macOS. An underscore stands for a space: these are no texts for translators.
-FONTS = {
-    "zh": "Noto_Sans_CJK_SC,Source_Han_Sans_SC,WenQuanYi_Micro_Hei,WenQuanYi_Zen_Hei,Microsoft_YaHei,SimHei,PingFang_SC,Heiti_SC",
-}
 
 
 def write(source: ExportSource, folder: Path) -> None:
@@ -49,15 +46,21 @@ def write(source: ExportSource, folder: Path) -> None:
             figure.savefig(place / f"{name}.png", dpi=160, facecolor="white")
 
 
-@cache
 def _font_of(name: str) -> str:
     """A font for a language: matplotlib's own where it has the letters, else one of this machine; empty where there is none."""
-    from matplotlib.font_manager import fontManager
-
     if name not in FONTS:
         return "sans-serif"
-    there = {font.name for font in fontManager.ttflist}
-    return next((font for font in FONTS[name].replace("_", " ").split(",") if font in there), "")
+    found = font_file(name)
+    return _name_of(found[0]) if found else ""
+
+
+@cache
+def _name_of(path: str) -> str:
+    """The name of a font by which matplotlib knows it from now on. Its own list of fonts may be older than the file."""
+    from matplotlib.font_manager import FontProperties, fontManager
+
+    fontManager.addfont(path)
+    return FontProperties(fname=path).get_name()
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from mtl_core.data.dataset import Task
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.figures.picture_font import picture_language
 from mtl_core.inference.model_folder import tasks_of
+from mtl_core.language import speaking, tr
 from mtl_core.runs.artifacts import ProbeTargets, probe_epochs, read_probe_targets, read_probes
 from mtl_core.tasks import TASK_KINDS
 
@@ -31,8 +33,9 @@ def sheets(source: ExportSource) -> list[tuple[str, bytes, list[tuple[str, str]]
     found = []
     for name, task in tasks.items():
         kind = TASK_KINDS.load(task.kind)
-        rows = [("target", _targets(kind, probes, task))]
-        rows += [(f"epoch {epoch}", _predicted(kind, probes, task, predictions[epoch][name])) for epoch in epochs]
+        with speaking(picture_language()):
+            rows = [(tr("target"), _targets(kind, probes, task))]
+            rows += [(tr("epoch {epoch}", epoch=epoch), _predicted(kind, probes, task, predictions[epoch][name])) for epoch in epochs]
         found.append((name, png(contact_sheet(rows, ink=INK, text_height=15)), kind.legend(task)))
     return found
 
@@ -53,7 +56,7 @@ def _targets(kind: Any, probes: ProbeTargets, task: Task) -> list[Tile]:
         if probes.labelled[task.name][row]:
             tiles.append(_tile(kind.draw_target(image, probes.targets[task.name][row], task, scale)))
         else:
-            tiles.append(Tile(enlarge(image, scale), "no target"))
+            tiles.append(Tile(enlarge(image, scale), tr("no target")))
     return tiles
 
 

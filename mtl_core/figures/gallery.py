@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from mtl_core.figures.picture_font import picture_font
 
 GAP = 8
 
@@ -37,19 +38,19 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_
         raise ValueError("rows: expected at least one tile, found none")
     first = next(tiles[0] for _, tiles in rows if tiles)
     tile_height, tile_width = first.image.shape[:2]
-    font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(text_height))
-    line = int(font.size * 1.45)
-    gutter = max((int(font.getlength(title)) + 2 * GAP for title, _ in rows if title), default=0)
-    captions = [[wrapped(tile.caption, font, tile_width) for tile in tiles] for _, tiles in rows]
+    line = int(text_height * 1.45)
+    gutter = max((int(picture_font(title, text_height).getlength(title)) + 2 * GAP for title, _ in rows if title), default=0)
+    captions = [[wrapped(tile.caption, picture_font(tile.caption, text_height), tile_width) for tile in tiles] for _, tiles in rows]
     heights = [tile_height + line * max(map(len, row), default=0) for row in captions]
     columns = max(len(tiles) for _, tiles in rows)
     sheet = Image.new("RGBA", (gutter + columns * (tile_width + GAP) - GAP, sum(heights) + GAP * (len(rows) - 1)), (0, 0, 0, 0))
     draw, top = ImageDraw.Draw(sheet), 0
     for (title, tiles), row, height in zip(rows, captions, heights, strict=True):
-        draw.text((0, top + tile_height // 2), title, fill=ink, font=font, anchor="lm")
+        draw.text((0, top + tile_height // 2), title, fill=ink, font=picture_font(title, text_height), anchor="lm")
         for column, tile in enumerate(tiles):
             left = gutter + column * (tile_width + GAP)
             sheet.paste(Image.fromarray(tile.image), (left, top))
+            font = picture_font(tile.caption, text_height)
             for number, text in enumerate(row[column]):
                 draw.text((left + tile_width // 2, top + tile_height + line // 2 + number * line), text, fill=ink, font=font, anchor="mm")
         top += height + GAP

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from plotly.colors import hex_to_rgb, qualitative, sequential
+
+from mtl_core.figures.picture_font import picture_font
 
 MASK_OPACITY = 0.6
 _CLASS_PALETTE = np.array([hex_to_rgb(colour) for colour in (*qualitative.D3, *qualitative.Set2, *qualitative.Dark24) if colour.startswith("#")])
@@ -72,13 +74,12 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray, captions: Sequence[str], co
     """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box is on top."""
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size=max(10, 3 * scale))
     for box, caption, colour in reversed(list(zip(boxes, captions, colours, strict=True))):
         fill = tuple(int(value) for value in colour)
         x1, y1, x2, y2 = (np.asarray(box) * scale).round().astype(int)
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=fill, width=2)
         if caption:
-            _caption(pen, (x1, y1), caption, fill, font, picture.size)
+            _caption(pen, (x1, y1), caption, fill, picture_font(caption, max(10, 3 * scale)), picture.size)
     return np.asarray(picture)
 
 

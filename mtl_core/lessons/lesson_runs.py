@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.language import SOURCE, language, speaking, tr
+from mtl_core.language import SOURCE, speaking, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson, Outcome, Recording
 from mtl_core.names import title_problem
@@ -133,12 +133,6 @@ def shown_name(run: Run | ListedFacts) -> str:
     with speaking(SOURCE):
         kept = _called(lesson, value)
     return _called(lesson, value) if run.name == kept else run.name
-
-
-def shown_subtitle(run: Run) -> str:
-    """What the name leaves out. A lesson's run has none in other languages than that of the kept name: its page names the lesson and the choice."""
-    found = lesson_of(run.tags)
-    return run.subtitle if language() == SOURCE or not found or found[0] not in LESSONS else ""
 
 
 def value_in_words(lesson: Lesson, value: Any) -> str:

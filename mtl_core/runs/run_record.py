@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtl_core.config import RunConfig
+from mtl_core.config_differences import Phrase
+from mtl_core.run_names import SEPARATOR
 from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.status import RunStatus
 
@@ -41,7 +43,7 @@ class Run:
         status: checked against the process: a run whose process is gone is ``interrupted``, with its last step and epoch.
         created_at, started_at, training_started_at, finished_at, heartbeat_at: seconds since 1970; None if it has not happened.
             ``started_at``: a process claimed the run. ``training_started_at``: its data were ready.
-        name: the name that a person gave, else one made from the settings (``mtl_core.run_names``). ``subtitle``: what it leaves out; may be empty.
+        name: the name that a person gave, else one made from the settings (``mtl_core.run_names``). ``left_out``: what it leaves out; may be empty.
         epoch: passes over the training split so far, with the fraction of the current one.
         steps_per_second: recent pace during training, mean pace of the whole run after its end; training steps only.
         info: ``RunStarted.info``, with ``constant`` of each task from the first epoch's end on (``EpochMetrics.constants``); empty before.
@@ -84,7 +86,12 @@ class Run:
     parent: str | None = None
     parent_epoch: int | None = None
     parent_step: int | None = None
-    subtitle: str = ""
+    left_out: tuple[Phrase, ...] = ()
+
+    @property
+    def subtitle(self) -> str:
+        """What the name leaves out, in the reader's language; may be empty."""
+        return SEPARATOR.join(each.said() for each in self.left_out)
 
     @property
     def progress(self) -> float:

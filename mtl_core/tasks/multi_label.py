@@ -16,7 +16,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Shares
-from mtl_core.language import mark
+from mtl_core.language import mark, tr
 from mtl_core.tasks.contents import TargetLayout
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.lazy_torch import torch
@@ -187,4 +187,4 @@ class MultiLabel(TaskKind):
 
 
 def _listed(task: Task, there: np.ndarray) -> str:
-    return " ".join(name for name, is_there in zip(task.classes, there, strict=True) if is_there) or "none"
+    return " ".join(name for name, is_there in zip(task.classes, there, strict=True) if is_there) or tr("none")

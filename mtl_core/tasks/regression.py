@@ -15,6 +15,7 @@ from mtl_core.data.dataset import SHARE, SINGULAR, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Number as NumberLayer
+from mtl_core.language import tr
 from mtl_core.tasks.contents import TargetLayout, moments
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.lazy_torch import torch
@@ -150,7 +151,7 @@ class Regression(TaskKind):
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
         number = f"{float(target):.3g}"
         unit = "" if task.unit == SHARE else SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
-        return Drawing(enlarge(image, scale), f"{number} {unit}".strip())
+        return Drawing(enlarge(image, scale), f"{number} {tr(unit) if task.unit in SINGULAR else unit}".strip())
 
     @classmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:

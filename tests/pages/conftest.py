@@ -24,6 +24,7 @@ from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
+from tests.pages.english_texts import read_pictures
 from ui.shell import page_jobs
 from ui.shell.language_choice import CHOSEN
 
@@ -247,7 +248,9 @@ def open_page(store):
 
 
 @pytest.fixture
-def open_in_chinese(open_page):
+def open_in_chinese(open_page, monkeypatch):
+    """Opens a page in Chinese; its pictures are read too (``english_left``)."""
+    read_pictures(monkeypatch)
     return partial(open_page, language="zh")
 
 

@@ -1,11 +1,17 @@
-"""What is still English on a page in Chinese: a text that nobody marked or translated."""
+"""What is still English on a page in Chinese and in its pictures: a text that nobody marked or translated."""
 
 import json
 import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 from google.protobuf.descriptor import FieldDescriptor
+from PIL import ImageDraw
 
+from mtl_core.figures import picture_font
+
+DRAWN: set[str] = set()  # words in the pictures of a test
 # Words that stay as they are: names, units, code, and what the test's own runs are called.
 NAMES = frozenset(
     re.findall(
@@ -24,15 +30,29 @@ NOT_TEXT = frozenset(
     )
 )
 MARKUP = re.compile(
-    r"`[^`]*`|:gray\[[0-9a-f]{4}\]|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|(?<!\S)/[\w./-]+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
+    r"`[^`]*`|:gray\[[0-9a-f]{4}\]|(?<=· )[0-9a-f]{4}\b|\([0-9a-f]{4}\)|:material/\w+:|:(?:[a-z]+)(?:-badge)?\[|<style.*?</style>|<[^>]*>|&\w+;|https?://\S+|(?<!\S)/[\w./-]+|\b\S+\.(?:py|yaml|json|csv|zip|npz|txt)\b",
     re.DOTALL,
 )
 CHART = {"title", "text", "name", "hovertemplate", "ticktext", "label", "customdata", "hovertext"}
 
 
+def read_pictures(monkeypatch) -> None:
+    """Take words that are drawn into pictures for texts of the page. A machine without a Chinese font draws them in Chinese too, as boxes."""
+    DRAWN.clear()
+    draw = ImageDraw.ImageDraw.text
+
+    def read(self, place, text, *args, **more):
+        DRAWN.add(text)
+        return draw(self, place, text, *args, **more)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", read)
+    some = str(Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")
+    monkeypatch.setattr(picture_font, "_first_there", lambda files: (some, 0))
+
+
 def english_left(app) -> set[str]:
-    """The texts of a page, of its tables and of its charts that have English words in them."""
-    found: set[str] = set()
+    """The texts of a page, of its tables, of its charts and of its pictures that have English words in them."""
+    found: set[str] = set(DRAWN)
     for block in app._tree.children.values():
         _look(block, found)
     return {text for text in found if english_words(text)}

@@ -55,7 +55,7 @@ def test_a_fork_and_a_clone(open_in_chinese, in_chinese, in_state, how):
 def test_a_run_in_each_state(open_in_chinese, in_state, make_run, status):
     run = make_run() if status == "running" else in_state(status)
     app = open_in_chinese("run", run=run.id)
-    assert not left_on(app, run.subtitle)
+    assert not left_on(app)
 
 
 def test_gradients_alerts_and_thresholds(store, open_in_chinese, make_run):
@@ -67,7 +67,7 @@ def test_gradients_alerts_and_thresholds(store, open_in_chinese, make_run):
         store.append(run.id, StepScalars(step, step / 2, scalars))
     store.append(run.id, Message("Accuracy of digit (val) is above 0.9: 0.95 after epoch 2", ALERT))
     app = open_in_chinese("run", run=run.id)
-    assert not left_on(app, run.subtitle)
+    assert not left_on(app)
     assert "digit 与 slant" in "".join(text.value for text in app.markdown)
 
 
@@ -77,7 +77,7 @@ def test_dialogs_of_a_run(open_in_chinese, finished, kind):
     app.session_state["dialog"] = {"kind": kind, "runs": [finished.id], "page": "run"}
     app.run()
     assert not app.exception
-    assert not left_on(app, finished.subtitle)
+    assert not left_on(app)
 
 
 def test_the_page_says_its_language_to_the_browser(open_in_chinese, monkeypatch):

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import mark, tr
-from mtl_core.lessons.lesson_runs import shown_name, shown_subtitle
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
@@ -148,7 +148,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
     row: dict[str, Any] = {
         "pin": "★" if run.pinned else "",
         "name": shown_name(run),
-        "about": shown_subtitle(run),
+        "about": run.subtitle,
         "status": tr("{status}, archived", status=tr(str(run.status))) if run.archived else tr(str(run.status)),
         "epochs": f"{run.epoch:.3g} / {run.epochs}",
     }

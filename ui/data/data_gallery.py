@@ -11,7 +11,8 @@ from mtl_core.analysis.dataset_report import SPLITS, class_presence, find_rows, 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
-from mtl_core.language import mark, tr
+from mtl_core.figures.picture_font import picture_language
+from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.looks import note_look_at_data
 from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
@@ -25,7 +26,6 @@ TILE_PIXELS = 224  # about; enlarged by a whole number
 LARGE_PIXELS = 420
 LARGE_COLUMNS = 4
 HAS = {"all": mark("All"), "yes": mark("With target"), "no": mark("Without")}
-NO_TARGET = mark("no target")
 
 
 def gallery(entry: DataSet, data: PreparedData) -> None:
@@ -145,8 +145,7 @@ def _turn(page: int) -> None:
 
 
 def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row: int) -> None:
-    picture, caption = _drawn(work_key(entry.part), split, task.name if task else "", row)
-    caption = tr(caption) if caption == NO_TARGET else caption
+    picture, caption = _drawn(work_key(entry.part), split, task.name if task else "", row, language())
     st.image(picture, width="stretch", alt=tr("Image {row} of {split}", row=row + 1, split=tr(split)))
     label = words.plain(words.shortened(f"{row + 1}: {caption}" if caption else f"{row + 1}", 34))
     st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help=tr("Enlarge this image, with every target"), on_click=_show, args=(row,))
@@ -191,7 +190,7 @@ def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: s
                 tr("Next image"), icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),)
             )
             st.button(tr("Close"), icon=":material/close:", key="data.close", on_click=_close)
-        sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
+        sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink(), picture_language())
         said(in_words)
         with room_for(pictures, LARGE_COLUMNS):
             st.image(sheet, width="stretch", alt=tr("Image {row} of {split} with every target", row=row + 1, split=tr(split)))
@@ -220,22 +219,24 @@ def _presence(key: str, split: str, task_name: str) -> np.ndarray:
 
 
 @st.cache_data(max_entries=800, show_spinner=False)
-def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
+def _drawn(key: str, split: str, task_name: str, row: int, spoken: str) -> tuple[bytes, str]:
     data = _data_of(key)
-    tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS, small=True)
+    with speaking(spoken):
+        tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS, small=True)
     return png(tile.image), tile.caption
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, list[str]]:
+def _large(key: str, split: str, row: int, colour: str, spoken: str) -> tuple[bytes, int, list[str]]:
     """The contact sheet as PNG, its number of pictures, and the targets that are text only."""
     data = _data_of(key)
     part = data.split(split)
-    image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, "image")
     targets = []
-    for name, task in with_targets(data).items():
-        tile = drawn_target(part, row, task, LARGE_PIXELS)
-        targets.append(Tile(tile.image, f"{name}: {tile.caption}" if tile.caption else name))
+    with speaking(spoken):
+        image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, tr("image"))
+        for name, task in with_targets(data).items():
+            tile = drawn_target(part, row, task, LARGE_PIXELS)
+            targets.append(Tile(tile.image, f"{name}: {tile.caption}" if tile.caption else name))
     drawn, in_words = drawn_and_said(image, targets)
     tiles = [image, *drawn]
     rows = [("", tiles[start : start + LARGE_COLUMNS]) for start in range(0, len(tiles), LARGE_COLUMNS)]
@@ -255,7 +256,7 @@ def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: in
     if task is None:
         return Tile(enlarge(picture, scale), "")
     if not part.labelled[task.target][row]:
-        return Tile(enlarge(picture, scale), NO_TARGET)  # the font of pictures has Latin letters only
+        return Tile(enlarge(picture, scale), tr("no target"))
     target = part.targets[task.target][row]
     drawing = TASK_KINDS.load(task.kind).draw_target(picture, target, for_thumbnails(task, target) if small else task, scale)
     return Tile(drawing.image, drawing.caption)

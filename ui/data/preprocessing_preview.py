@@ -13,6 +13,7 @@ from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample
 from mtl_core.errors import ConfigError
 from mtl_core.figures.gallery import contact_sheet, png
+from mtl_core.figures.picture_font import picture_language
 from mtl_core.language import tr
 from ui.data.data_sets import DataSet, train_on
 from ui.drawing.contact_sheets import drawn_and_said, ink, said
@@ -131,7 +132,7 @@ def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData) -> None:
             colour=tr("grey") if channels == 1 else tr("colour"),
         )
     )
-    tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded])
+    tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded], picture_language())
     drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
     said(in_words)
     tiles = [tiles[0], *drawn]

@@ -14,8 +14,9 @@ import streamlit as st
 from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.figures.picture_font import picture_language
 from mtl_core.inference.model_folder import tasks_of
-from mtl_core.language import tr
+from mtl_core.language import speaking, tr
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from mtl_core.tasks import kind_of
 from ui.shell import words
@@ -40,7 +41,7 @@ def probe_sheet(
     """PNG of one task: rows of targets, each above its predictions after ``epoch`` epochs. ``rows`` limits the pairs of rows, ``width`` is about
     that of the sheet in pixels."""
     plain = astuple(task_of(task, info))
-    return _sheet(str(folder), epoch, plain, columns, rows, width, text_height, ink())
+    return _sheet(str(folder), epoch, plain, columns, rows, width, text_height, ink(), picture_language())
 
 
 def for_thumbnails(task: Task, row: np.ndarray) -> Task:
@@ -62,7 +63,7 @@ def said(captions: Sequence[str]) -> None:
 
 
 def _in_own_units(caption: str) -> str:
-    """The caption with a unit of ours in the reader's language. The font of pictures has Latin letters only, so it comes in English."""
+    """The caption with a unit of ours in the reader's language. It comes in English where pictures have no font for that (``picture_language``)."""
     number, _, unit = caption.rpartition(" ")
     return f"{number} {tr(unit)}" if number[-1:].isdigit() and unit in {*SINGULAR, *SINGULAR.values()} else caption
 
@@ -83,7 +84,15 @@ def legend(task: Task) -> None:
 
 
 @st.cache_data(max_entries=300, show_spinner=False)
-def _sheet(folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: int | None, width: int, text_height: int, colour: str) -> bytes:
+def _sheet(
+    folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: int | None, width: int, text_height: int, colour: str, spoken: str
+) -> bytes:
+    with speaking(spoken):
+        return png(contact_sheet(_pairs(folder, epoch, plain, columns, rows, width), ink=colour, text_height=text_height))
+
+
+def _pairs(folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: int | None, width: int) -> list[tuple[str, list[Tile]]]:
+    """Rows of targets and of predictions, in turn."""
     from mtl_core.tasks import TASK_KINDS
 
     task = Task(*plain)
@@ -102,9 +111,9 @@ def _sheet(folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: 
         ]
         guesses = [_tile(kind.draw_prediction, seen[i], predictions[i], task, scale) for i in members]
         if name in probes.inputs:
-            pairs += [("input", [Tile(enlarge(seen[i], scale)) for i in members])]
-        pairs += [("target", targets), ("predicted", guesses)]
-    return png(contact_sheet(pairs, ink=colour, text_height=text_height))
+            pairs += [(tr("input"), [Tile(enlarge(seen[i], scale)) for i in members])]
+        pairs += [(tr("target"), targets), (tr("predicted"), guesses)]
+    return pairs
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -118,7 +127,7 @@ def _tile(draw: Any, image: np.ndarray, row: Any, task: Task, scale: int) -> Til
 
 
 def _unlabelled(image: np.ndarray, scale: int) -> Tile:
-    return Tile(enlarge(image, scale), "no target")
+    return Tile(enlarge(image, scale), tr("no target"))
 
 
 def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "", in_line: bool = False) -> int:

@@ -11,7 +11,8 @@ import streamlit as st
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
-from mtl_core.language import tr
+from mtl_core.figures.picture_font import picture_language
+from mtl_core.language import speaking, tr
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import ink, task_of
@@ -50,7 +51,7 @@ def sample_row(
     st.caption(
         tr("Above: the target. Below: the prediction.") if second is None else tr("Above: the target. Below: the prediction of A, then that of B.")
     )
-    predictions = [("predicted", arrays)] if second is None else [("A", arrays), ("B", second.arrays)]
+    predictions = [("", arrays)] if second is None else [("A", arrays), ("B", second.arrays)]
     for start in range(0, len(rows), COLUMNS):
         for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
             with place:
@@ -66,20 +67,27 @@ def sample_row(
 
 
 def _drawn(split: Any, task: Task, row: int, predictions: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
+    """PNG of the target and of the predictions, each by the letter of its run, which is empty for a single one."""
+    with speaking(picture_language()):
+        tiles, text_height = _tiles(split, task, row, predictions)
+        return png(contact_sheet([("", [tile]) for tile in tiles], ink=ink(), text_height=text_height))
+
+
+def _tiles(split: Any, task: Task, row: int, predictions: list[tuple[str, dict[str, np.ndarray]]]) -> tuple[list[Tile], int]:
     from mtl_core.tasks import TASK_KINDS
 
     kind = TASK_KINDS.load(task.kind)
     image = np.ascontiguousarray(np.repeat(split.images[row], 3 // split.images.shape[1], axis=0).transpose(1, 2, 0))
     scale = max(1, PIXELS // image.shape[1])
     target = kind.draw_target(image, split.targets[task.target][row], task, scale)
-    tiles = [("", [Tile(target.image, target.caption or "target")])]
+    tiles = [Tile(target.image, target.caption or tr("target"))]
     for name, arrays in predictions:
         place = np.flatnonzero(arrays["kept"] == row)
-        letter = f"{name}: " if len(predictions) > 1 else ""
+        letter = f"{name}: " if name else ""
         if len(place):
             prediction = arrays["predictions"][place[0]]
             drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
-            tiles.append(("", [Tile(drawing.image, f"{letter}{drawing.caption}" if drawing.caption else name)]))
+            tiles.append(Tile(drawing.image, f"{letter}{drawing.caption}" if drawing.caption else name or tr("predicted")))
         else:
-            tiles.append(("", [Tile(enlarge(image, scale), tr("{letter}prediction not saved", letter=letter))]))
-    return png(contact_sheet(tiles, ink=ink(), text_height=max(14, scale * image.shape[1] // 14)))
+            tiles.append(Tile(enlarge(image, scale), tr("{letter}prediction not saved", letter=letter)))
+    return tiles, max(14, scale * image.shape[1] // 14)

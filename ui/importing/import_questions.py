@@ -12,6 +12,7 @@ import streamlit as st
 from mtl_core.data.imports import answer, preview
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
+from mtl_core.figures.picture_font import picture_language
 from mtl_core.language import language, mark, speaking, tr
 from ui.data.data_gallery import drawn_target
 from ui.drawing.contact_sheets import ink
@@ -163,9 +164,10 @@ def _drawn(
     if not found.keys:
         return None, list(found.refused) or [mark("None of these images can be read this way")]
     rows = []
-    for task in found.tasks or (None,):
-        tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
-        rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
+    with speaking(spoken), speaking(picture_language()):
+        for task in found.tasks or (None,):
+            tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
+            rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
     with speaking(spoken):  # a job's thread draws no screen
         given = [_in_words(task) for task in found.tasks]
         refused = [tr("Not used: {sentence}", sentence=tr(sentence)) for sentence in found.refused]

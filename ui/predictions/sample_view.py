@@ -11,8 +11,9 @@ import streamlit as st
 from mtl_core.data.imports.import_library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
+from mtl_core.figures.picture_font import picture_language
 from mtl_core.figures.primitives import Boxes
-from mtl_core.language import tr
+from mtl_core.language import speaking, tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
@@ -192,7 +193,9 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     scale = max(1, LOOK_PIXELS // image.shape[1])
     flat = [name for name, heat in heats.items() if not heat.any()]
     shown = {name: heat for name, heat in heats.items() if name not in flat}  # a map without any heat would be an empty tile
-    tiles = [Tile(enlarge(image, scale), "image"), *(Tile(draw_heat(image, heat, scale), name) for name, heat in shown.items())]
+    with speaking(picture_language()):
+        whole = Tile(enlarge(image, scale), tr("image"))
+    tiles = [whole, *(Tile(draw_heat(image, heat, scale), name) for name, heat in shown.items())]
     width = sum(tile.image.shape[1] + 8 for tile in tiles)
     st.image(
         png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt=tr("Where each task looks, one picture per task")

@@ -11,7 +11,8 @@ import streamlit as st
 from mtl_core.errors import StoreError
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
-from mtl_core.language import tr
+from mtl_core.figures.picture_font import picture_language
+from mtl_core.language import speaking, tr
 from mtl_core.runs.artifacts import read_attention, read_probe_targets
 from ui.drawing.contact_sheets import ink
 from ui.shell import words
@@ -48,7 +49,8 @@ def attention_maps(run: Any, folder: Path, epoch: int) -> None:
 
 def _sheet(images: np.ndarray, maps: dict[str, np.ndarray], colour: str) -> bytes:
     scale = max(1, WIDTH // max(1, len(images)) // images.shape[2])
-    rows = [("image", [Tile(enlarge(image, scale)) for image in images])]
+    with speaking(picture_language()):
+        rows = [(tr("image"), [Tile(enlarge(image, scale)) for image in images])]
     rows += [(task, [Tile(picture) for picture in heat_pictures(images, values, scale)]) for task, values in maps.items()]
     return png(contact_sheet(rows, ink=colour, text_height=18))
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
-from mtl_core.lessons.lesson_runs import lesson_of, shown_name, shown_subtitle
+from mtl_core.lessons.lesson_runs import lesson_of, shown_name
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.learn.lesson_of_run import is_of_lesson, lesson_line
@@ -39,7 +39,7 @@ def header(store: RunStore, run: Any) -> None:
             for tag in run.tags:
                 if not (of_lesson and is_of_lesson(tag)):
                     st.badge(words.plain(tag), color="violet")
-            if subtitle := shown_subtitle(run):  # on the title's line, because a line of its own pushes the predictions off the screen
+            if subtitle := run.subtitle:  # on the title's line, because a line of its own pushes the predictions off the screen
                 st.caption(words.plain(subtitle), width="content")
         run_picker(known, run.id, width=340)
     lesson_line(store, run)

@@ -20,7 +20,8 @@ from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
-from mtl_core.language import tr
+from mtl_core.figures.picture_font import picture_language
+from mtl_core.language import speaking, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
@@ -55,7 +56,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
         st.session_state["sample"] = number = (number + 7) % count
     if not torch_is_ready():
         return
-    what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink())
+    what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink(), picture_language())
     steps, changes = config.data.preprocessing, config.augmentation
     if tasks:
         _draw_targets(what, steps, changes)
@@ -79,7 +80,7 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     number = min(st.session_state.get("sample", FIRST_SAMPLE), len(job["result"].split(SPLIT)) - 1)
     if tasks:
         with st.columns(2)[0]:
-            what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink())
+            what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink(), picture_language())
             _draw_targets(what, config.data.preprocessing, AugmentationConfig())
 
 
@@ -106,9 +107,9 @@ def _draw_targets(what: tuple, steps: PreprocessingConfig, changes: Augmentation
 
 def _draw_self_supervised(what: tuple, steps: PreprocessingConfig, made: dict[str, Any]) -> None:
     """Draw the network's input and the target of each self-supervised task."""
-    cache, data, number, _, colour = what
+    cache, data, number, _, colour, spoken = what
     try:
-        sheet = _self_supervised_sheet(cache, data, number, json.dumps(made, sort_keys=True), colour, steps.model_dump_json())
+        sheet = _self_supervised_sheet(cache, data, number, json.dumps(made, sort_keys=True), colour, spoken, steps.model_dump_json())
     except ConfigError:  # the problems say what is wrong with the settings
         return
     if sheet is not None:
@@ -181,14 +182,16 @@ def _prepare(cache: str, data: str, progress: Progress) -> Any:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _sample_sheet(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> tuple[bytes, int, list[str]]:
+def _sample_sheet(
+    cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, spoken: str, steps: str, changes: str
+) -> tuple[bytes, int, list[str]]:
     """One sample after preprocessing, its pictures, and the targets that are words only; under augmentation a few of its variants, a row each."""
     prepared = _job(cache, data)["result"]
     chosen = [prepared.tasks[name] for name in tasks]
     augmentation = AugmentationConfig.model_validate_json(changes)
     plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
     if augmentation == AugmentationConfig():
-        image, *targets = sample_tiles(plain, chosen)
+        image, *targets = sample_tiles(plain, chosen, spoken)
         drawn, in_words = drawn_and_said(image, targets)
         tiles = [image, *drawn]
         rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
@@ -196,12 +199,12 @@ def _sample_sheet(cache: str, data: str, number: int, tasks: tuple[str, ...], co
         tiles, in_words = [None] * SAMPLE_COLUMNS, []
         chosen.sort(key=lambda task: geometry_of(task) in ("", "whole", "count"))  # those that move with the image
         drawn = variants(plain, prepared.statistics["mean"], augmentation, VARIANTS, tasks=prepared.tasks)
-        rows = [("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in drawn]
+        rows = [("", sample_tiles(variant, chosen, spoken)[:VARIANT_COLUMNS]) for variant in drawn]
     return png(contact_sheet(rows, ink=colour, text_height=22)), len(tiles), in_words
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _self_supervised_sheet(cache: str, data: str, number: int, made: str, colour: str, steps: str) -> bytes | None:
+def _self_supervised_sheet(cache: str, data: str, number: int, made: str, colour: str, spoken: str, steps: str) -> bytes | None:
     """PNG with a row for each self-supervised task that fits the images; None where none does."""
     from mtl_core.tasks.pretext.sample_views import sample_views
 
@@ -211,9 +214,10 @@ def _self_supervised_sheet(cache: str, data: str, number: int, made: str, colour
     plain, rows = _rgb(image), []
     scale = max(1, SAMPLE_PIXELS // plain.shape[1])
     for name, view in sample_views(image, mean, std, json.loads(made), seed=number).items():
-        target = view.kind.draw_target(plain, view.target, view.task, scale)
-        gives = f"target: {target.caption}" if target.caption else "target"
-        rows.append((name, [Tile(enlarge(view.image, scale), "input"), Tile(target.image, gives)]))
+        with speaking(spoken):
+            target = view.kind.draw_target(plain, view.target, view.task, scale)
+            gives = tr("target: {target}", target=target.caption) if target.caption else tr("target")
+            rows.append((name, [Tile(enlarge(view.image, scale), tr("input")), Tile(target.image, gives)]))
     return png(contact_sheet(rows, ink=colour, text_height=22)) if rows else None
 
 
@@ -222,17 +226,18 @@ def _per_channel(values: list[float], channels: int) -> list[float]:
     return values if len(values) == channels else [sum(values) / len(values)] * channels
 
 
-def sample_tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
-    """The image, then one picture for each of its targets."""
+def sample_tiles(sample: OneSample, tasks: list[Task], spoken: str) -> list[Tile]:
+    """The image, then one picture for each of its targets. ``spoken``: language of the captions (``picture_language``)."""
     from mtl_core.tasks import TASK_KINDS
 
     image = _rgb(sample.image)
     scale = max(1, SAMPLE_PIXELS // image.shape[1])
-    tiles = [Tile(enlarge(image, scale), "image")]
-    for task in tasks:
-        if sample.labelled[task.target]:
-            drawing = TASK_KINDS.load(task.kind).draw_target(image, sample.targets[task.target], task, scale)
-            tiles.append(Tile(drawing.image, f"{task.name}: {drawing.caption}" if drawing.caption else task.name))
+    with speaking(spoken):
+        tiles = [Tile(enlarge(image, scale), tr("image"))]
+        for task in tasks:
+            if sample.labelled[task.target]:
+                drawing = TASK_KINDS.load(task.kind).draw_target(image, sample.targets[task.target], task, scale)
+                tiles.append(Tile(drawing.image, f"{task.name}: {drawing.caption}" if drawing.caption else task.name))
     return tiles
 
 

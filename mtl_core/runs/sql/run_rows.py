@@ -38,7 +38,7 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
     return Run(
         **{name: getattr(row, name) for name in _PLAIN},
         name=name.title,
-        subtitle=name.subtitle,
+        left_out=name.left_out,
         status=status,
         config=config,
         finished_at=finished_at,

@@ -69,7 +69,7 @@ def _in_words(key: str, value: Any) -> str:
     """A setting with its value, as names of runs say it: ``learning rate 0.01``, ``MLP``, ``CAGrad (c 0.4)``."""
     path = tuple(key.split("."))
     if not isinstance(value, dict) or "name" not in value:
-        return phrase_of(path, value)
+        return phrase_of(path, value).said()
     options = {option: each for option, each in value.items() if option != "name"}
-    said = phrase_of((*path, "name"), value["name"])
-    return f"{said} ({', '.join(phrase_of((*path, option), each) for option, each in options.items())})" if options else said
+    said = phrase_of((*path, "name"), value["name"]).said()
+    return f"{said} ({tr(', ').join(phrase_of((*path, option), each).said() for option, each in options.items())})" if options else said

@@ -71,6 +71,6 @@ def _key(method: PartConfig) -> str:
 
 
 def _label(method: PartConfig) -> str:
-    said = ", ".join(phrase_of(("balancing", key), value) for key, value in method.options.items())
+    said = tr(", ").join(phrase_of(("balancing", key), value).said() for key, value in method.options.items())
     title = tr(part_title("balancing", method.name))
     return f"{title} ({said})" if said else title

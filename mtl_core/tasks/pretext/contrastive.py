@@ -23,6 +23,7 @@ from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
+from mtl_core.language import tr
 from mtl_core.tasks.heads.pooled_head import PooledHead
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement
 from mtl_core.tasks.pretext.self_supervised import SelfSupervised, View
@@ -147,12 +148,14 @@ class Contrastive(SelfSupervised):
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
-        return Drawing(enlarge(target, scale), "other view")
+        return Drawing(enlarge(target, scale), tr("other view"))
 
     @classmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:
         own, nearest, which = prediction.tolist()
-        return Drawing(enlarge(image, scale), f"found ({own:.2f})" if own > nearest else f"took image {int(which) + 1} ({nearest:.2f})")
+        if own > nearest:
+            return Drawing(enlarge(image, scale), tr("found ({similarity:.2f})", similarity=own))
+        return Drawing(enlarge(image, scale), tr("took image {number} ({similarity:.2f})", number=int(which) + 1, similarity=nearest))
 
 
 def _cosines(output: Tensor) -> Tensor:
