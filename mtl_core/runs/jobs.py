@@ -24,6 +24,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.machine import free_memory
 from mtl_core.machine.device_names import devices_taken
+from mtl_core.machine.processor_cores import cores
 from mtl_core.runs import claims, study_cells
 from mtl_core.runs.background.engine_import import import_engine
 from mtl_core.runs.background.program_end import is_closing, stop_at_exit, workers_lock
@@ -37,7 +38,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import EXECUTORS
 
-__all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
+__all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed", "worker_threads"]
 
 # Exit codes of a worker process: the store has the run's outcome; the run stays queued; store or settings cannot be used. Any other code: a crash.
 TAKEN, NOT_TAKEN, REFUSED = 0, 3, 2
@@ -79,6 +80,21 @@ def executor_of(store: RunStore) -> str:
             "Choose one under Advanced on the Train page"
         )
     return name
+
+
+def worker_threads(store: RunStore) -> int | None:
+    """Threads that PyTorch computes with where a run has its own process: MTL_THREADS, else the store's setting, at most one for each core. None is
+    PyTorch's own number. A run in a thread has those of its process, because another number would change the last digits of the runs beside it.
+
+    Raises:
+        ConfigError: the store's setting is no number of threads.
+    """
+    if count := settings.threads():
+        return count
+    value = store.settings().get("threads", "")
+    if problem := settings.threads_problem(value):
+        raise ConfigError(f"the threads of the run store '{store.home}': {problem}. Choose a number under Advanced on the Train page")
+    return min(int(value), cores()) if value else None
 
 
 def queue_problem(store: RunStore) -> str:
@@ -255,6 +271,8 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     if claims.is_busy(store, devices):
         return
     environment = settings.process_environment(store.home)
+    if threads := worker_threads(store):
+        environment["MTL_THREADS"] = str(threads)
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
     killed_before = free_memory.kills()
     stop_at_exit()

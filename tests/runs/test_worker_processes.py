@@ -67,3 +67,29 @@ def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkey
         "interrupted at epoch 0: the process that trained it is gone",
         f"its worker process was ended by signal 9. {said}",
     ]
+
+
+@pytest.mark.parametrize(("chosen", "variable", "expected"), [("", "", None), ("2", "", "2"), ("64", "", "4"), ("2", "3", "3")])
+def test_a_worker_process_has_the_threads_that_the_store_says(store, config, monkeypatch, chosen, variable, expected):
+    surroundings = []
+
+    class Started:
+        pid = 0
+
+    def start(command, env, **_):
+        surroundings.append(env.get("MTL_THREADS"))
+        return Started()
+
+    monkeypatch.delenv("MTL_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv("MTL_THREADS", variable)
+    monkeypatch.setattr(jobs, "cores", lambda: 4)
+    monkeypatch.setattr(jobs, "_await_process", lambda *_: None)
+    monkeypatch.setattr(jobs, "stop_at_exit", lambda: None)
+    monkeypatch.setattr(jobs, "is_closing", lambda: False)
+    monkeypatch.setattr(jobs.subprocess, "Popen", start)
+    if chosen:
+        store.set("threads", chosen)
+    jobs._start_process(store, store.create(config()), "cpu", threading.Event())
+    jobs.process_slot("worker processes").pop(0)
+    assert surroundings == [expected]
