@@ -114,6 +114,16 @@ def test_marks_are_lines_with_words_and_a_faint_curve_has_no_raw_line():
     assert len(figure.data) == 1
 
 
+def test_words_of_marks_near_an_end_are_not_cut_off():
+    def anchors(*places, **looks):
+        curve = Curve("train", np.array([np.nan, 20.0, 100.0]), np.zeros(3), "#888888")
+        return [note.xanchor for note in curve_figure([curve], marks=[(place, "ink 1 → 3") for place in places], **looks).layout.annotations]
+
+    assert anchors(1.0, 11.0, 13.0, 50.0, 87.0, 89.0, 100.0) == ["left", "left", "center", "center", "center", "right", "right"]
+    assert anchors(11.0, 89.0, x_range=(-50.0, 200.0)) == ["center", "center"]
+    assert anchors(-30.0, x_range=(-50.0, 200.0)) == ["left"]  # minutes before a fork
+
+
 def test_markers_leave_the_dashes_of_longer_curves_to_be_seen():
     def drawn(count):
         curves = [Curve(name, np.arange(count), np.arange(float(count)), "#0072B2", dash) for name, dash in (("train", "solid"), ("val", "dash"))]
@@ -158,6 +168,20 @@ def test_a_logarithmic_axis_of_a_few_decades_has_three_ticks_in_each():
 
     assert ticks(0.003, 0.04) == ticks(1.0, 1000.0) == "D2"
     assert ticks(0.5, 0.8) is ticks(0.001, 10.0) is ticks(0.0, 0.0) is ticks() is ticks(0.003, 0.04, log_y=False) is None
+
+
+def test_a_low_chart_has_as_many_ticks_as_labels_fit_above_each_other():
+    def axis(*values, **looks):
+        return curve_figure([Curve("train", np.arange(len(values)), np.array([*values]), "#0072B2")], **looks).layout.yaxis
+
+    marks = [(1.0, "a change")]
+    assert axis(1.0, 9.0, height=84).nticks == 3  # (84 - 6 - 24) / 16
+    assert axis(1.0, 9.0, height=84, marks=marks).nticks == 2  # (84 - 18 - 24) / 16
+    assert axis(1.0, 9.0, height=84, x_title="step", marks=marks).nticks == 2  # never fewer, although the title takes more
+    assert axis(1.0, 9.0, height=200, x_title="step", legend=True, marks=marks).nticks == 5  # no more than before, although 7 fit
+    assert axis(1.0, 9.0, height=84, log_y=True).dtick == "D2"  # 1, 2, 5
+    assert axis(0.5, 9.0, height=84, log_y=True).dtick == 1  # 1 and 10: seven labels of 0.5 to 50 would overlap
+    assert axis(1.0, 9.0, height=84, log_y=True, marks=marks).dtick is None  # within a decade a power of 10 may be missing
 
 
 def test_ticks_have_the_digits_that_tell_them_apart():

@@ -16,7 +16,7 @@ import streamlit as st
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
-from mtl_core.figures.curves import Curve, curve_chart, positions
+from mtl_core.figures.curves import TICKS, Curve, curve_chart, fitting_ticks, positions
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
@@ -132,7 +132,10 @@ def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[p
             figures.clear()
         figure = build(frame)
         if view.height != 1:
-            figure["layout"]["height"] = round(view.height * figure["layout"]["height"])
+            layout = figure["layout"]
+            layout["height"] = round(view.height * layout["height"])
+            if "nticks" in layout.get("yaxis", {}):
+                layout["yaxis"]["nticks"] = min(TICKS, fitting_ticks(layout))
         entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
     return entry["chart"]
 
