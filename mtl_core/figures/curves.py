@@ -20,7 +20,7 @@ WORDS_HEIGHT = 18  # pixels of the marks' text
 EDGE = 0.12  # of the x axis; texts of marks nearer to an end would be cut off if they were centred
 BELOW, UNTITLED = 40, 24  # approximate pixels of the x axis with its title, and without
 SHARE_SPAN = 0.1  # smallest y range of a chart of shares, so that noise does not fill it; smaller only close to 1
-OTHER_SPAN = 0.02  # smallest y range of other charts, relative to the values
+OTHER_SPAN = 0.02  # smallest y range of other charts, relative to the values; of values that are all the same it is their size
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
 
 
@@ -194,7 +194,7 @@ def _scale(values: np.ndarray, share: bool, log_y: bool, fitting: int) -> dict[s
     low, high = float(values.min()), float(values.max())
     size = max(abs(low), abs(high)) or 1.0
     share = share and low >= 0 and high <= 1
-    least = min(SHARE_SPAN, max(2 * (1 - low), SHARE_SPAN / 10)) if share else OTHER_SPAN * size
+    least = min(SHARE_SPAN, max(2 * (1 - low), SHARE_SPAN / 10)) if share else size if low == high else OTHER_SPAN * size
     scale: dict[str, Any] = {}
     if not log_y and (share or high - low < least):
         scale["range"] = _range(low, high, least, 0.0 if low >= 0 else -np.inf, 1.0 if share else np.inf)

@@ -157,8 +157,10 @@ def test_an_index_below_0_and_other_values_have_the_range_that_they_need():
 
     assert axis([-0.5, 0.5], share=True).range is None
     assert axis([1.0, 2.0]).range is None
-    assert axis([2.0]).range == pytest.approx((1.978, 2.022))
-    assert axis([0.0]).range == pytest.approx((-0.0004, 0.021))
+    assert axis([2.0, 2.01]).range == pytest.approx((1.9829, 2.0271), abs=2e-4)  # 2 % of 2.01, and 5 % of that on both sides
+    assert axis([2.0]).range == axis([2.0, 2.0]).range == pytest.approx((0.9, 3.1))  # as a loss weight that stays: the ticks are 1, 2, 3
+    assert axis([-2.0]).range == pytest.approx((-3.1, -0.9))
+    assert axis([0.0]).range == pytest.approx((-0.02, 1.05))
     assert axis([2.0], log_y=True).range is None
 
 
@@ -189,5 +191,6 @@ def test_ticks_have_the_digits_that_tell_them_apart():
         return curve_figure([Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")]).layout.yaxis.tickformat
 
     assert digits(0.0, 1.0) == ".3~g"
-    assert digits(0.273) == ".4~g"  # ticks about 0.001 apart
+    assert digits(0.273) == ".3~g"  # a constant: its axis is as long as it is high
+    assert digits(0.273, 0.274) == ".4~g"  # ticks about 0.001 apart
     assert digits(230.0, 235.0) == ".4~g"
