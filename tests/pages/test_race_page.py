@@ -125,6 +125,16 @@ def test_runs_that_were_computed_differently_say_so(open_page, store, queued, te
     assert "all in bf16, channels last on cpu, only the balancing differs" in text
 
 
+def test_gpus_of_one_kind_are_no_difference(open_page, store, queued, texts):
+    for place, run in enumerate(method_race.runs_of(store, queued)):
+        train(store, run, end="finished")
+        gpu = {"device": f"cuda:{place}" if place else "cuda", "device_name": "NVIDIA T4", "precision": "fp16", "layout": "contiguous"}
+        with store.database.write() as connection:
+            info = json.dumps({**store.get(run.id).info, **gpu})
+            connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(info=info))
+    assert "all in fp16 on NVIDIA T4, only the balancing differs" in texts(open_page("race", race=queued))
+
+
 def test_losses_instead_of_main_metrics(open_page, store, queued, texts):
     train(store, method_race.runs_of(store, queued)[0], end="finished")
     app = open_page("race", race=queued)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
+from mtl_core.machine.device_names import kind_of
 from mtl_core.run_names import name_without_method
 from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
@@ -142,10 +143,12 @@ def _computed_differently(entries: list[Entry]) -> str:
 
 
 def how_computed(run: Any) -> str:
-    """Such as ``bf16, channels last on cpu``; the usual layout is not named."""
-    computed = run.computed
+    """Such as ``bf16, channels last on cpu``; the usual layout is not named. A GPU has its product's name: two of one kind are no difference."""
+    computed, device = run.computed, run.computed["device"]
+    if kind_of(device) == "cuda":
+        device = words.plain(run.info.get("device_name") or device)
     layout = "" if computed["layout"] == USUAL_LAYOUT else tr(", ") + tr(computed["layout"].replace("_", " "))
-    return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=computed["device"])
+    return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=device)
 
 
 def _picker(race_id: str) -> None:

@@ -14,7 +14,7 @@ from ui.shell.model_forms import describe, draw_field
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
 
-WIDTHS = (3, 3, 3, 3)  # of the columns: task, weight, floor, nothing
+WIDTHS = (3, 4, 4, 1)  # of the columns: task, weight, floor, nothing
 MOST_TASKS = 12  # more have too many fields for a form; the config takes any number
 
 
