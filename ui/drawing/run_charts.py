@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 import time
 import weakref
@@ -117,6 +118,18 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
         return
     page.keep_chart(key, feed.get("marks"), view, build, alt, chart["revision"])
     plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
+
+
+def draw_text(feed: dict[str, Any], name: str, build: Callable[[pd.DataFrame], str]) -> None:
+    """Draw words on a run's scalars, in small letters and lines as they are. ``feed["page"]``, where there is one, sends newer words from then on.
+
+    Args:
+        name: CSS class of the element, for these words alone.
+    """
+    text, page = build(feed["frame"]), feed.get("page")
+    st.html(f'<div class="said {name}">{html.escape(text)}</div>')
+    if page is not None:
+        page.keep_text(name, build, text)
 
 
 def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
