@@ -137,7 +137,7 @@ def curve_chart(
         "zeroline": False,
         "rangemode": "tozero",
         "nticks": 6,
-        "title": {"text": x_title, "standoff": 4},
+        **({"title": {"text": x_title, "standoff": 4}} if x_title else {}),  # Plotly keeps room for an empty title, too
         "autorange": True,
         # Not a range: it changes as the run goes on, and Plotly would take back a zoom with every change.
         **({"autorangeoptions": {"include": list(x_range)}} if x_range else {}),
@@ -179,7 +179,7 @@ def curve_chart(
 
 def fitting_ticks(layout: dict[str, Any]) -> int:
     """How many ticks' labels fit above each other beside the curves of a chart, at least 2. Its margins have room for legend and marks already."""
-    below = BELOW if layout["xaxis"]["title"]["text"] else UNTITLED
+    below = BELOW if "title" in layout["xaxis"] else UNTITLED
     return max(2, (layout["height"] - layout["margin"]["t"] - below) // TICK_HEIGHT)
 
 

@@ -172,6 +172,12 @@ def test_a_logarithmic_axis_of_a_few_decades_has_three_ticks_in_each():
     assert ticks(0.5, 0.8) is ticks(0.001, 10.0) is ticks(0.0, 0.0) is ticks() is ticks(0.003, 0.04, log_y=False) is None
 
 
+def test_no_room_is_kept_for_the_title_of_an_x_axis_that_has_none():
+    curve = Curve("train", np.arange(3.0), np.arange(3.0), "#0072B2")
+    assert curve_figure([curve], x_title="step").layout.xaxis.title.text == "step"
+    assert "title" not in curve_figure([curve]).layout.xaxis.to_plotly_json()
+
+
 def test_a_low_chart_has_as_many_ticks_as_labels_fit_above_each_other():
     def axis(*values, **looks):
         return curve_figure([Curve("train", np.arange(len(values)), np.array([*values]), "#0072B2")], **looks).layout.yaxis
