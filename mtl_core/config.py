@@ -101,8 +101,8 @@ class RunConfig(Strict):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order of images and augmentation.")
     device: Literal["auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7", "mps"] = Field(
         "auto",
-        description="'auto' takes a GPU where there is one. 'cuda' is the first GPU, 'cuda:1' the second. Each device has a queue of its own: runs "
-        "on two devices train side by side, runs on one device one after another.",
+        description="'auto' takes a GPU where there is one, the first that is free. 'cuda' is the first GPU, 'cuda:1' the second. Each device has "
+        "a queue of its own: runs on two devices train side by side, runs on one device one after another.",
         json_schema_extra={"words": {"auto": "Auto", "cpu": "CPU", "cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}},
     )
     devices: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = Field(

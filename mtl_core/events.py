@@ -157,6 +157,7 @@ class Control:
         check_held: called before files are published; raises if another process has claimed the run.
         settle: called with the measured precision and layout if the config has ``auto`` for one of them; returns the two to train with.
             It gives runs that are compared with each other the same values.
+        device: the device that the run was claimed for, where its config says ``auto``; empty for the best one.
     """
 
     def __init__(self) -> None:
@@ -167,6 +168,7 @@ class Control:
         self.proceeds = 0
         self.check_held: Callable[[], None] = lambda: None
         self.settle: Settle = lambda precision, layout: (precision, layout)
+        self.device = ""
         self.asked_at = time.monotonic()
         self._changed = threading.Condition()
         self._settings: list[tuple[str, float]] = []

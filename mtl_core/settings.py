@@ -207,7 +207,7 @@ def mnist_root() -> str:
 def threads() -> int | None:
     """MTL_THREADS; None if not set or invalid."""
     value = _value("MTL_THREADS")
-    return int(value) if value and not _threads_problem(value) else None
+    return int(value) if value and not threads_problem(value) else None
 
 
 def use_threads() -> None:
@@ -253,7 +253,7 @@ def problems() -> list[Problem]:
         found.append(Problem("MTL_STORE_URL", problem))
     if problem := _objects_problem(_value("MTL_ARTIFACTS_URL")):
         found.append(Problem("MTL_ARTIFACTS_URL", problem))
-    if problem := _threads_problem(_value("MTL_THREADS")):
+    if problem := threads_problem(_value("MTL_THREADS")):
         found.append(Problem("MTL_THREADS", problem))
     paths = [(name, _value(name)) for name in ("MTL_HOME", "MTL_DATA_ROOT", "MTL_MNIST_ROOT")]
     paths += [("MTL_DATA_FOLDERS", part) for part in (data_folders() if _value("MTL_DATA_FOLDERS") else ())]
@@ -289,7 +289,8 @@ def _choice_problem(value: str, choices: tuple[str, ...]) -> str:
     return f"expected {', '.join(choices[:-1])} or {choices[-1]}, found '{value}'{hint} Set one of them, or leave it empty"
 
 
-def _threads_problem(value: str) -> str:
+def threads_problem(value: str) -> str:
+    """What is wrong with a number of threads; empty if nothing is."""
     if not value or (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_THREADS):
         return ""
     return f"expected a whole number from 1 to {MOST_THREADS}, found '{value}'. Set one, or leave it empty: then each core has a thread"

@@ -113,10 +113,10 @@ def mean_cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, blocks: li
 def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
     ``points``, the number of recorded points. Over the whole shared network only."""
-    found = []
-    for one, other in combinations(tasks, 2):
-        cosines = _values(frame, _key(one, other, WHOLE))
-        shares = _values(frame, f"conflict_share/{one}/{other}")
+    keys = {(one, other): (_key(one, other, WHOLE), f"conflict_share/{one}/{other}") for one, other in combinations(tasks, 2)}
+    values, found = _values_of(frame, [key for both in keys.values() for key in both]), []
+    for (one, other), (cosine_key, share_key) in keys.items():
+        cosines, shares = values.get(cosine_key, np.zeros(0)), values.get(share_key, np.zeros(0))
         if len(cosines):
             share = shares.mean() if len(shares) else np.nan
             found.append({"one": one, "other": other, "cosine": cosines.mean(), "share": share, "points": len(cosines)})
@@ -281,5 +281,9 @@ def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
     return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}") & (keys.str.count("/") == 3 + block.count("/"))
 
 
-def _values(frame: pd.DataFrame, key: str) -> np.ndarray:
-    return frame.loc[frame["key"] == key].drop_duplicates("step", keep="last")["value"].dropna().to_numpy(dtype=float)
+def _values_of(frame: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
+    """Key -> its values in their order, the newest of each step, without NaN. The frame is searched once: a live page asks at every refresh."""
+    rows = frame.loc[frame["key"].isin(keys), ["key", "step", "value"]].drop_duplicates(["key", "step"], keep="last")
+    values = rows["value"].to_numpy(dtype=float)
+    found = {str(key): values[places] for key, places in rows.groupby("key", sort=False).indices.items()}
+    return {key: each[~np.isnan(each)] for key, each in found.items()}

@@ -19,6 +19,7 @@ from mtl_core import settings
 from mtl_core.cli.output import JSON, emit, emit_json
 from mtl_core.errors import MTLError
 from mtl_core.machine import free_memory
+from mtl_core.machine.processor_cores import cores
 
 PACKAGE = "multitask-vision-dashboard"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -177,14 +178,14 @@ def threads() -> Iterator[Finding]:
     """Threads that PyTorch computes with, beside the cores there are."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = cores()
     count = torch.get_num_threads()
-    slow = count > cores
+    slow = count > available
     advice = "More threads than cores make training several times slower. Set MTL_THREADS to the number of cores, or less." if slow else ""
     told = "MTL_THREADS" if settings.threads() else "MTL_THREADS is not set"
-    yield Finding("threads", "PyTorch", f"{count} on {cores} {'core' if cores == 1 else 'cores'} ({told})", NOTE if slow else OK, advice)
-    if hasattr(os, "getloadavg") and (load := os.getloadavg()[0]) > 1.5 * cores:
-        yield Finding("threads", "load", f"{load:.1f} programs want {cores} cores", NOTE, "Runs are slower until the others are done.")
+    yield Finding("threads", "PyTorch", f"{count} on {available} {'core' if available == 1 else 'cores'} ({told})", NOTE if slow else OK, advice)
+    if hasattr(os, "getloadavg") and (load := os.getloadavg()[0]) > 1.5 * available:
+        yield Finding("threads", "load", f"{load:.1f} programs want {available} cores", NOTE, "Runs are slower until the others are done.")
 
 
 def folders() -> Iterator[Finding]:

@@ -99,9 +99,9 @@ def _leave_to_cluster(store: RunStore, wanted: Callable[[], list[Run]]) -> int:
 def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:
     """Train a run and return it after its end; None if it cannot be claimed."""
     from mtl_core.runs import claims
-    from mtl_core.runs.executor import execute, resolve_device
+    from mtl_core.runs.executor import devices_for, execute
 
-    token = claims.claim(store, run.id, resolve_device(run.config.device))
+    token = claims.claim_first(store, run.id, devices_for(run.config))
     if not token:
         return None
     control, training = Control(), threading.Event()

@@ -14,11 +14,13 @@ from mtl_core.language import tr
 
 POINTS = 400  # per trace on screen; a live refresh costs more with more points
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
-TICKS = 5  # approximate number on the y axis
+TICKS = 5  # most on the y axis, approximately
+TICK_HEIGHT = 16  # pixels of a tick's label with the gap to the next
 WORDS_HEIGHT = 18  # pixels of the marks' text
-BELOW = 40  # approximate pixels of the x axis and its title
+EDGE = 0.12  # of the x axis; texts of marks nearer to an end would be cut off if they were centred
+BELOW, UNTITLED = 40, 24  # approximate pixels of the x axis with its title, and without
 SHARE_SPAN = 0.1  # smallest y range of a chart of shares, so that noise does not fill it; smaller only close to 1
-OTHER_SPAN = 0.02  # smallest y range of other charts, relative to the values
+OTHER_SPAN = 0.02  # smallest y range of other charts, relative to the values; of values that are all the same it is their size
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
 
 
@@ -135,7 +137,7 @@ def curve_chart(
         "zeroline": False,
         "rangemode": "tozero",
         "nticks": 6,
-        "title": {"text": x_title, "standoff": 4},
+        **({"title": {"text": x_title, "standoff": 4}} if x_title else {}),  # Plotly keeps room for an empty title, too
         "autorange": True,
         # Not a range: it changes as the run goes on, and Plotly would take back a zoom with every change.
         **({"autorangeoptions": {"include": list(x_range)}} if x_range else {}),
@@ -143,13 +145,9 @@ def curve_chart(
     y_axis = {
         "automargin": True,
         "zeroline": False,
-        "nticks": TICKS,
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",
         **({"title": {"text": y_title, "standoff": 2, "font": {"size": 10, "color": "#8A8A8A"}}} if y_title else {}),
-        **_scale(
-            np.concatenate([np.asarray(y, dtype=float) for curve in curves for y in (curve.y, *(curve.band or ()))] or [np.zeros(0)]), share, log_y
-        ),
     }
     layout = {
         "height": height,
@@ -163,10 +161,12 @@ def curve_chart(
         "xaxis": x_axis,
         "yaxis": y_axis,
     }
-    _draw_marks(layout, list(marks))
+    _draw_marks(layout, list(marks), _ends(curves, x_range))
     if legend and any(text for _, text in marks):  # the marks' texts are between the chart and the legend
         layout["margin"]["t"] += WORDS_HEIGHT
         layout["legend"]["y"] = 1 + WORDS_HEIGHT / max(height - layout["margin"]["t"] - BELOW, 40)
+    values = np.concatenate([np.asarray(y, dtype=float) for curve in curves for y in (curve.y, *(curve.band or ()))] or [np.zeros(0)])
+    y_axis |= {"nticks": min(TICKS, fitting_ticks(layout)), **_scale(values, share, log_y, fitting_ticks(layout))}
     if not traces:
         x_axis["visible"] = y_axis["visible"] = False
         note = {"text": tr("no values yet"), "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
@@ -177,7 +177,13 @@ def curve_chart(
     return {"data": traces, "layout": layout}
 
 
-def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
+def fitting_ticks(layout: dict[str, Any]) -> int:
+    """How many ticks' labels fit above each other beside the curves of a chart, at least 2. Its margins have room for legend and marks already."""
+    below = BELOW if "title" in layout["xaxis"] else UNTITLED
+    return max(2, (layout["height"] - layout["margin"]["t"] - below) // TICK_HEIGHT)
+
+
+def _scale(values: np.ndarray, share: bool, log_y: bool, fitting: int) -> dict[str, Any]:
     """Tick format with enough digits to distinguish the ticks, and a y range where Plotly's own would magnify noise or exceed 0..1.
 
     Without a range, ``autorange`` is set, because a chart that is updated in place would keep the range of the empty chart.
@@ -188,15 +194,17 @@ def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
     low, high = float(values.min()), float(values.max())
     size = max(abs(low), abs(high)) or 1.0
     share = share and low >= 0 and high <= 1
-    least = min(SHARE_SPAN, max(2 * (1 - low), SHARE_SPAN / 10)) if share else OTHER_SPAN * size
+    least = min(SHARE_SPAN, max(2 * (1 - low), SHARE_SPAN / 10)) if share else size if low == high else OTHER_SPAN * size
     scale: dict[str, Any] = {}
     if not log_y and (share or high - low < least):
         scale["range"] = _range(low, high, least, 0.0 if low >= 0 else -np.inf, 1.0 if share else np.inf)
         low, high = scale["range"]
     else:
         scale["autorange"] = True
-    if log_y and (positive := values[values > 0]).size and 3 <= positive.max() / positive.min() <= 1000:
-        scale["dtick"] = "D2"  # 1, 2 and 5 of each decade: Plotly's own choice writes all nine digits over each other in a low chart
+    if log_y and (positive := values[values > 0]).size and 3 <= (ratio := positive.max() / positive.min()) <= 1000:
+        # 1, 2 and 5 of each decade: Plotly's own choice writes all nine digits over each other in a low chart. In a lower one, powers of 10 alone.
+        # Within a decade there may be none, and Plotly writes few others.
+        scale |= {"dtick": "D2"} if 3 * np.log10(ratio) <= fitting else {"dtick": 1} if ratio >= 10 else {}
     digits = int(np.ceil(np.log10(TICKS * size / max(high - low, 1e-6 * size)))) + 1
     scale["tickformat"] = f".{max(3, digits)}~g"
     return scale
@@ -209,7 +217,14 @@ def _range(low: float, high: float, least: float, floor: float, ceiling: float) 
     return [max(bottom - 0.05 * span, floor - 0.02 * span), min(bottom + 1.05 * span, ceiling + 0.02 * span)]
 
 
-def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
+def _ends(curves: list[Curve], x_range: tuple[float, float] | None) -> tuple[float, float]:
+    """The ends of the x axis before anybody zooms, without its margins. It begins at 0 or below."""
+    places = np.concatenate([np.asarray(x_range or (), dtype=float), *(np.asarray(curve.x, dtype=float) for curve in curves)])
+    places = places[np.isfinite(places)]
+    return min(0.0, float(places.min(initial=0.0))), float(places.max(initial=0.0))
+
+
+def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]], ends: tuple[float, float]) -> None:
     grey = "rgba(128,128,128,0.8)"
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": grey, "width": 1, "dash": "dash"}}
     if not marks:
@@ -217,8 +232,13 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
     layout["margin"]["t"] = max(layout["margin"]["t"], 18)  # room for the texts
     layout["minreducedheight"] = 30  # else Plotly takes that room from a low chart, and cuts the texts
     layout["shapes"] = [{**line, "x0": x, "x1": x} for x, _ in marks]
-    words = {"yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "center", "showarrow": False, "font": {"color": grey, "size": 10}}
-    if said := [{**words, "x": x, "text": text} for x, text in marks if text]:
+    words = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"color": grey, "size": 10}}
+    near = EDGE * (ends[1] - ends[0])
+
+    def anchor(x: float) -> str:
+        return "left" if x < ends[0] + near else "right" if x > ends[1] - near else "center"
+
+    if said := [{**words, "xanchor": anchor(x), "x": x, "text": text} for x, text in marks if text]:
         layout["annotations"] = said
 
 

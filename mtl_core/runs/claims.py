@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,11 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
             return ""
         forget_requests(connection, run_id)
     return values["owner_token"]
+
+
+def claim_first(store: RunStore, run_id: str, devices: Iterable[str]) -> str:
+    """Claim a queued run for the first of these devices that is free. Returns the token, which is empty where ``claim`` gives none for any."""
+    return next((token for device in devices if (token := claim(store, run_id, device))), "")
 
 
 def _free_slot(connection: Connection, slot: str) -> None:

@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, get_args
 
+from mtl_core.config import RunConfig
 from mtl_core.errors import LostRankError, RunTakenError, StoreError, UnreachableObjectsError, is_error
 from mtl_core.events import Control
-from mtl_core.machine.device_names import device_named
+from mtl_core.machine.device_names import device_named, kind_of
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
 from mtl_core.runs.background.engine_import import import_engine
@@ -92,6 +93,20 @@ def resolve_device(name: str) -> str:
     return execution.resolve_device(name)
 
 
+def devices_for(config: RunConfig) -> list[str]:
+    """The devices that a run may train on, the one to take first at the head: with ``auto`` each GPU of this machine, else one device.
+
+    A run on several devices takes the first ones.
+    """
+    first = resolve_device(config.device)
+    if config.device != "auto" or config.devices != 1 or first != "cuda":
+        return [first]
+    from mtl_core.training import execution
+
+    named = get_args(RunConfig.model_fields["device"].annotation)  # a run that is compared with this one names the device
+    return [device for device in execution.devices_here() if kind_of(device) == first and device in named]
+
+
 class _Training:
     """One attempt to train a run, with the token that permits writing to it."""
 
@@ -99,6 +114,7 @@ class _Training:
         self.store, self.trained, self.token, self.control = store, run, token, control
         self.on_event, self.on_unwritten = on_event, on_unwritten
         self.alerts = RunAlerts(store.folder(run.id))
+        control.device = run.device if run.config.device == "auto" else ""
         control.check_held = lambda: claims.check_held(store, run.id, token)
         control.settle = lambda precision, layout: study_cells.settle(store, run.id, *method_race.settle(store, run.id, precision, layout))
 

@@ -24,11 +24,12 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.machine import free_memory
 from mtl_core.machine.device_names import devices_taken
+from mtl_core.machine.processor_cores import cores
 from mtl_core.runs import claims, study_cells
 from mtl_core.runs.background.engine_import import import_engine
 from mtl_core.runs.background.program_end import is_closing, stop_at_exit, workers_lock
 from mtl_core.runs.cluster.cluster_start import cluster_of, is_on_cluster, keep_queue
-from mtl_core.runs.executor import execute, freeze_after_imports, resolve_device
+from mtl_core.runs.executor import devices_for, execute, freeze_after_imports, resolve_device
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
@@ -37,7 +38,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import EXECUTORS
 
-__all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
+__all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed", "worker_threads"]
 
 # Exit codes of a worker process: the store has the run's outcome; the run stays queued; store or settings cannot be used. Any other code: a crash.
 TAKEN, NOT_TAKEN, REFUSED = 0, 3, 2
@@ -79,6 +80,21 @@ def executor_of(store: RunStore) -> str:
             "Choose one under Advanced on the Train page"
         )
     return name
+
+
+def worker_threads(store: RunStore) -> int | None:
+    """Threads that PyTorch computes with where a run has its own process: MTL_THREADS, else the store's setting, at most one for each core. None is
+    PyTorch's own number. A run in a thread has those of its process, because another number would change the last digits of the runs beside it.
+
+    Raises:
+        ConfigError: the store's setting is no number of threads.
+    """
+    if count := settings.threads():
+        return count
+    value = store.settings().get("threads", "")
+    if problem := settings.threads_problem(value):
+        raise ConfigError(f"the threads of the run store '{store.home}': {problem}. Choose a number under Advanced on the Train page")
+    return min(int(value), cores()) if value else None
 
 
 def queue_problem(store: RunStore) -> str:
@@ -192,23 +208,27 @@ def _note_problem(store: RunStore, error: Exception | None, seconds: float = 0.0
 
 
 def _start_first_of_each(store: RunStore, waiting: Sequence[Run], executor: str, wake: threading.Event) -> None:
-    """Train the first waiting run of each device. A run that waits for several devices keeps those that it needs from the runs behind it."""
+    """Train the first waiting run of each device. A run that waits for several devices keeps those that it needs from the runs behind it.
+
+    A run that any GPU suits takes the first free one that no run before it waits for. It keeps none from the runs behind it: it had the choice first.
+    """
     awaited: set[str] = set()
     for run in waiting:
-        device = resolve_device(run.config.device)
-        devices = devices_taken(device, run.config.devices)
-        if awaited.isdisjoint(devices):
-            _start(store, run, device, executor, wake)
-        awaited |= devices
+        suitable = devices_for(run.config)
+        taken = {device: devices_taken(device, run.config.devices) for device in suitable}
+        if free := [device for device in suitable if awaited.isdisjoint(taken[device])]:
+            _start(store, run, free, executor, wake)
+        if len(suitable) == 1:
+            awaited |= taken[suitable[0]]
 
 
-def _start(store: RunStore, run: Run, device: str, executor: str, wake: threading.Event) -> None:
-    """Train a queued run, if its device is free and no other process claims it."""
+def _start(store: RunStore, run: Run, devices: Sequence[str], executor: str, wake: threading.Event) -> None:
+    """Train a queued run on the first of these devices that is free, unless another process claims it."""
     if is_closing():  # the run stays queued for the next start of the program
         return
     if executor == "process":
-        _start_process(store, run, device, wake)
-    elif token := claims.claim(store, run.id, device):
+        _start_process(store, run, devices, wake)
+    elif token := claims.claim_first(store, run.id, devices):
         threading.Thread(target=_train_then_wake, args=(store, run.id, token, wake), name=f"train-{run.id}", daemon=True).start()
 
 
@@ -245,16 +265,20 @@ def _supervise_workers(store: RunStore) -> None:
                 worker["process"].kill()
 
 
-def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event) -> None:
+def _start_process(store: RunStore, run: Run, suitable: Sequence[str], wake: threading.Event) -> None:
     """Start a process that claims the run itself, so that the store names the process that trains it. Until the claim, no other process is started on
-    the device."""
-    workers, devices = process_slot("worker processes"), devices_taken(device, run.config.devices)
-    for worker in list(workers.values()):
-        if worker["run"] == run.id or (not devices.isdisjoint(worker["devices"]) and _is_starting(store, worker)):
-            return
-    if claims.is_busy(store, devices):
+    the device that is free for it."""
+    workers = process_slot("worker processes")
+    if any(worker["run"] == run.id for worker in list(workers.values())):
+        return
+    starting = {device for worker in list(workers.values()) if _is_starting(store, worker) for device in worker["devices"]}
+    taken = (devices_taken(device, run.config.devices) for device in suitable)
+    devices = next((each for each in taken if starting.isdisjoint(each) and not claims.is_busy(store, each)), None)
+    if devices is None:
         return
     environment = settings.process_environment(store.home)
+    if threads := worker_threads(store):
+        environment["MTL_THREADS"] = str(threads)
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
     killed_before = free_memory.kills()
     stop_at_exit()

@@ -53,14 +53,17 @@ class Parts:
     update: Part
 
 
-def resolve(config: RunConfig) -> Parts:
+def resolve(config: RunConfig, device: str = "") -> Parts:
     """Look up everything that a config names on this machine.
+
+    Args:
+        device: what ``auto`` stands for; empty for the best device of this machine.
 
     Raises:
         ConfigError: a part does not exist, its options are wrong, or it does not fit the rest of the config.
         DeviceError: this machine does not have the device.
     """
-    device = resolve_device(config.device)
+    device = resolve_device(device if device and config.device == "auto" else config.device)
     return Parts(config, device, open_source(config.data), network_parts(config), balancing_part(config), update_part(config))
 
 

@@ -74,7 +74,7 @@ def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control
     started = time.perf_counter()
     tune_allocator()
     yield Message(f"preparing the data set '{data_title(config.data)}'")
-    parts = resolve(checkpoints.as_begun(folder, config))
+    parts = resolve(checkpoints.as_begun(folder, config), control.device)
     if ranks.is_first:
         _check_memory(parts)
     told = _unless_stopped(control)

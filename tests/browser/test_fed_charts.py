@@ -39,7 +39,7 @@ def page(blank):
     tab, errors = blank
     tab.evaluate("""() => {
       document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="parts"></div>'
-        + '<div class="share share-0"><img><span></span></div>'
+        + '<div class="share share-0"><img><span></span></div><div class="said conflict">before</div>'
         + '<div class="near">near</div><div style="height:5000px"></div><div class="far">far</div>';
       window.livePage = undefined; window.asked = []; window.livePartTriggers = undefined; }""")
     yield tab
@@ -52,11 +52,11 @@ def chart(count: int, base: str):
     return {**prepared(curve_chart([curve]), "a chart"), "config": {}, "plotly": "", "base": base, "name": "loss"}
 
 
-def fed(count: int | None, base: str, turn: int = 1, news=(), pictures=None):
+def fed(count: int | None, base: str, turn: int = 1, news=(), pictures=None, texts=None):
     """A message with a figure of so many points, or without one."""
     newer = chart(count, base) if count else {}
     charts = {"loss": {"figure": newer["figure"], "revision": newer["revision"]}} if count else {}
-    return {"feed": {"base": base, "turn": turn, "charts": charts, "pictures": pictures or {}, "news": list(news)}}
+    return {"feed": {"base": base, "turn": turn, "charts": charts, "pictures": pictures or {}, "texts": texts or {}, "news": list(news)}}
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,9 @@ def test_small_pictures_and_their_words_change_in_place(page):
     page.evaluate(DRAW, ["feeder", fed(None, "A", pictures={"share-0": picture, "share-9": picture})])
     shown = page.evaluate("() => { const [img, span] = document.querySelector('.share').children; return [img.src, img.alt, span.textContent]; }")
     assert shown == [picture["src"], picture["alt"], picture["text"]]
+
+
+def test_words_change_in_place_and_are_no_markup(page):
+    page.evaluate(DRAW, ["feeder", fed(None, "A", texts={"conflict": "a <b> and c\nare in conflict", "gone": "no such place"})])
+    said = "document.querySelector('.said')"
+    assert page.evaluate(f"[{said}.textContent, {said}.children.length]") == ["a <b> and c\nare in conflict", 0]

@@ -114,6 +114,16 @@ def test_marks_are_lines_with_words_and_a_faint_curve_has_no_raw_line():
     assert len(figure.data) == 1
 
 
+def test_words_of_marks_near_an_end_are_not_cut_off():
+    def anchors(*places, **looks):
+        curve = Curve("train", np.array([np.nan, 20.0, 100.0]), np.zeros(3), "#888888")
+        return [note.xanchor for note in curve_figure([curve], marks=[(place, "ink 1 → 3") for place in places], **looks).layout.annotations]
+
+    assert anchors(1.0, 11.0, 13.0, 50.0, 87.0, 89.0, 100.0) == ["left", "left", "center", "center", "center", "right", "right"]
+    assert anchors(11.0, 89.0, x_range=(-50.0, 200.0)) == ["center", "center"]
+    assert anchors(-30.0, x_range=(-50.0, 200.0)) == ["left"]  # minutes before a fork
+
+
 def test_markers_leave_the_dashes_of_longer_curves_to_be_seen():
     def drawn(count):
         curves = [Curve(name, np.arange(count), np.arange(float(count)), "#0072B2", dash) for name, dash in (("train", "solid"), ("val", "dash"))]
@@ -147,8 +157,10 @@ def test_an_index_below_0_and_other_values_have_the_range_that_they_need():
 
     assert axis([-0.5, 0.5], share=True).range is None
     assert axis([1.0, 2.0]).range is None
-    assert axis([2.0]).range == pytest.approx((1.978, 2.022))
-    assert axis([0.0]).range == pytest.approx((-0.0004, 0.021))
+    assert axis([2.0, 2.01]).range == pytest.approx((1.9829, 2.0271), abs=2e-4)  # 2 % of 2.01, and 5 % of that on both sides
+    assert axis([2.0]).range == axis([2.0, 2.0]).range == pytest.approx((0.9, 3.1))  # as a loss weight that stays: the ticks are 1, 2, 3
+    assert axis([-2.0]).range == pytest.approx((-3.1, -0.9))
+    assert axis([0.0]).range == pytest.approx((-0.02, 1.05))
     assert axis([2.0], log_y=True).range is None
 
 
@@ -160,10 +172,31 @@ def test_a_logarithmic_axis_of_a_few_decades_has_three_ticks_in_each():
     assert ticks(0.5, 0.8) is ticks(0.001, 10.0) is ticks(0.0, 0.0) is ticks() is ticks(0.003, 0.04, log_y=False) is None
 
 
+def test_no_room_is_kept_for_the_title_of_an_x_axis_that_has_none():
+    curve = Curve("train", np.arange(3.0), np.arange(3.0), "#0072B2")
+    assert curve_figure([curve], x_title="step").layout.xaxis.title.text == "step"
+    assert "title" not in curve_figure([curve]).layout.xaxis.to_plotly_json()
+
+
+def test_a_low_chart_has_as_many_ticks_as_labels_fit_above_each_other():
+    def axis(*values, **looks):
+        return curve_figure([Curve("train", np.arange(len(values)), np.array([*values]), "#0072B2")], **looks).layout.yaxis
+
+    marks = [(1.0, "a change")]
+    assert axis(1.0, 9.0, height=84).nticks == 3  # (84 - 6 - 24) / 16
+    assert axis(1.0, 9.0, height=84, marks=marks).nticks == 2  # (84 - 18 - 24) / 16
+    assert axis(1.0, 9.0, height=84, x_title="step", marks=marks).nticks == 2  # never fewer, although the title takes more
+    assert axis(1.0, 9.0, height=200, x_title="step", legend=True, marks=marks).nticks == 5  # no more than before, although 7 fit
+    assert axis(1.0, 9.0, height=84, log_y=True).dtick == "D2"  # 1, 2, 5
+    assert axis(0.5, 9.0, height=84, log_y=True).dtick == 1  # 1 and 10: seven labels of 0.5 to 50 would overlap
+    assert axis(1.0, 9.0, height=84, log_y=True, marks=marks).dtick is None  # within a decade a power of 10 may be missing
+
+
 def test_ticks_have_the_digits_that_tell_them_apart():
     def digits(*values):
         return curve_figure([Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")]).layout.yaxis.tickformat
 
     assert digits(0.0, 1.0) == ".3~g"
-    assert digits(0.273) == ".4~g"  # ticks about 0.001 apart
+    assert digits(0.273) == ".3~g"  # a constant: its axis is as long as it is high
+    assert digits(0.273, 0.274) == ".4~g"  # ticks about 0.001 apart
     assert digits(230.0, 235.0) == ".4~g"

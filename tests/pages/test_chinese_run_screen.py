@@ -68,7 +68,7 @@ def test_gradients_alerts_and_thresholds(store, open_in_chinese, make_run):
     store.append(run.id, Message("Accuracy of digit (val) is above 0.9: 0.95 after epoch 2", ALERT))
     app = open_in_chinese("run", run=run.id)
     assert not left_on(app)
-    assert "digit 与 slant" in "".join(text.value for text in app.markdown)
+    assert "digit 与 slant" in "".join(str(element.proto.body) for element in app.get("html"))
 
 
 @pytest.mark.parametrize("kind", ["describe", "delete", EXPORT])

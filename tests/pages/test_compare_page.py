@@ -60,6 +60,19 @@ def test_what_is_drawn_is_what_is_stored(store, seeds):
     assert list(less.y) == pytest.approx([0.0, 0.0])
 
 
+def test_runs_of_different_names_are_called_as_the_first_without_its_seed(store, in_state):
+    runs = [store.get(in_state("finished", name=name, seed=seed).id) for name, seed in (("mine · seed 7", 7), ("another", 8))]
+    [group] = groups_of(runs, store.places([run.id for run in runs]), by_seed=True)
+    assert group.name == "mine · 2 seeds"
+
+
+def test_the_names_of_settings_that_differ_are_not_cut_off(open_page, in_state):
+    runs = [in_state("finished", conflict_every=every) for every in (10, 20)]
+    app = open_page("compare", runs=",".join(run.id for run in runs))
+    [table] = [each for each in app.dataframe if list(each.value.index) == ["Steps between measurements of conflict"]]
+    assert json.loads(table.proto.columns)["_index"]["width"] == 26 + 7 * len("Steps between measurements of conflict")
+
+
 def test_columns_are_chosen_and_kept(open_page, seeds):
     app = open_page("compare")
     chosen = app.multiselect(key="compare.columns").value

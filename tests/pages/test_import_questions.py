@@ -89,6 +89,30 @@ def test_what_is_suggested_is_taken_with_one_click(form):
     assert not form.button(key="import.check").disabled
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_the_check_pictures_are_drawn_with_their_targets_if_asked(form, asking, is_gone):
+    form.button(key="import.suggested").click().run()
+    form.button(key="import.check").click()
+    settle(form, lambda app: any(button.key == "import.go" for button in app.button))
+    before = len(form.session_state["import_draft"]["sheets"])  # of the readings
+    if is_gone:
+        (asking / "table.csv").unlink()
+    form.toggle(key="import.pictures").set_value(True)
+    settle(form, lambda app: len(app.session_state["import_draft"]["sheets"]) > before)
+    sheet, said = list(form.session_state["import_draft"]["sheets"].values())[-1]
+    if is_gone:
+        assert sheet is None
+        assert "table.csv" in said[0]
+        assert any("table.csv" in caption.value.replace("\\", "") for caption in form.caption)
+        return
+    assert sheet.startswith(b"\x89PNG")
+    shown = next(caption.value for caption in form.caption if caption.value.endswith(".png")).replace("\\", "").split(", ")
+    assert len(shown) == 5  # of twenty every fourth
+    assert len(set(shown)) == 5
+    assert {f"{place}.png" for place in range(20)} > set(shown)
+    assert said == []  # the report above says what the tasks are
+
+
 def test_files_that_are_not_read_are_listed_with_the_reason(form):
     files = next(frame.value for frame in form.dataframe if "files" in frame.value.columns)
     row = files.set_index("files").loc["notes.heic"]

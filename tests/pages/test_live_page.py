@@ -1,5 +1,6 @@
 """What a live run's page sends between two drawings: figures that are new, and the parts for which there is news."""
 
+import html
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ def drawn(open_page, make_run, store, monkeypatch):
     page = pages[-1]
     assert page.known is None
     assert len([each for each in app.get("bidi_component") if "-rerun." in each.proto.id]) == len(page.parts)
-    return SimpleNamespace(run=run, page=page, sent=sent, news=lambda: page.outdated(page.moment()))
+    return SimpleNamespace(run=run, page=page, pages=pages, sent=sent, news=lambda: page.outdated(page.moment()))
 
 
 def test_nothing_is_sent_of_what_is_drawn_already(drawn):
@@ -70,6 +71,37 @@ def test_the_end_of_an_epoch_is_news_for_the_tasks_and_their_predictions(drawn, 
     (folder / "epoch_0003.npz").write_bytes((folder / "epoch_0002.npz").read_bytes())
     store.append(drawn.run.id, ProbesSaved(3, "probes/epoch_0003.npz"))
     assert drawn.news() == ["tasks", "conflict", "predictions", "ownership", "details"]
+
+
+def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
+    """Their part itself is drawn anew at every third refresh only."""
+
+    def measured(step, cosine):
+        values = {"conflict/digit/slant": cosine, "conflict_share/digit/slant": float(cosine < 0)}
+        store.append(drawn.run.id, StepScalars(step, step / 2, values))
+        store.append(drawn.run.id, Message("which stores the step at once"))
+
+    def shown(app):
+        bodies = [str(each.proto.body) for each in app.get("html")]
+        return {name: next(body for body in bodies if name in body) for name in ("conflict-meaning", "conflict-pairs")}
+
+    assert drawn.page.texts == {}  # nothing is measured yet: the part says why
+    measured(5, -0.5)
+    app = open_page("run", run=drawn.run.id)
+    page = drawn.pages[-1]
+    assert "100% of 1 measurements" in shown(app)["conflict-meaning"]
+    assert "measured only once or twice" in shown(app)["conflict-pairs"]
+    page.feed(page.moment(), {})
+    assert drawn.sent[-1]["texts"] == {}
+    for step in (6, 7):
+        measured(step, -0.5)
+    for _ in range(2):  # again at the second refresh: the browser may have missed the first message
+        page.feed(page.moment(), {})
+        fed = drawn.sent[-1]["texts"]
+        assert "100% of 3 measurements" in fed["conflict-meaning"]
+        assert fed["conflict-pairs"].startswith("digit and slant are in conflict")
+    later = shown(open_page("run", run=drawn.run.id))
+    assert [html.unescape(later[name]).partition(">")[2].partition("</div>")[0] for name in fed] == list(fed.values())
 
 
 def test_a_change_that_another_viewer_asks_for_is_news_for_the_sliders(drawn, store):

@@ -150,7 +150,9 @@ def test_your_image_can_be_drawn_or_taken_with_a_camera(open_page, finished, kee
     assert len(app.get("image")) == 4
     app.segmented_control(key="own.way").set_value("draw").run()
     assert not app.exception
-    assert any(element.proto.component_name == "sketch_pad" for element in app.get("bidi_component"))
+    columns = list(app.columns)
+    [place] = [place for place, column in enumerate(columns) if any(pad.proto.component_name == "sketch_pad" for pad in column.get("bidi_component"))]
+    assert [caption.value[:30] for caption in columns[place + 1].caption] == ["The run predicts all its tasks"]  # the answer's place, beside the pad
     app.segmented_control(key="own.way").set_value("camera").run()
     assert not app.exception
     assert len(app.get("camera_input")) == 1

@@ -64,6 +64,7 @@ def test_while_it_trains(open_page, store, queued, texts):
     assert list(table["method"]) == ["Fixed weights", "Uncertainty weighting", "PCGrad"]
     assert list(table["digit accuracy ↑ val"].round(2)[:2]) == [0.6, 0.5]
     assert "mean rank ↓" not in table  # of one seed
+    assert "One seed proves little" in text
     app.button(key="race.stop").click().run()
     assert [str(run.status) for run in method_race.runs_of(store, queued)] == ["finished", "stopping", "stopped"]
     assert app.button(key="race.stop").disabled
@@ -87,7 +88,18 @@ def test_when_it_has_ended(open_page, store, queued, texts):
     assert "has the best value on val in" in app.info[0].value
     assert "it broke" in texts(app)
     assert "only the balancing differs" in texts(app)
+    assert texts(app).count("another seed may reverse the order") == 2  # in the outcome, and why there are no stars
+    assert "One seed proves little" not in texts(app)
+    assert len(app.get("progress")) == 3  # one has failed
     assert "race.stop" not in [button.key for button in app.button]
+
+
+def test_bars_of_a_race_in_which_all_have_finished_are_left_out(open_page, store, queued, texts):
+    for run in method_race.runs_of(store, queued):
+        train(store, run, epochs=3, end="finished")
+    app = open_page("race", race=queued)
+    assert not app.get("progress")
+    assert texts(app).count("3 of 3 epochs in") == 3
 
 
 def test_runs_that_differ_in_more_are_not_called_the_same(open_page, store, queued, texts):
@@ -111,6 +123,16 @@ def test_runs_that_were_computed_differently_say_so(open_page, store, queued, te
         connection.execute(update(schema.runs).values(info=json.dumps(info)))
     text = texts(open_page("race", race=queued))
     assert "all in bf16, channels last on cpu, only the balancing differs" in text
+
+
+def test_gpus_of_one_kind_are_no_difference(open_page, store, queued, texts):
+    for place, run in enumerate(method_race.runs_of(store, queued)):
+        train(store, run, end="finished")
+        gpu = {"device": f"cuda:{place}" if place else "cuda", "device_name": "NVIDIA T4", "precision": "fp16", "layout": "contiguous"}
+        with store.database.write() as connection:
+            info = json.dumps({**store.get(run.id).info, **gpu})
+            connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(info=info))
+    assert "all in fp16 on NVIDIA T4, only the balancing differs" in texts(open_page("race", race=queued))
 
 
 def test_losses_instead_of_main_metrics(open_page, store, queued, texts):

@@ -1,8 +1,9 @@
-"""None"""
+"""The Train page: the form, its problems and the Train button."""
 
 import pytest
 
 from mtl_core.presets import load_presets
+from mtl_core.runs import jobs
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training import execution
 from tests.pages.conftest import base, choose_preset
@@ -212,6 +213,39 @@ def test_an_executor_of_the_environment_is_shown_as_fixed(open_page, monkeypatch
     monkeypatch.setenv("MTL_EXECUTOR", "carrier pigeon")
     app.run()
     assert "expected thread, process or ray" in app.error[0].value
+
+
+def test_threads_are_chosen_for_runs_in_processes_of_their_own(open_page, store, monkeypatch, texts):
+    monkeypatch.setattr("ui.train.executor_form.cores", lambda: 4)
+    monkeypatch.setattr(jobs, "cores", lambda: 4)
+    monkeypatch.delenv("MTL_THREADS", raising=False)
+    app = open_page()
+    assert app.selectbox(key="threads.fixed").disabled  # in this server, another number would change other runs
+    assert "which MTL_THREADS in its environment sets" in texts(app)
+    app.button_group(key="executor").set_value("process").run()
+    field = app.selectbox(key="threads")
+    assert (field.value, field.options) == ("", ["PyTorch's own number", "1", "2", "3", "4"])
+    assert "Cores of this machine: 4." in field.help
+    field.set_value("3").run()
+    assert (store.settings()["threads"], jobs.worker_threads(store)) == ("3", 3)
+    app.selectbox(key="threads").set_value("").run()
+    assert jobs.worker_threads(store) is None
+    monkeypatch.setenv("MTL_THREADS", "6")
+    app.run()
+    assert (app.selectbox(key="threads.fixed").value, app.selectbox(key="threads.fixed").disabled) == ("6", True)
+    assert "Fixed by MTL_THREADS=6" in texts(app)
+    assert not app.exception
+
+
+def test_stored_threads_that_are_no_number_are_said(open_page, store, monkeypatch):
+    monkeypatch.delenv("MTL_THREADS", raising=False)
+    store.set("executor", "process")
+    store.set("threads", "many")
+    app = open_page()
+    assert "expected a whole number from 1 to 1024, found 'many'" in app.error[0].value
+    app.selectbox(key="threads").set_value("1").run()
+    assert not app.error
+    assert store.settings()["threads"] == "1"
 
 
 @pytest.mark.parametrize("way", ["typed", "pasted", "in the address"])

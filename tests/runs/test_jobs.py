@@ -31,10 +31,10 @@ class Gate:
 
     def __init__(self):
         self.began, self.let = ({name: threading.Event() for name in NAMES} for _ in range(2))
-        self.seen = {}
+        self.seen, self.devices = {}, {}
 
     def train(self, config, folder, cache, control):
-        self.seen[config.name] = self.look()
+        self.seen[config.name], self.devices[config.name] = self.look(), control.device
         self.began[config.name].set()
         yield RunStarted(1, {})
         assert self.let[config.name].wait(WAIT)
@@ -117,7 +117,7 @@ def test_a_run_on_two_gpus_waits_for_both_and_is_not_overtaken(store, config, ga
 
 
 def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monkeypatch):
-    monkeypatch.setattr(jobs, "resolve_device", lambda name: "cpu")
+    monkeypatch.setattr(jobs, "devices_for", lambda config: ["cpu"])
     gate.look = lambda: [run.status.value for run in store.runs()[::-1]]
     jobs.submit(store, config("one", device="cpu"))
     assert gate.began["one"].wait(WAIT)
@@ -128,6 +128,30 @@ def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monke
     assert gate.seen["two"] == ["finished", "running"]
     join(second.id)
     assert store.get(second.id).device == "cpu"
+
+
+def test_auto_takes_the_first_free_gpu(store, config, gate, monkeypatch):
+    """Of two simulated ones. A run behind a run that waits for any GPU is not held up by it."""
+    monkeypatch.setattr(jobs, "devices_for", lambda config: ["cuda", "cuda:1"] if config.device == "auto" else [config.device])
+    gate.look = lambda: {run.name: run.status.value for run in store.runs()}
+    ids = {}
+    for name, device in (("one", "auto"), ("two", "cuda"), ("three", "auto"), ("four", "auto"), ("five", "mps")):
+        ids[name] = store.create(config(name, device=device)).id
+    jobs.start_worker(store)
+    for name in ("one", "three", "five"):
+        assert gate.began[name].wait(WAIT)
+    assert [store.get(ids[name]).device for name in ("one", "three", "five")] == ["cuda", "cuda:1", "mps"]
+    assert [gate.devices[name] for name in ("one", "three", "five")] == ["cuda", "cuda:1", ""]  # what the trainer is told
+    assert [store.get(ids[name]).status for name in ("two", "four")] == ["queued", "queued"]
+    gate.let["one"].set()
+    assert gate.began["two"].wait(WAIT)  # it asked for the first GPU before 'four' did
+    gate.let["three"].set()
+    assert gate.began["four"].wait(WAIT)
+    assert (store.get(ids["four"]).device, gate.devices["four"]) == ("cuda:1", "cuda:1")
+    for name in ("two", "four", "five"):
+        gate.let[name].set()
+    for run_id in ids.values():
+        join(run_id)
 
 
 def test_a_failure_does_not_hold_up_the_queue(store, config, engine):

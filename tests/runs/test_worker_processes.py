@@ -1,5 +1,6 @@
 """What the queue makes of the end of a worker process."""
 
+import itertools
 import signal
 import threading
 
@@ -67,3 +68,49 @@ def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkey
         "interrupted at epoch 0: the process that trained it is gone",
         f"its worker process was ended by signal 9. {said}",
     ]
+
+
+def test_a_worker_process_is_started_for_a_gpu_that_no_other_one_is_about_to_take(store, config, monkeypatch):
+    started = itertools.count()
+
+    class Started:
+        def __init__(self, *_, **__):
+            self.pid = next(started)
+
+    workers = {}
+    monkeypatch.setattr(jobs, "process_slot", lambda name: workers)
+    monkeypatch.setattr(jobs, "_await_process", lambda *_: None)
+    monkeypatch.setattr(jobs, "stop_at_exit", lambda: None)
+    monkeypatch.setattr(jobs, "is_closing", lambda: False)
+    monkeypatch.setattr(jobs.subprocess, "Popen", Started)
+    store.create(config(), columns=held_by_us("cuda:1"))  # trains
+    runs = [store.create(config(str(number), device="auto")) for number in range(3)]
+    for run in [*runs, *runs]:
+        jobs._start_process(store, run, ["cuda", "cuda:1", "cuda:2"], threading.Event())
+    assert [(worker["run"], worker["devices"]) for worker in workers.values()] == [(runs[0].id, {"cuda"}), (runs[1].id, {"cuda:2"})]
+
+
+@pytest.mark.parametrize(("chosen", "variable", "expected"), [("", "", None), ("2", "", "2"), ("64", "", "4"), ("2", "3", "3")])
+def test_a_worker_process_has_the_threads_that_the_store_says(store, config, monkeypatch, chosen, variable, expected):
+    surroundings = []
+
+    class Started:
+        pid = 0
+
+    def start(command, env, **_):
+        surroundings.append(env.get("MTL_THREADS"))
+        return Started()
+
+    monkeypatch.delenv("MTL_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv("MTL_THREADS", variable)
+    monkeypatch.setattr(jobs, "cores", lambda: 4)
+    monkeypatch.setattr(jobs, "_await_process", lambda *_: None)
+    monkeypatch.setattr(jobs, "stop_at_exit", lambda: None)
+    monkeypatch.setattr(jobs, "is_closing", lambda: False)
+    monkeypatch.setattr(jobs.subprocess, "Popen", start)
+    if chosen:
+        store.set("threads", chosen)
+    jobs._start_process(store, store.create(config()), ["cpu"], threading.Event())
+    jobs.process_slot("worker processes").pop(0)
+    assert surroundings == [expected]

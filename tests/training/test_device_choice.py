@@ -12,6 +12,7 @@ from mtl_core.machine.device_names import device_named, devices_taken, kind_of
 from mtl_core.randomness import Generators
 from mtl_core.runs import executor
 from mtl_core.training.execution import Execution, devices_here, resolve_device
+from mtl_core.training.parts import resolve
 from mtl_core.training.several_devices.device_count import device_count, device_problems
 from tests.training import rank_pair
 
@@ -50,6 +51,25 @@ def test_several_devices_begin_with_the_first(three_gpus):
         "2 were asked for, but 'cuda:1' is one device; set device to 'cuda', which takes the first 2, or devices to 1",
     )
     assert device_count(config(device="cuda:1", devices="all")) == 1
+
+
+def test_auto_stands_for_every_gpu(three_gpus, monkeypatch):
+    monkeypatch.setattr(executor, "import_engine", lambda: None)
+    assert executor.devices_for(config(device="auto")) == ["cuda", "cuda:1", "cuda:2"]
+    assert executor.devices_for(config(device="auto", devices=2)) == ["cuda"]  # a run on several devices takes the first
+    assert [executor.devices_for(config(device=name)) for name in ("cuda", "cuda:0", "cuda:1", "cpu")] == [["cuda"], ["cuda"], ["cuda:1"], ["cpu"]]
+    assert resolve(config(device="auto"), "cuda:2").device == "cuda:2"
+    assert resolve(config(device="auto")).device == "cuda"
+    assert resolve(config(device="cpu"), "cuda:2").device == "cpu"  # a name that is given stays
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 12)
+    assert executor.devices_for(config(device="auto"))[-1] == "cuda:7"  # the last that a config can name
+
+
+def test_without_a_gpu_auto_is_one_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(executor, "import_engine", lambda: None)
+    assert executor.devices_for(config(device="auto")) == ["cpu"]
 
 
 def test_what_a_run_takes():

@@ -10,6 +10,7 @@ import pytest
 
 from mtl_core.figures.curves import Curve, curve_chart, curve_figure
 from ui.drawing.plotly_chart import prepared
+from ui.drawing.run_charts import View, current_chart
 
 
 def test_a_chart_has_the_pages_background_and_its_own_grid_colour_where_it_sets_one():
@@ -40,3 +41,15 @@ def test_plain_values_give_the_text_of_the_figure(curves, looks):
     plain, figure = prepared(curve_chart(curves, **looks), "a line"), prepared(curve_figure(curves, **looks), "a line")
     assert json.loads(plain["figure"]) == json.loads(figure["figure"])
     assert (plain["height"], plain["alt"]) == (figure["height"], figure["alt"])
+
+
+@pytest.mark.parametrize(("factor", "height", "ticks"), [(1.0, 84, 2), (1.5, 126, 5), (2.0, 168, 5)])
+def test_a_chart_that_is_made_higher_has_the_ticks_of_its_height(factor, height, ticks):
+    feed = {"figures": {}, "frame": None, "row": 0, "marks": None}
+
+    def build(_):
+        return curve_chart([RISING], height=84, marks=[(3.0, "a change")])
+
+    chart = current_chart(feed, "loss", View(0.0, "step", False, height=factor), build, "a line")
+    layout = json.loads(chart["figure"])["layout"]
+    assert (layout["height"], layout["yaxis"]["nticks"]) == (height, ticks)

@@ -5,7 +5,14 @@ import pytest
 from mtl_core.runs.status import RunStatus
 from ui.compare.compare_curves import described
 from ui.compare.setting_differences import as_trained, config_differences
-from ui.shell.words import about, count, duration, how_far, measured, plain, time_left, with_unit
+from ui.shell.words import about, count, duration, epochs, how_far, measured, plain, time_left, with_unit
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0"), (1 / 3, "0.333"), (2.5, "2.5"), (40, "40"), (99.96, "100"), (150.4, "150"), (1834.0, "1,834"), (10000, "10,000")]
+)
+def test_epochs(count, text):
+    assert epochs(count) == text
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,7 @@ def groups_of(chosen: list[Any], places: Mapping[str, int], by_seed: bool) -> li
 def _name(runs: list[Any]) -> str:
     if len(runs) == 1:
         return runs[0].name
-    names = {_without_seed(run.config, run.tags, run.name) for run in runs}
-    return tr("{name} · {seeds} seeds", name=names.pop() if len(names) == 1 else runs[0].name, seeds=len(runs))
+    return tr("{name} · {seeds} seeds", name=_without_seed(runs[0].config, runs[0].tags, runs[0].name) or runs[0].name, seeds=len(runs))
 
 
 def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:

@@ -70,16 +70,14 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
             metric = "loss" if losses else tasks[name]["main_metric"]
             with place.container(border=True, gap="small", key=element_key("race_task", name)):
                 about = tasks[name]["metrics"].get(metric, {})
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"**{words.plain(name)}** :gray[{_titled(about, metric)}]", width="content")
-                    st.space("stretch")
-                    explain_popover(f"race.{name}", partial(_explained, begun, feeds, name, metric, about))
+                st.markdown(f"**{words.plain(name)}** :gray[{_titled(about, metric)}]")
                 share = is_share(tasks[name]["metrics"].get(metric, {}))
                 draw(
                     f"{name}.{metric}",
                     lambda name=name, metric=metric, share=share: _lines(begun, feeds, f"val/{name}/{metric}", view, share),
                     tr("{title} of {name} on val", title=tr(about.get("title") or metric), name=name),
                 )
+                explain_popover(f"race.{name}", partial(_explained, begun, feeds, name, metric, about))  # below: long titles need the whole line
 
 
 def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str, about: dict[str, Any]) -> Explanation:

@@ -64,23 +64,24 @@ def stripes(colour: str, stroke: str) -> str:
 
 
 def cards(entries: list[Entry]) -> None:
-    """Draw a card per run with its progress. The cards are also the legend of the charts below."""
+    """Draw a card per run, with its progress until all have finished. The cards are also the legend of the charts below."""
+    bars = not all(str(entry.run.status) == "finished" for entry in entries)
     for start in range(0, len(entries), CARDS):
         places = st.columns(min(CARDS, len(entries)))
         for place, entry in zip(places, entries[start : start + CARDS], strict=False):
             with place.container(border=True, gap="small", key=f"entry_{entry.run.id}"):
-                _card(entry)
+                _card(entry, bars)
 
 
-def _card(entry: Entry) -> None:
+def _card(entry: Entry, bar: bool) -> None:
     run = entry.run
     colour, icon = words.STATUS_LOOK[str(run.status)]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(line_sample(entry), width="content")
         st.page_link("pages/run.py", label=f"**{words.plain(entry.method)}**", query_params={"run": run.id})
-        st.space("stretch")
-        st.badge(tr(str(run.status)), icon=icon, color=colour)
-    st.progress(run.progress)
+    st.badge(tr(str(run.status)), icon=icon, color=colour)  # on a line of its own in every card: beside a long name there is no room for it
+    if bar:
+        st.progress(run.progress)
     st.caption(_how_far(run))
 
 
@@ -97,7 +98,7 @@ def _how_far(run: Any) -> str:
             epochs=run.epochs,
             time_left=words.time_left(run),
         )
-    done = tr("not started") if not run.step else tr("{epoch:.3g} of {epochs} epochs", epoch=run.epoch, epochs=run.epochs)
+    done = tr("not started") if not run.step else tr("{epoch} of {epochs} epochs", epoch=words.epochs(run.epoch), epochs=run.epochs)
     return tr("{done} in {duration}", done=done, duration=words.duration(run.seconds)) if run.step else done
 
 

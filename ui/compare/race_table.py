@@ -34,6 +34,7 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
     """
     reference = reference_of(entries)
     st.subheader(tr("Results"), anchor=False)
+    st.markdown(tr("**On val, with the chosen checkpoint**"))
     beside = [column for column in map(str, table) if column.endswith((" test", " best epoch"))]
     _draw(table.drop(columns=beside), better, entries)
     if beside:

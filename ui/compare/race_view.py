@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
+from mtl_core.machine.device_names import kind_of
 from mtl_core.run_names import name_without_method
 from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
@@ -78,9 +79,9 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     if not entries:
         st.info(tr("The runs of this race were deleted."), icon=":material/info:")
         return
-    _heading(race_id, entries)
-    table, better = table_of(run_store(), entries)
     over = _has_ended(entries)
+    _heading(race_id, entries, over)
+    table, better = table_of(run_store(), entries)
     if over:
         st.info(outcome(entries, table, better), icon=":material/flag:")
         results(entries, table, better)
@@ -96,18 +97,22 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
         results(entries, table, better)
 
 
-def _heading(race_id: str, entries: list[Entry]) -> None:
+def _heading(race_id: str, entries: list[Entry], over: bool) -> None:
     runs = [entry.run for entry in entries]
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.title(tr("Race of {runs} methods", runs=len(runs)), anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
-    st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries)}]")
+    st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries, over)}]")
 
 
-def _what_is_compared(entries: list[Entry]) -> str:
-    """What the race compares. Names other differences, as after tagging other runs, live changes, or on other devices."""
+def _what_is_compared(entries: list[Entry], over: bool) -> str:
+    """What the race compares. Names other differences, as after tagging other runs, live changes, or on other devices.
+
+    Args:
+        over: whether its outcome stands below, which says how much it proves.
+    """
     runs = [entry.run for entry in entries]
     left_out = ("name", "balancing", "device", "precision", "layout")
     settings = [{key: value for key, value in run.config.to_dict().items() if key not in left_out} for run in runs]
@@ -116,13 +121,13 @@ def _what_is_compared(entries: list[Entry]) -> str:
             "these runs differ in more than their method; the Compare page lists the differences.{computed_differently}",
             computed_differently=_computed_differently(entries),
         )
-    one_seed = tr("One seed proves little: small differences mean nothing until other seeds confirm them.")
+    one_seed = "" if over else tr("One seed proves little: small differences mean nothing until other seeds confirm them.")
     same = tr("same settings, same seed ({seed})", seed=runs[0].config.seed)
     if differently := _computed_differently(entries):
-        return tr("{same}, but{differently} {one_seed}", same=same, differently=differently, one_seed=one_seed)
+        return tr("{same}, but{differently} {one_seed}", same=same, differently=differently, one_seed=one_seed).rstrip()
     begun = [how_computed(run) for run in runs if run.info]
     computed = tr(", all in {how}", how=begun[0]) if begun else ""
-    return tr("{same}{computed}, only the balancing differs. {one_seed}", same=same, computed=computed, one_seed=one_seed)
+    return tr("{same}{computed}, only the balancing differs. {one_seed}", same=same, computed=computed, one_seed=one_seed).rstrip()
 
 
 def _computed_differently(entries: list[Entry]) -> str:
@@ -138,10 +143,12 @@ def _computed_differently(entries: list[Entry]) -> str:
 
 
 def how_computed(run: Any) -> str:
-    """Such as ``bf16, channels last on cpu``; the usual layout is not named."""
-    computed = run.computed
+    """Such as ``bf16, channels last on cpu``; the usual layout is not named. A GPU has its product's name: two of one kind are no difference."""
+    computed, device = run.computed, run.computed["device"]
+    if kind_of(device) == "cuda":
+        device = words.plain(run.info.get("device_name") or device)
     layout = "" if computed["layout"] == USUAL_LAYOUT else tr(", ") + tr(computed["layout"].replace("_", " "))
-    return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=computed["device"])
+    return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=device)
 
 
 def _picker(race_id: str) -> None:

@@ -150,7 +150,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "name": shown_name(run),
         "about": run.subtitle,
         "status": tr("{status}, archived", status=tr(str(run.status))) if run.archived else tr(str(run.status)),
-        "epochs": f"{run.epoch:.3g} / {run.epochs}",
+        "epochs": f"{words.epochs(run.epoch)} / {run.epochs:,}",
     }
     for task, info in (run.info or {}).get("tasks", {}).items():
         main = info["main_metric"]

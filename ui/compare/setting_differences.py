@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtl_core.config_differences import title_of, value_of
 from mtl_core.language import mark, tr
+from ui.compare.runs_table import head_width
 
 NONE = "–"
 COMPUTED_ON, PYTORCH = mark("Computed on"), "PyTorch"
@@ -25,7 +26,12 @@ def differences(chosen: list[Any]) -> None:
     if table.empty:
         st.caption(tr("No setting differs: the selected runs have the same settings."))
         return
-    st.dataframe(table)
+    st.dataframe(table, column_config={"_index": st.column_config.Column(width=_width(list(table.index)))})
+
+
+def _width(settings: list[str]) -> int:
+    """Pixels of the column of settings, whose names would be cut off otherwise."""
+    return min(360, max(map(head_width, settings)))
 
 
 def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:

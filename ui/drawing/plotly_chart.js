@@ -44,7 +44,7 @@ function isInView(selector) {
   return !place || (place.bottom > 0 && place.top < window.innerHeight);
 }
 
-function take({ base, turn, charts, pictures, news }) {
+function take({ base, turn, charts, pictures, texts = {}, news }) {
   if (window.livePage?.base === base && window.livePage.turn === turn) return; // the same message, handed over once more
   window.livePage = { base, turn, charts };
   document.querySelectorAll(".live-plot").forEach(draw);
@@ -53,6 +53,9 @@ function take({ base, turn, charts, pictures, news }) {
       Object.assign(place.querySelector("img"), { src, alt });
       place.querySelector("span").textContent = text;
     }
+  }
+  for (const [name, text] of Object.entries(texts)) {
+    for (const place of document.getElementsByClassName(name)) place.textContent = text;
   }
   if (document.hidden) return;
   for (const [name, place] of news) if (isInView(place)) window.livePartTriggers?.[name]?.("asked", turn);

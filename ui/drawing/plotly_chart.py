@@ -95,7 +95,8 @@ def feed_charts(key: str, fed: dict[str, Any]) -> None:
 
     Args:
         fed: ``base``, which the charts were drawn with; ``turn``, a number that differs at each message; ``charts``, key -> figure and revision;
-            ``pictures``, CSS class -> src, alt and text; ``news``, pairs of a part's name and the CSS selector of its place.
+            ``pictures``, CSS class -> src, alt and text; ``texts``, CSS class -> text; ``news``, pairs of a part's name and the CSS selector of its
+            place.
     """
     _component()(key=key, data={"feed": fed}, width="content")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 import time
 import weakref
@@ -16,7 +17,7 @@ import streamlit as st
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
-from mtl_core.figures.curves import Curve, curve_chart, positions
+from mtl_core.figures.curves import TICKS, Curve, curve_chart, fitting_ticks, positions
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
@@ -119,6 +120,18 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
     plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
 
 
+def draw_text(feed: dict[str, Any], name: str, build: Callable[[pd.DataFrame], str]) -> None:
+    """Draw words on a run's scalars, in small letters and lines as they are. ``feed["page"]``, where there is one, sends newer words from then on.
+
+    Args:
+        name: CSS class of the element, for these words alone.
+    """
+    text, page = build(feed["frame"]), feed.get("page")
+    st.html(f'<div class="said {name}">{html.escape(text)}</div>')
+    if page is not None:
+        page.keep_text(name, build, text)
+
+
 def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
     """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
 
@@ -132,7 +145,10 @@ def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[p
             figures.clear()
         figure = build(frame)
         if view.height != 1:
-            figure["layout"]["height"] = round(view.height * figure["layout"]["height"])
+            layout = figure["layout"]
+            layout["height"] = round(view.height * layout["height"])
+            if "nticks" in layout.get("yaxis", {}):
+                layout["yaxis"]["nticks"] = min(TICKS, fitting_ticks(layout))
         entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
     return entry["chart"]
 

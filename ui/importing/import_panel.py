@@ -57,7 +57,7 @@ def import_panel() -> None:
             st.caption(tr("The check reads every file once and lists what is wrong. It writes nothing."))
         else:
             check_questions_step(examined)
-            report_step(report)
+            report_step(examined)
 
 
 def _ended(kind: str, title: str) -> bool:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from mtl_core.data.imports import answer, preview
+from mtl_core.data.imports import answer
 from mtl_core.data.imports.spec import ImportSpec
-from mtl_core.figures.gallery import contact_sheet, png
-from mtl_core.figures.picture_font import picture_language
-from mtl_core.language import language, mark, speaking, tr
-from ui.data.data_gallery import drawn_target
-from ui.drawing.contact_sheets import ink
-from ui.importing.import_draft import draft, field_key, fingerprint, job_key, place_of
-from ui.shell import page_jobs, words
+from mtl_core.language import tr
+from ui.importing.import_draft import draft, field_key, fingerprint, place_of
+from ui.importing.import_pictures import drawn_sheet
+from ui.shell import words
 from ui.shell.error_boundary import is_ours
-from ui.shell.state import torch_is_ready, wait_for
+from ui.shell.state import torch_is_ready
 
 SHOWN = 4  # pictures of a reading
-TILE_PIXELS = 224
 
 
 def asked(proposal: Any) -> list[Any]:
@@ -135,50 +129,7 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
         if not is_ours(error):
             raise
         return None, [tr(str(error))]
-    path, text, colour = draft()["path"], spec.to_yaml(), ink()
-    mark = f"{question.name} {reading} {hashlib.sha256(f'{language()}{colour}{text}'.encode()).hexdigest()[:16]}"
-    if mark in draft()["sheets"]:
-        return draft()["sheets"][mark]
-    key = job_key(f"reading {mark}")
-    state = page_jobs.state_of(key)
-    if state is None:
-        source, examples = question.source, question.examples[:SHOWN]
-        spoken = language()
-        state = page_jobs.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour, cancelled, spoken))
-    if not state["done"]:
-        wait_for("work")
-        return None, [tr("Drawing...")]
-    draft()["sheets"][mark] = state["result"] if state["result"] is not None else (None, [state["error"]])
-    page_jobs.drop(key)
-    return draft()["sheets"][mark]
-
-
-def _drawn(
-    path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str, cancelled: Callable[[], bool], spoken: str
-) -> tuple[bytes | None, list[str]]:
-    """Draw one row of images for each task of the source."""
-    spec = ImportSpec.from_yaml(text)
-    if source is not None:
-        spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
-    found = preview(path, spec, examples, cancelled)
-    if not found.keys:
-        return None, list(found.refused) or [mark("None of these images can be read this way")]
-    rows = []
-    with speaking(spoken), speaking(picture_language()):
-        for task in found.tasks or (None,):
-            tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
-            rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
-    with speaking(spoken):  # a job's thread draws no screen
-        given = [_in_words(task) for task in found.tasks]
-        refused = [tr("Not used: {sentence}", sentence=tr(sentence)) for sentence in found.refused]
-    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *refused]
-
-
-def _in_words(task: Any) -> str:
-    said = {"task": task.name, "kind": tr(task.kind.replace("_", " "))}
-    if task.classes:
-        return tr("{task}: {kind}, {count} classes: {classes}", count=len(task.classes), classes=", ".join(task.classes), **said)
-    return tr("{task}: {kind}", **said) + words.unit_words(task.unit)
+    return drawn_sheet(f"{question.name} {reading}", spec, question.examples[:SHOWN], question.source)
 
 
 def take_answer(question: Any, reading: str) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from mtl_core.data.imports import name_problem
 from mtl_core.language import mark, tr
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
+from ui.importing.import_pictures import checked_pictures
 from ui.shell import words
 from ui.shell.state import hold, run_store
 
@@ -26,8 +27,9 @@ LEAKS = 10
 SIZES = 6  # the most frequent ones
 
 
-def report_step(report: Any) -> None:
-    """Draw the counts, the findings, the leaks, and the Import button."""
+def report_step(examined: Any) -> None:
+    """Draw the counts, some pictures if asked for, the findings, the leaks, and the Import button. ``examined``: the result of the check."""
+    report = examined.report
     left_out = report.found - report.images - report.skipped  # frames between splits, images in no list
     facts = {
         tr("usable images"): tr("{images:,} of {found:,}", images=report.images, found=report.found),
@@ -42,6 +44,7 @@ def report_step(report: Any) -> None:
         cells = "".join(f'<div><div class="fact-name">{name}</div>{text}</div>' for name, text in facts.items())
         st.html(f'<div class="facts">{cells}</div>')
         _tasks(report)
+        checked_pictures(examined)
         _findings(report)
         _leaks(report)
         _sizes(report)

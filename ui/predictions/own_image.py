@@ -26,6 +26,7 @@ from ui.shell.words import plain, translated
 
 WAYS = {"file": mark("A file or an example"), "draw": mark("Draw"), "camera": mark("Camera")}
 EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
+BESIDE_THE_PAD = (3, 8)  # widths of the pad and of the answer
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 
@@ -41,7 +42,16 @@ def own_image(run_id: str, way: str) -> None:
     if not checkpoint:
         st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(run.name)))
         return
-    content, name = _chosen(run, way)
+    # The answer stands beside the pad: below it, whoever draws would have to scroll for it.
+    given, answer = st.columns(BESIDE_THE_PAD, gap="medium") if way == "draw" else (st.container(), st.container())
+    with given:
+        content, name = _chosen(run, way)
+    with answer:
+        _answer(run, network, checkpoint, content, name)
+
+
+def _answer(run: Any, network: str, checkpoint: str, content: Any, name: str) -> None:
+    """Draw the predictions on an image, or what appears here before there is one."""
     if content is None:
         st.caption(tr("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved."))
         return

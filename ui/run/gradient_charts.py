@@ -27,7 +27,7 @@ from mtl_core.figures.matrix import cosine_figure, place_figure
 from mtl_core.language import mark, tr
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
+from ui.drawing.run_charts import View, colours_of, draw_chart, draw_text, one_curve
 from ui.run.explain_popover import explain_cosines_of, explain_popover, explain_shares_of
 from ui.run.parent_curves import marks_of
 from ui.shell import words
@@ -84,8 +84,7 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
         return
     _cosines_over_time(run, feed, view)
     explain_popover("conflict", explain_cosines_of(frame, tasks))
-    if sentence := meaning(frame, tasks):
-        st.markdown(f":small[{words.plain(tr(sentence))}]")
+    draw_text(feed, "conflict-meaning", lambda now: meaning(now, tasks))
     shown = _layers(run, measured_on)
     if not shown:
         _map(run, frame, tasks, measured_on)
@@ -93,7 +92,8 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     step = _step_slider(run, measured_steps(frame, shown[0]))
     figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
     plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
-    _describe_pairs(run, reading(frame, tasks))
+    draw_text(feed, "conflict-pairs", lambda now: "\n".join(reading(now, tasks)[:SHOWN_SENTENCES]))
+    _further_pairs(run, reading(frame, tasks)[SHOWN_SENTENCES:])
     st.caption(tr("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps."))
 
 
@@ -149,11 +149,8 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
 
-def _describe_pairs(run: Any, sentences: list[str]) -> None:
-    """A sentence per pair. Beyond ``SHOWN_SENTENCES`` they are folded, so that no pair is left out."""
-    for sentence in sentences[:SHOWN_SENTENCES]:
-        st.markdown(f":small[{words.plain(tr(sentence))}]")
-    folded = sentences[SHOWN_SENTENCES:]
+def _further_pairs(run: Any, folded: list[str]) -> None:
+    """The sentences on pairs beyond ``SHOWN_SENTENCES``, folded, so that no pair is left out."""
     if folded:
         with st.expander(
             tr("{count} more, from conflicting to aligned pairs", count=len(folded)) if len(folded) > 1 else tr("1 more"),

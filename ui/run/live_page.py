@@ -63,6 +63,15 @@ class FedChart:
     revision: str
 
 
+@dataclass(frozen=True)
+class FedText:
+    """Words of a part that come with the charts' values: what makes them of a run's scalars, and what was drawn."""
+
+    part: str
+    build: Callable[[pd.DataFrame], str]
+    drawn: str
+
+
 @dataclass
 class LivePage:
     """The parts and charts of one drawing of the whole page. Its fragments share it; the next drawing of the whole page makes a new one.
@@ -77,6 +86,7 @@ class LivePage:
     known: Moment | None = None
     base: str = field(default_factory=lambda: uuid.uuid4().hex)
     charts: dict[str, FedChart] = field(default_factory=dict)
+    texts: dict[str, FedText] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     baseline: str = ""
     turn: int = 0
@@ -101,6 +111,7 @@ class LivePage:
                 st.rerun()
             self.parts[name] = Part(news, self._news(news, moment), is_slow, place)
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
+            self.texts = {key: text for key, text in self.texts.items() if text.part != name}
             self._drawn = name
             if not ended:
                 rerun_when_asked(name)
@@ -112,6 +123,10 @@ class LivePage:
     def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
         self.charts[key] = FedChart(self._drawn, marks, view, build, alt, revision)
+
+    def keep_text(self, name: str, build: Callable[[pd.DataFrame], str], drawn: str) -> None:
+        """Note that the part that is being drawn has these words, in an element of the CSS class ``name``."""
+        self.texts[name] = FedText(self._drawn, build, drawn)
 
     def feed(self, moment: Moment, pictures: dict[str, dict[str, str]]) -> None:
         """Send what is new since the parts were drawn: all of it each time, because a message may replace one that the browser has not looked at.
@@ -126,9 +141,11 @@ class LivePage:
             now = current_chart({**moment.feed, "marks": chart.marks}, key, chart.view, chart.build, chart.alt)
             if now["revision"] != chart.revision:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"]}
+        made = {name: text.build(moment.feed["frame"]) for name, text in self.texts.items()}
+        texts = {name: text for name, text in made.items() if text != self.texts[name].drawn}
         is_for_all = self.turn % SLOW_TURNS == 0
         news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
-        feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "news": news})
+        feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "texts": texts, "news": news})
 
     def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
         """Names of the parts for which there is news. ``is_for_all``: of the slow ones, too."""

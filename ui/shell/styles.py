@@ -83,6 +83,7 @@ CSS = """
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 [class*="st-key-rerun-"] {position: absolute;}
+.said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}

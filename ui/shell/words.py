@@ -55,6 +55,11 @@ def duration(seconds: float | None) -> str:
     return tr("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
 
 
+def epochs(count: float) -> str:
+    """Epochs trained, in part or whole: ``0.333``, ``2.5``, ``40``, ``1,834``."""
+    return f"{count:.3g}" if count < 100 else f"{count:,.0f}"
+
+
 def about(seconds: float) -> str:
     """An estimated time, rounded: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
     if seconds < 55:

@@ -14,25 +14,33 @@ from ui.shell.model_forms import describe, draw_field
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
 
+WIDTHS = (3, 4, 4, 1)  # of the columns: task, weight, floor, nothing
 MOST_TASKS = 12  # more have too many fields for a form; the config takes any number
 
 
 def selection_section() -> None:
-    """Draw the tasks that choose, and in a row for each task its weight, where it chooses, and its floor."""
+    """Draw the tasks that choose, and a table with a row for each task: its weight, where it chooses, and its floor."""
     tasks = list(settings()["tasks"])
     chosen = _select_by(tasks)
     if len(tasks) > MOST_TASKS:
         st.caption(tr("With more than {most} tasks, weights and floors are given in the YAML: selection_weight, selection_floor.", most=MOST_TASKS))
         return
     fields = {field.name: field for field in describe(TaskConfig)}
+    choosing = (chosen or tasks) if len(tasks) > 1 else []
+    titles = st.columns(WIDTHS)
+    if choosing:
+        titles[1].markdown(tr("Selection weight"), help=tr(fields["selection_weight"].help))
+    titles[2].markdown(tr("Floor"), help=tr(fields["selection_floor"].help))
     for task in tasks:
-        title, weight, floor, _ = st.columns([3, 2, 2, 5], vertical_alignment="bottom")
+        title, weight, floor, _ = st.columns(WIDTHS, vertical_alignment="center")
         title.markdown(plain(task))
-        if task in (chosen or tasks) and len(tasks) > 1:
+        if task in choosing:
             with weight:
-                draw_field(fields["selection_weight"], ("tasks", task, "selection_weight"), tr("Weight in the choice"))
+                label = tr("Selection weight of {task}", task=plain(task))
+                draw_field(fields["selection_weight"], ("tasks", task, "selection_weight"), label, hide_label=True)
         with floor:
-            draw_field(fields["selection_floor"], ("tasks", task, "selection_floor"), tr("Not below"))
+            label = tr("Floor of {task}", task=plain(task))
+            draw_field(fields["selection_floor"], ("tasks", task, "selection_floor"), label, hide_label=True)
 
 
 def _select_by(tasks: list[str]) -> list[str]:

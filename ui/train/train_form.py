@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from mtl_core import settings as mtl_settings
 from mtl_core.analysis.trained_parts import trained_in_words
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
@@ -17,17 +16,17 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.language import mark, tr
+from mtl_core.language import tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
-from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
-from ui.shell.state import hold, read, run_store, settings
-from ui.shell.words import plain, translated
+from ui.shell.state import read, settings
+from ui.shell.words import plain
 from ui.train import clone_and_fork
 from ui.train.backbone_panel import backbone_panel
 from ui.train.data_form import data_in_words
+from ui.train.executor_form import executor_choice
 from ui.train.part_form import part_chooser
 from ui.train.run_length import conflict_measurements, length_in_words
 from ui.train.selection_form import selection_section
@@ -233,52 +232,6 @@ def _seeds_of_data() -> None:
     for place, (field, path) in zip(st.columns(4), fields, strict=False):
         with place:
             draw_field(field, path)
-
-
-EXECUTOR_TITLES = {"thread": mark("In this server"), "process": mark("In a process of its own")}
-
-
-def executor_choice() -> None:
-    """Draw the choice of the store's executor: in this server, or in a process of its own."""
-    from mtl_core.runs.jobs import EXECUTORS, executor_of
-
-    try:
-        fixed, current = mtl_settings.executor(), executor_of(run_store())
-    except ConfigError as error:
-        st.error(tr(str(error)))
-        return
-    if fixed == mtl_settings.CLUSTER:
-        st.caption(tr(":material/lock: Runs train on the Ray cluster at {address}, as MTL_EXECUTOR says.", address=mtl_settings.ray_address()))
-        return
-    hold("executor", current)
-    if refused := st.session_state.pop("executor_refused", ""):
-        st.error(plain(tr(refused)), icon=":material/block:")
-    st.segmented_control(
-        tr("Where runs train"),
-        EXECUTORS,
-        default=current,
-        required=True,
-        key="executor",
-        format_func=translated(EXECUTOR_TITLES),
-        disabled=bool(fixed),
-        on_change=_take_executor,
-        label_visibility="collapsed",
-    )
-    about = tr(
-        "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
-        "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
-        "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
-    )
-    st.caption(tr(":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}", fixed=fixed, about=about) if fixed else about)
-
-
-def _take_executor() -> None:
-    try:
-        run_store().set("executor", st.session_state["executor"])
-    except Exception as error:
-        if not is_ours(error):
-            raise
-        st.session_state["executor_refused"] = str(error)
 
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:

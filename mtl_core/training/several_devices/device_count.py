@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import Problem
 from mtl_core.machine.device_names import kind_of
+from mtl_core.machine.processor_cores import cores
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import UPDATES
 from mtl_core.training.execution import resolve_device
@@ -48,11 +47,6 @@ def device_choices() -> list[int | str]:
     """What a form offers for ``devices`` on this machine: every number of its GPUs and ``all``; 1 alone where there are not several."""
     count = torch.cuda.device_count()
     return [*range(1, count + 1), "all"] if count > 1 else [1]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _machine(count: int, device: str) -> list[str]:

@@ -21,8 +21,9 @@ from mtl_core import settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, LostRankError
 from mtl_core.events import Control, Event, RunEnded
+from mtl_core.machine.processor_cores import cores
 from mtl_core.training.execution import resolve_device
-from mtl_core.training.several_devices.device_count import cores, device_problems
+from mtl_core.training.several_devices.device_count import device_problems
 from mtl_core.training.several_devices.rank_link import Told, event_of, receive, send, unpacked
 
 POLL_SECONDS = 0.05  # between two looks for requests
