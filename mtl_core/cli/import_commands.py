@@ -1,4 +1,4 @@
-"""``data check``, ``data import``, ``data show`` and ``data delete``: import of a user's own pictures on the command line."""
+"""``data check``, ``data import``, ``data show``, ``data send`` and ``data delete``: import of a user's own pictures on the command line."""
 
 from __future__ import annotations
 

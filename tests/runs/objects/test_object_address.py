@@ -1,11 +1,13 @@
 """The address of the object store: the setting, the command that sends what is older than it, and what is shown of it."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from imported_sets import pictures
 from object_stores import checkpoint
 
 from mtl_core.__main__ import main
@@ -35,6 +37,37 @@ def test_the_command_sends_what_was_made_before_there_was_an_object_store(tmp_pa
     assert out == "whole in the object store: 0 of 1 runs\n"
     assert run.id in err
     assert "cannot be used" in err
+
+
+def test_the_commands_for_data_sets(tmp_path, monkeypatch, capsys):
+    folder = pictures(tmp_path / "mine")
+    monkeypatch.setenv("MTL_HOME", str(tmp_path / "home"))
+    assert main(["data", "import", str(folder), "--name", "early", "--accept"]) == 0
+    assert main(["data", "send"]) == 2
+    assert "set MTL_ARTIFACTS_URL" in capsys.readouterr().err
+    objects = tmp_path / "objects"
+    monkeypatch.setenv("MTL_ARTIFACTS_URL", f"file://{objects}")
+    assert main(["data", "send"]) == 0
+    assert capsys.readouterr().out == "sent to the object store: 1 of 1 data sets that waited here\n"
+    assert len(list(objects.glob("*/set.json/*"))) == 1
+    assert main(["data", "send"]) == 0
+    assert capsys.readouterr().out == "sent to the object store: 0 of 0 data sets that waited here\n"
+    objects.rename(tmp_path / "elsewhere")
+    objects.write_text("a file")
+    assert main(["data", "import", str(folder), "--name", "late", "--accept"]) == 0
+    assert "'late' is on this machine alone, and is sent later: the object store" in capsys.readouterr().err
+    assert main(["data", "send"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "sent to the object store: 0 of 1 data sets that waited here\n"
+    assert "late  the object store" in err
+    objects.unlink()
+    (tmp_path / "elsewhere").rename(objects)
+    assert main(["data", "send"]) == 0
+    assert main(["data", "delete", "early", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["data", "list", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out) if one["title"].startswith("imported, ")] == ["late"]
+    assert len(list(objects.glob("*/set.json/*"))) == 1
 
 
 def test_the_address_is_a_setting(tmp_path, monkeypatch, config):
