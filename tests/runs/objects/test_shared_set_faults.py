@@ -11,6 +11,7 @@ from mtl_core.data.imports import delete, imported
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import StoreError, UnreachableObjectsError
 from mtl_core.runs.executor import execute
+from mtl_core.runs.objects.pointers import shared_sets
 from mtl_core.runs.objects.unsent_marks import marked
 from mtl_core.runs.status import RunStatus
 
@@ -108,6 +109,19 @@ def test_a_kill_while_fetching_leaves_no_part(two, folder, monkeypatch):
     assert arrays_of(there) == arrays_of(here)
 
 
+@one_place
+def test_what_a_killed_fetch_has_left_is_no_set_and_goes(two, folder):
+    here, there = two
+    import_as(here, folder)
+    with here.database.read() as connection:
+        left = there.home / "imports" / f".fetching-{shared_sets(connection)['days'].id}"
+    shutil.copytree(here.home / "imports" / "days", left)
+    (left / "report.csv").unlink()
+    assert [one.name for one in imported(there.home)] == ["days"]
+    assert not left.exists()
+    assert set_files(there) == set_files(here)
+
+
 def damage(machine, part):
     """Change one byte of the object whose name has this part."""
     files, root = machine.bucket._files()
@@ -160,8 +174,6 @@ def test_a_damaged_description_is_said_and_hides_no_other_set(two, folder, tmp_p
     import_as(here, folder)
     import_as(here, pictures(tmp_path / "others", seed=1), "nights")
     with here.database.read() as connection:
-        from mtl_core.runs.objects.pointers import shared_sets
-
         damage(here, f"{shared_sets(connection)['days'].id}/set.json")
     assert [one.name for one in imported(there.home)] == ["nights"]
     assert "is not what was sent" in there.artifacts.sets.problem
