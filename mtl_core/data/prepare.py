@@ -26,7 +26,7 @@ import psutil
 from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.data_source import DataSource, Layout, Progress, Rows
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
-from mtl_core.data.prepared_identity import FORMAT, identity
+from mtl_core.data.prepared_identity import FORMAT, data_hash, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.statistics import measure
 from mtl_core.errors import DataError, StoreError
@@ -226,8 +226,7 @@ def _open_split(folder: Path, targets: list[str]) -> MultiTaskDataset:
 def _folder_name(source: DataSource) -> str:
     if source.cache_name():
         return source.cache_name()
-    text = json.dumps(identity(source), sort_keys=True)
-    return f"{type(source).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{type(source).__name__.lower()}-{data_hash(source)[:16]}"
 
 
 def _temporary_name() -> str:

@@ -10,6 +10,7 @@ from object_stores import objects_of, one_place
 from mtl_core.data import open_source
 from mtl_core.data.imports import delete, get_imported, imported, name_problem
 from mtl_core.data.prepare import prepare
+from mtl_core.data.prepared_identity import data_hash
 from mtl_core.errors import DataError, StoreError
 from mtl_core.runs.executor import execute
 from mtl_core.runs.objects import pointers
@@ -46,6 +47,7 @@ def test_a_run_on_a_set_trains_on_another_machine(two, folder, monkeypatch, one_
     ended = on(there, monkeypatch, lambda: execute(there, run.id))
     assert ended.status == RunStatus.FINISHED
     assert arrays_of(here).items() <= arrays_of(there).items()
+    assert ended.info["data_hash"] == on(here, monkeypatch, lambda: data_hash(open_source(run.config.data)))
 
 
 @one_place
