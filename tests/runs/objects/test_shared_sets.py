@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from imported_sets import TASK, arrays_of, config_on, import_as, on, pictures, set_files
-from object_stores import objects_of, one_place
+from object_stores import Machine, objects_of, one_place
 
 from mtl_core.data import open_source
 from mtl_core.data.imports import delete, get_imported, imported, name_problem
@@ -14,6 +14,7 @@ from mtl_core.data.prepared_identity import data_hash
 from mtl_core.errors import DataError, StoreError
 from mtl_core.runs.executor import execute
 from mtl_core.runs.objects import pointers
+from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.status import RunStatus
 
 
@@ -223,6 +224,17 @@ def test_a_set_that_a_stranger_has_named_is_refused(two, folder):
     assert {path.name for path in there.home.rglob("*")} == set()
     with pytest.raises(DataError, match="unknown imported data set"):
         get_imported("../../outside", there.home)
+
+
+@pytest.mark.database
+@one_place
+def test_machines_share_sets_through_postgresql(empty, url, folder, tmp_path):
+    here, there = (Machine(tmp_path / name, open_postgres(empty.url, tmp_path / name), url) for name in ("here", "there"))
+    import_as(here, folder)
+    assert [one.name for one in imported(there.home)] == ["days"]
+    delete("days", there.home)
+    assert imported(here.home) == []
+    assert objects_of(here) == []
 
 
 @one_place
