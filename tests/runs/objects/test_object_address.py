@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from imported_sets import pictures
+from imported_sets import config_on, pictures
 from object_stores import checkpoint
 
 from mtl_core.__main__ import main
+from mtl_core.data.imports import get_imported
 from mtl_core.errors import StoreError, UnreachableObjectsError
 from mtl_core.runs.looks import note_look
 from mtl_core.runs.process_singletons import process_slot
@@ -68,6 +69,23 @@ def test_the_commands_for_data_sets(tmp_path, monkeypatch, capsys):
     assert main(["data", "list", "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out) if one["title"].startswith("imported, ")] == ["late"]
     assert len(list(objects.glob("*/set.json/*"))) == 1
+
+
+@pytest.mark.database
+def test_commands_on_one_machine_know_the_sets_of_another(empty, tmp_path, monkeypatch, capsys):
+    folder = pictures(tmp_path / "mine")
+    monkeypatch.setenv("MTL_STORE_URL", empty.url)
+    monkeypatch.setenv("MTL_ARTIFACTS_URL", f"file://{tmp_path / 'objects'}")
+    monkeypatch.setenv("MTL_HOME", str(tmp_path / "here"))
+    assert main(["data", "import", str(folder), "--name", "days", "--accept"]) == 0
+    [task] = [task.name for task in get_imported("days").tasks]
+    folder.rename(tmp_path / "on no other machine")
+    (tmp_path / "config.yaml").write_text(config_on("days", tasks={task: {}}).to_yaml(), encoding="utf-8")
+    for machine, command in (("first", ["queue"]), ("second", ["race", "--methods", "fixed,dwa"]), ("third", ["data", "show", "days"])):
+        monkeypatch.setenv("MTL_HOME", str(tmp_path / machine))
+        capsys.readouterr()
+        assert main([*command, *([] if "data" in command else [str(tmp_path / "config.yaml")])]) == 0, capsys.readouterr().err
+    assert open_store(tmp_path / "here").count() == 3
 
 
 def test_the_address_is_a_setting(tmp_path, monkeypatch, config):
