@@ -280,6 +280,11 @@ class RunConfig(Strict):
         values["changes"] = [*values["changes"], {"step": step, "key": key, "value": value}]
         return type(self).from_dict(values)
 
+    @property
+    def imported_set(self) -> str:
+        """The name that the run's data set got at its import; empty for other data."""
+        return str(self.data.options.get("set") or "") if self.data.name == "imported" else ""
+
     def title(self) -> str:
         """``name``, or a title made from the settings."""
         if self.name:

@@ -49,9 +49,9 @@ VARIABLES = (
     ),
     Variable(
         "MTL_ARTIFACTS_URL",
-        "Object store of the checkpoints, pictures, evaluations and exports of runs, such as `s3://bucket/prefix` or another address that fsspec "
-        "knows; `MTL_HOME/runs` is the cache of each machine then.",
-        "the run folders in `MTL_HOME`",
+        "Object store of the checkpoints, pictures, evaluations and exports of runs, and of imported data sets, such as `s3://bucket/prefix` or "
+        "another address that fsspec knows; `MTL_HOME` is the cache of each machine then.",
+        "the folders in `MTL_HOME`",
         is_secret=True,
     ),
     Variable(

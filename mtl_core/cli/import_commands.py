@@ -1,4 +1,4 @@
-"""``data check``, ``data import``, ``data show`` and ``data delete``: import of a user's own pictures on the command line."""
+"""``data check``, ``data import``, ``data show``, ``data send`` and ``data delete``: import of a user's own pictures on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals, say
+from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_table, json_refusals, say
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
@@ -166,10 +166,12 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
     If the files can be read in more than one way, each question needs an answer first: by --answer, --accept or a description.
     """
     from mtl_core.data.imports import import_dataset, name_problem
+    from mtl_core.data.imports.import_library import shared_library
     from mtl_core.errors import DataError
     from mtl_core.registry import unknown_name
 
     with json_refusals(as_json):
+        share_sets()
         problem = name_problem(name)
         if problem:
             raise DataError(problem)
@@ -189,6 +191,40 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
         _emit_look(look.proposal, ())
     _emit_report(examined.report)
     emit(f"\nImported as '{name}'. Train on it with  data: {{name: imported, set: {name}}}")
+    if (shared := shared_library()) and shared.problem:
+        complain(f"'{name}' is on this machine alone, and is sent later: {shared.problem}")
+
+
+def share_sets() -> None:
+    """Where the store has an object store, see the data sets of all machines, and send what is imported here."""
+    from mtl_core.settings import artifacts_url
+
+    if artifacts_url():
+        from mtl_core.runs.store import open_store
+
+        open_store()
+
+
+@click.command("send")
+def send_data() -> int:
+    """Send the imported data sets that this machine has and the object store (MTL_ARTIFACTS_URL) has not.
+
+    An import does this by itself, and so does a run that is queued. Exit code: 0 everything is sent, 1 something stays here."""
+    from mtl_core.errors import NotPossibleError
+    from mtl_core.runs.objects.object_artifacts import ObjectArtifacts
+    from mtl_core.runs.store import open_store
+
+    artifacts = open_store().artifacts
+    if not isinstance(artifacts, ObjectArtifacts):
+        raise NotPossibleError("this store's data sets have no object store; set MTL_ARTIFACTS_URL to its address")
+    artifacts.sets.mark_all()
+    found = artifacts.sets.send_waiting(is_asked=True)
+    for name, problem in found:
+        if problem:
+            complain(f"{name}  {problem}")
+    stays = sum(bool(problem) for _, problem in found)
+    emit(f"sent to the object store: {len(found) - stays} of {len(found)} data sets that waited here")
+    return 1 if stays else 0
 
 
 @click.command("show")
@@ -199,6 +235,7 @@ def show_data(name: str, as_json: bool) -> None:
     from mtl_core.data.imports import get_imported
 
     with json_refusals(as_json):
+        share_sets()
         found = get_imported(name)
     if as_json:
         emit_json({**found.to_dict(), "spec": found.spec().to_dict()})
@@ -217,6 +254,7 @@ def delete_data(name: str, yes: bool) -> None:
     """Delete the imported data set NAME from the store. The original files stay."""
     from mtl_core.data.imports import delete, get_imported
 
+    share_sets()
     get_imported(name)
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("'delete' asks for confirmation, and standard input is no terminal; add --yes")

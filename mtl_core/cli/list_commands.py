@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.import_commands import check_data, delete_data, import_data, show_data
+from mtl_core.cli.import_commands import check_data, delete_data, import_data, send_data, share_sets, show_data
 from mtl_core.cli.output import (
     JSON,
     checkpoint_as_json,
@@ -139,7 +139,7 @@ def data() -> None:
     """List, check, import, show and delete data sets."""
 
 
-for command in (check_data, import_data, show_data, delete_data):
+for command in (check_data, import_data, show_data, send_data, delete_data):
     data.add_command(command)
 
 
@@ -159,6 +159,7 @@ def list_data(as_json: bool) -> None:
     from mtl_core.data import DATA_SOURCES
     from mtl_core.data.imports import imported
 
+    share_sets()
     found = [_source(name) for name in DATA_SOURCES]
     found += [_imported(one) for one in imported()]
     if as_json:

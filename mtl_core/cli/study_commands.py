@@ -217,6 +217,7 @@ def show(study_id: str, as_json: bool) -> None:
 @JSON
 def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
     """What STUDY says so far: differences paired by seed, intervals, and a verdict in words. Below 3 seeds there is no verdict."""
+    from mtl_core.studies.answer import short_hash
     from mtl_core.studies.label_worth import label_curves, worth_in_words
     from mtl_core.studies.task_affinity import as_json as plain
     from mtl_core.studies.task_affinity import study_affinity
@@ -228,6 +229,7 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         return
     finished = answer.count(RunStatus.FINISHED.value)
     emit(f"{answer.study.id}  {answer.study.title}: {finished} of {answer.total} runs have finished; measured on {answer.split}; {_how(answer)}")
+    emit(f"data (SHA-256): {', '.join(sorted({short_hash(each) for each in answer.data_hashes.values()})) or short_hash(None)}")
     for label in dict.fromkeys(line.label for line in answer.lines):
         emit(f"\n{label}")
         lines = [line for line in answer.lines if line.label == label]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mtl_core.cli.foreground import ForegroundRun, check_config, train_in_foreground
+from mtl_core.cli.import_commands import share_sets
 from mtl_core.cli.output import JSON, SET, emit, emit_json, json_refusals, run_as_json, say
 from mtl_core.config import RunConfig
 from mtl_core.runs.cluster.cluster_start import is_on_cluster
@@ -97,8 +98,11 @@ def check_one_given(config_file: str | None, preset: str | None) -> None:
 
 
 def read_config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:
-    if preset is not None:
-        from mtl_core.presets import get_preset
+    """The config that was asked for. If its data set was imported on another machine, this one knows it from now on."""
+    from mtl_core.presets import get_preset
 
-        return get_preset(preset).config.with_overrides(assignments)
-    return RunConfig.from_file(config_file).with_overrides(assignments)  # type: ignore[arg-type]
+    named = RunConfig.from_file(config_file) if preset is None else get_preset(preset).config  # type: ignore[arg-type]
+    config = named.with_overrides(assignments)
+    if config.imported_set:
+        share_sets()
+    return config

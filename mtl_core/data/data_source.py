@@ -85,6 +85,14 @@ class DataSource(ABC):
         """Folder name of the prepared data; empty for a name made from ``cache_key``."""
         return ""
 
+    def fetch_prepared(self, folder: Path) -> bool:
+        """Fill an empty folder with the prepared data that another machine has made. False if there are none; then they are made here.
+
+        Raises:
+            StoreError: they are there and cannot be fetched.
+        """
+        return False
+
     def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows] | None:
         """The split a few rows at a time, for sets that may not fit into memory; None if ``build`` returns the whole split.
 

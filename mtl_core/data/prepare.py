@@ -26,7 +26,7 @@ import psutil
 from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.data_source import DataSource, Layout, Progress, Rows
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
-from mtl_core.data.prepared_identity import FORMAT, identity
+from mtl_core.data.prepared_identity import FORMAT, data_hash, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.statistics import measure
 from mtl_core.errors import DataError, StoreError
@@ -53,7 +53,7 @@ def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -
     ready = _open_prepared(cache / _folder_name(source), source)
     if ready is None:
         with _alone(cache / _folder_name(source), progress):
-            ready = _open_prepared(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
+            ready = _open_prepared(cache / _folder_name(source), source) or _fetch_or_build(source, cache, progress)
     progress(1.0, "data ready")
     return ready
 
@@ -70,7 +70,7 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _build_and_publish(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
+def _fetch_or_build(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache)
@@ -79,7 +79,8 @@ def _build_and_publish(source: DataSource, cache: Path, progress: Progress) -> P
     except OSError as error:
         raise _writing_failed(cache, error) from None
     try:
-        _build(source, temporary, progress)
+        if not source.fetch_prepared(temporary):
+            _build(source, temporary, progress)
         # The name is taken after building, because a source that downloads its files knows their identity only now.
         return _publish(temporary, cache / _folder_name(source), source)
     except OSError as error:
@@ -225,8 +226,7 @@ def _open_split(folder: Path, targets: list[str]) -> MultiTaskDataset:
 def _folder_name(source: DataSource) -> str:
     if source.cache_name():
         return source.cache_name()
-    text = json.dumps(identity(source), sort_keys=True)
-    return f"{type(source).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{type(source).__name__.lower()}-{data_hash(source)[:16]}"
 
 
 def _temporary_name() -> str:

@@ -126,6 +126,7 @@ class _Training:
                 trainer = import_engine()
                 stop_at_exit()
                 with self.store.artifacts.training(run_id, self.token, self.trained.config), _process_tuned_for_training():
+                    self._check_data()
                     ended = self._record(trainer)
             if not ended and not self.control.abandoned:
                 raise RuntimeError("the trainer ended without a RunEnded event")
@@ -142,6 +143,13 @@ class _Training:
         except BaseException:
             self._end(RunStatus.INTERRUPTED, "interrupted: the program was ended")
             raise
+
+    def _check_data(self) -> None:
+        """Raise DataError if the run's imported set is not the one that was there when the run was made."""
+        if name := self.trained.config.imported_set:
+            from mtl_core.data.imports.pinned_set import check_pin
+
+            check_pin(self.store.folder(self.trained.id), name, self.store.home)
 
     def _record(self, trainer: Any) -> bool:
         """Append every event of the trainer to the store. Returns whether a RunEnded was among them."""

@@ -136,6 +136,8 @@ class RunStore(RunReading):
         }
         try:
             write_text(folder / "config.yaml", config.to_yaml())
+            if not RunStatus(values["status"]).is_ended():
+                self._keep_data(config, folder)
             if fill:
                 fill(folder)
             show = self.artifacts.upload(run_id)
@@ -158,6 +160,14 @@ class RunStore(RunReading):
         self._append_to_log_file(run_id, "info", line)
         self.artifacts.keep(run_id)
         return self.get(run_id)
+
+    def _keep_data(self, config: RunConfig, folder: Path) -> None:
+        """Keep what a run's imported set is now, so that the run trains on that or not at all."""
+        if name := config.imported_set:
+            from mtl_core.data.imports.pinned_set import pin_set  # with the libraries that read pictures
+
+            self.artifacts.require_data(config)
+            pin_set(folder, name, self.home)
 
     def settings(self) -> dict[str, str]:
         """Settings of the whole store, such as ``executor``."""

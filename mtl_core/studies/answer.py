@@ -37,6 +37,8 @@ from mtl_core.studies.study_values import (
 )
 from mtl_core.studies.verdict import LEAST_SEEDS
 
+HASH = 12  # digits of a hash that tables show
+
 
 @dataclass(frozen=True)
 class Front:
@@ -71,6 +73,7 @@ class Answer:
         regrets: cell -> task -> what it loses at the chosen checkpoint against its own best epoch on val, mean over the seeds.
         groupings: number of networks -> the best division of the tasks; for studies of groups. ``group_networks``: what it was searched among.
         statuses: (cell, seed) -> status of its run.
+        data_hashes: (cell, seed) -> SHA-256 of the data that its run trained on, see ``data_hash``; without runs of earlier versions.
         notes: what a reader must know, such as runs that do not count.
     """
 
@@ -88,6 +91,7 @@ class Answer:
     group_networks: list[Network]
     statuses: dict[tuple[str, int], str]
     run_ids: dict[tuple[str, int], str]
+    data_hashes: dict[tuple[str, int], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -130,6 +134,7 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
     for place, run in runs.items():
         if run["differs"]:
             notes.append(f"run {run['id']} ({place[0]}, seed {place[1]}) does not count: {run['differs']}")
+    hashes = {place: str(run["info"]["data_hash"]) for place, run in runs.items() if run["info"].get("data_hash")}
     results = results_of(store.database, [run["id"] for run in finished.values()])
     told = metrics_of(run["info"] for run in finished.values())
     metrics = {task: told[task] for task in study.base.tasks if task in told}  # in the config's order, whichever run was first
@@ -150,8 +155,27 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         *_groupings(study, values, metrics),
         {place: run["status"] for place, run in runs.items()},
         {place: run["id"] for place, run in runs.items()},
-        notes,
+        hashes,
+        notes + _other_data(study, {place: found for place, found in hashes.items() if place in finished}),
     )
+
+
+def _other_data(study: Study, known: Mapping[tuple[str, int], str]) -> list[str]:
+    """A note for each data set that the runs of the study have trained on in several versions."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    for cell in study.cells:
+        settings = json.dumps(cell.config.data.model_dump(mode="json"), sort_keys=True)
+        found.setdefault(settings, (cell.config.data.own_name, set()))[1].update(each for (key, _), each in known.items() if key == cell.key)
+    several = [(name, ", ".join(sorted(short_hash(one) for one in each))) for name, each in found.values() if len(each) > 1]
+    return [
+        f"runs with the same settings of the data set '{name}' have different hashes of the data: {hashes}. Their differences may come from the data"
+        for name, hashes in several
+    ]
+
+
+def short_hash(digest: str | None) -> str:
+    """The digits of a SHA-256 that tables show; a dash where it is not known."""
+    return digest[:HASH] if digest else "–"
 
 
 def _runs_of(store: RunStore, study: Study) -> tuple[dict[tuple[str, int], dict[str, Any]], list[str]]:

@@ -46,6 +46,10 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             for budget, grouping in answer.groupings.items()
         },
         "labels": [curve.__dict__ for curve in label_curves(answer)],
+        "runs": [
+            {"cell": cell, "seed": seed, "run": answer.run_ids[cell, seed], "data_hash": answer.data_hashes.get((cell, seed))}
+            for cell, seed in sorted(answer.run_ids)
+        ],
         "notes": answer.notes,
     }
 

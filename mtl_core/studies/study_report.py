@@ -12,7 +12,7 @@ from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
-from mtl_core.studies.answer import Answer
+from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.label_worth import label_curves, worth_in_words
 from mtl_core.studies.paper_table import heading, metric_title, number, regret_in_words
@@ -20,7 +20,6 @@ from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
 from mtl_core.studies.task_affinity import TaskAffinity, advice, beside_measured, study_affinity
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
-HASH = 12  # digits of a config's fingerprint
 INTERVALS = {"t": mark("Student's t interval"), "bca": mark("BCa bootstrap interval")}
 
 
@@ -43,7 +42,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
     affinity = study_affinity(store, answer)
     study = answer.study
     names = {cell.key: cell.label for cell in study.cells}
-    hashes = {cell.key: fingerprint(cell.config)[:HASH] for cell in study.cells}
+    hashes = {cell.key: short_hash(fingerprint(cell.config)) for cell in study.cells}
     return render(
         Path(__file__).with_name("study_report.html"),
         study=study,
@@ -71,7 +70,10 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         budgets=[_budget(table) for table in budget_tables(answer, affinity, receipt, labels)] if receipt else [],
         costs=_cost_rows(receipt, labels) if receipt else [],
         untrained=tr(", ").join(str(labels.get(label, label)) for label in receipt.get("untrained", ())) if receipt else "",
-        runs=[[names[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell]] for (cell, seed), status in sorted(answer.statuses.items())],
+        runs=[
+            [names[cell], seed, answer.run_ids[cell, seed], tr(status), hashes[cell], short_hash(answer.data_hashes.get((cell, seed)))]
+            for (cell, seed), status in sorted(answer.statuses.items())
+        ],
         settings=study.to_yaml(),
         environment=_environment(store, answer),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
+from mtl_core.data.prepared_identity import data_hash
 from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.part_titles import data_title
 from mtl_core.ranks import ALONE, Ranks
@@ -98,7 +99,8 @@ def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control
     if position.step == 0 and ranks.size == 1:
         yield from try_first_batch(setup, control)
     if ranks.is_first:
-        yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
+        info = run_info(setup) | {"data_hash": data_hash(parts.source)}
+        yield RunStarted(run.config.epochs * run.steps_per_epoch, info, position.step, setup.epochs_done)
         if position.step == 0:
             yield probes.save(0)
 

@@ -14,6 +14,7 @@ import pytest
 from mtl_core.data.data_source import DataSource, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.prepare import prepare
+from mtl_core.data.prepared_identity import data_hash
 from mtl_core.errors import DataError, StoreError
 
 
@@ -248,3 +249,11 @@ def test_two_threads_make_the_data_once(source, cache, monkeypatch):
         go_on.set()
         assert len(first.result(30).train) == len(second.result(30).train) == 4
     assert source.built == ["train", "val", "test"]
+
+
+def test_the_hash_of_the_data_names_their_folder_and_follows_the_options(tmp_path):
+    first, again, other = (Brightness(BrightnessOptions(first=first)) for first in (0, 0, 5))
+    prepare(first, tmp_path)
+    assert [folder.name for folder in tmp_path.iterdir()] == [f"brightness-{data_hash(first)[:16]}"]
+    assert len(data_hash(first)) == 64
+    assert data_hash(first) == data_hash(again) != data_hash(other)

@@ -31,10 +31,12 @@ class FaultyBucket(Bucket):
     Attributes:
         is_away: every request fails.
         dies_after: objects that are written before the process is gone; None for all.
+        dies_after_reads: objects that are read before the process is gone; None for all.
     """
 
     is_away = False
     dies_after = None
+    dies_after_reads = None
 
     def _call(self, do, name):
         if self.is_away:
@@ -47,6 +49,13 @@ class FaultyBucket(Bucket):
                 raise Killed
             self.dies_after -= 1
         super().write(name, source)
+
+    def read(self, name, target):
+        if self.dies_after_reads is not None:
+            if self.dies_after_reads == 0:
+                raise Killed
+            self.dies_after_reads -= 1
+        super().read(name, target)
 
 
 class Killed(BaseException):

@@ -29,6 +29,7 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.several_devices.connected_ranks import ConnectedRanks
 from mtl_core.training.several_devices.shared_control import SharedControl
 from mtl_core.training.several_devices.whole_batch import use_whole_batch
+from mtl_core.training.step import OverflowedStep
 from mtl_core.training.trainer import train_as
 
 STEPS = 3
@@ -114,6 +115,46 @@ def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE, is_normalisin
     return found
 
 
+# In fp16: loss weighting with a plain and a weighted pass, gradients at the parameters and at the features, parameters of a method's own, parts.
+HALVES: dict[str, dict[str, Any]] = {
+    "fixed": {},
+    "uncertainty": {"balancing": {"name": "uncertainty"}},
+    "pcgrad": {"balancing": {"name": "pcgrad"}},
+    "mgda at the features": {"balancing": {"name": "mgda", "gradients": "features"}},
+    "graddrop at the features": {"balancing": {"name": "graddrop", "gradients": "features"}},
+    "batches in parts": SPECIAL["batches in parts"],
+    "one task": SPECIAL["one task"],
+}
+OVERFLOWED_STEP, HALF_STEPS, HALF_SCALE = 2, 4, 2.0**10
+
+
+def half_steps_of(changes: dict[str, Any], where: str, cache: Path, ranks: Ranks = ALONE) -> list[dict[str, Any]]:
+    """The first steps in fp16. In one of them the gradient overflows on the last rank only.
+
+    Args:
+        where: ``shared`` or ``own``: a parameter of the shared network, or of the first task's head.
+    """
+    setup = build(resolve(RunConfig.from_dict({**CONFIG, **changes, "precision": "fp16"})), cache, ranks=ranks)
+    model, scale = setup.network.model.train(), setup.network.model.scaling
+    scale.value = HALF_SCALE
+    overflows: list[bool] = []
+    place = model.shared_parameters()[0] if where == "shared" else model.task_parameters(model.tasks[0])[0]
+    place.register_hook(lambda gradient: torch.full_like(gradient, float("inf")) if overflows and gradient is not None else gradient)
+    found = []
+    for number, batch in zip(range(1, HALF_STEPS + 1), setup.run.train_batches.epoch(0), strict=False):
+        overflows[:] = [True] if number == OVERFLOWED_STEP and ranks.rank == ranks.size - 1 else []
+        said = ""
+        try:
+            with setup.drawing():
+                setup.update(batch, number)
+        except OverflowedStep as skipped:
+            said = str(skipped)
+        method = {name: value.clone() for name, value in setup.network.balancer.state_dict().items() if torch.is_tensor(value)}
+        network = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        found.append({"said": said, "scale": scale.state_dict(), "network": network, "method": method})
+    return found
+
+
 def layers_of(ranks: Ranks = ALONE) -> dict[str, Any]:
     """Normalisation and stochastic depth on a rank's part of eight images: outputs and gradients of the images here, and what all ranks add up."""
     generators = Generators(3, ranks=ranks)
@@ -182,7 +223,8 @@ def _become(rank: int, folder: Path, cache: Path) -> None:
         differs = ""
     except TrainingError as error:
         differs = str(error)
-    torch.save({"differs": differs, "layers": layers_of(ranks), "found": found, "runs": runs}, folder / f"rank_{rank}.pt")
+    halves = {(case, where): half_steps_of(HALVES[case], where, cache, ranks) for case in HALVES for where in ("shared", "own")}
+    torch.save({"differs": differs, "layers": layers_of(ranks), "found": found, "runs": runs, "halves": halves}, folder / f"rank_{rank}.pt")
 
 
 def _forked(folder: Path, cache: Path) -> Iterator[int]:

@@ -22,6 +22,7 @@ from tests.training import rank_pair
 CASES = rank_pair.cases()
 # Rounding differs: one sum over a batch is taken in two halves. AdamW divides a gradient by its own size, so that a rounding error counts fully.
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+ROUNDED = {"rtol": 5e-3, "atol": 2e-4}  # fp16 has three digits
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,26 @@ def test_one_process_resumes_what_two_began(pair, whole, shared_cache):
     scalars = pair.ranks[0]["runs"]["stopped"]["scalars"] | resumed["scalars"]
     assert scalars == pytest.approx(whole.scalars, rel=0.02, abs=0.02)
     assert_close(weights_of(whole.folder), weights_of(pair.folder / "stopped"), "weights")
+
+
+@pytest.mark.parametrize("where", ["shared", "own"])
+@pytest.mark.parametrize("case", rank_pair.HALVES)
+def test_an_overflow_on_one_rank_skips_the_step_on_all(case, where, pair, shared_cache):
+    """In fp16. The other rank's own gradient was finite."""
+    first, second = (rank["halves"][case, where] for rank in pair.ranks)
+    alone = rank_pair.half_steps_of(rank_pair.HALVES[case], where, shared_cache)
+    over = rank_pair.OVERFLOWED_STEP - 1
+    for steps in (first, second, alone):
+        assert [bool(step["said"]) for step in steps] == [number == over for number in range(rank_pair.HALF_STEPS)]
+        for what in ("network", "method"):
+            assert all(torch.equal(tensor, steps[over][what][name]) for name, tensor in steps[over - 1][what].items())
+        assert any(not torch.equal(tensor, steps[over + 1]["network"][name]) for name, tensor in steps[over]["network"].items())
+    for one, two, whole in zip(first, second, alone, strict=True):
+        assert (one["said"], one["scale"]) == (two["said"], two["scale"]) == (whole["said"], whole["scale"])
+        for what in ("network", "method"):
+            assert all(torch.equal(tensor, two[what][name]) for name, tensor in one[what].items())
+        assert_close(whole["network"], one["network"], f"{case}, {where}", ROUNDED)
+    assert first[-1]["scale"] == {"value": rank_pair.HALF_SCALE / 2, "overflows": 1, "steps": 2}
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

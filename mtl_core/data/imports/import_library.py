@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mtl_core import settings
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.errors import DataError
+from mtl_core.names import SET_NAME
 from mtl_core.registry import unknown_name
 
 FILES_NAME = "files.csv"  # split, row, file
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,42 @@ class ImportedSet:
         return {**asdict(self), "folder": str(self.folder), "image_shape": list(self.image_shape)}
 
 
+class SharedLibrary(Protocol):
+    """The imported sets of several machines that have no shared folder. ``mtl_core.runs.objects.shared_sets`` is one.
+
+    Attributes:
+        problem: why a set could not be sent or fetched the last time; empty if it could.
+    """
+
+    problem: str
+
+    def refresh(self) -> None:
+        """Bring the descriptions on this machine to what all have. If the others cannot be reached, what is here stays as it is."""
+
+    def added(self, name: str) -> None:
+        """Send a set that was imported here. If that is not possible now, it is sent later."""
+
+    def removed(self, name: str) -> None:
+        """Remove a set for all machines. Raises StoreError; nothing has changed then."""
+
+    def fetch_prepared(self, name: str, folder: Path) -> bool:
+        """Fill an empty folder with the arrays of a set. False if no machine has sent them. Raises StoreError."""
+        ...
+
+
+_shared: dict[str, SharedLibrary] = {}
+
+
+def share(home: Path, library: SharedLibrary) -> None:
+    """From now on, in this process, the sets of the store in ``home`` are those of ``library``."""
+    _shared[str(home)] = library
+
+
+def shared_library(home: str | Path | None = None) -> SharedLibrary | None:
+    """What was given to ``share`` for a store; None if its sets are only in its own folder."""
+    return _shared.get(str(home_folder(home)))
+
+
 def home_folder(home: str | Path | None = None) -> Path:
     """The store's folder: ``home``, or MTL_HOME, or ./runs."""
     return settings.home(home)
@@ -70,12 +106,19 @@ def home_folder(home: str | Path | None = None) -> Path:
 
 def imported(home: str | Path | None = None) -> list[ImportedSet]:
     """Every imported set, sorted by name; damaged sets are left out."""
+    if shared := shared_library(home):
+        shared.refresh()
+    return sets_here(home_folder(home))
+
+
+def sets_here(home: Path) -> list[ImportedSet]:
+    """The imported sets whose descriptions are on this machine, sorted by name; damaged sets are left out."""
     found = []
-    for folder in sorted((home_folder(home) / "imports").glob("*/set.json")):
-        try:
-            found.append(_read(folder.parent))
-        except DataError:
-            continue
+    for path in sorted((home / "imports").glob("*/set.json")):
+        if not SET_NAME.fullmatch(path.parent.name):
+            continue  # left of an import that was killed
+        with contextlib.suppress(DataError):
+            found.append(read_set(path.parent))
     return found
 
 
@@ -85,22 +128,27 @@ def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
     Raises:
         DataError: no set has this name, or its description is damaged.
     """
+    if shared := shared_library(home):
+        shared.refresh()
     folder = home_folder(home) / "imports" / name
-    if not _NAME.fullmatch(name) or not (folder / "set.json").is_file():
+    if not SET_NAME.fullmatch(name) or not (folder / "set.json").is_file():
         raise DataError(unknown_name("imported data set", name, [known.name for known in imported(home)]))
-    return _read(folder)
+    return read_set(folder)
 
 
 def name_problem(name: str, home: str | Path | None = None) -> str:
     """Why a name cannot be used for a new set; empty if it can."""
-    if not _NAME.fullmatch(name):
+    if not SET_NAME.fullmatch(name):
         return f"'{name}' cannot be a data set's name: expected 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+    if shared := shared_library(home):
+        shared.refresh()
     if (home_folder(home) / "imports" / name).exists():
         return f"there is a data set '{name}' already; take another name, or delete that one first"
     return ""
 
 
-def _read(folder: Path) -> ImportedSet:
+def read_set(folder: Path) -> ImportedSet:
+    """The set whose description is in a folder. Raises DataError if it is damaged."""
     try:
         meta = json.loads((folder / "set.json").read_text(encoding="utf-8"))
         tasks = tuple(Task(**{key: _tuples(value) for key, value in task.items()}) for task in meta["tasks"])

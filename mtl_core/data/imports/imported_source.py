@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,10 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.imports.checking.frames import Placement, place_image, placement
 from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
 from mtl_core.data.imports.formats import Targets
-from mtl_core.data.imports.import_library import get_imported
+from mtl_core.data.imports.import_library import get_imported, shared_library
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
-from mtl_core.errors import DataError
+from mtl_core.errors import DataError, StoreError
 from mtl_core.tasks import kind_of, layout_of
 
 _ROWS = 128  # images written at once
@@ -186,6 +188,19 @@ class Imported(DataSource):
 
     def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
         return self._again(progress).portions(split, progress)
+
+    def fetch_prepared(self, folder: Path) -> bool:
+        shared = shared_library()
+        if shared is None:
+            return False
+        try:
+            return shared.fetch_prepared(self.options.set, folder)
+        except StoreError:
+            if not Path(get_imported(self.options.set).path).exists():
+                raise
+            shutil.rmtree(folder)
+            folder.mkdir()
+            return False  # made of the user's files again, which are on this machine
 
     def _again(self, progress: Progress) -> PreparedSource:
         """The source made from the user's files again, if the cache was lost. The files must be unchanged."""

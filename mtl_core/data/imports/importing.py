@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.imports.checking.check_report import Report
 from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
-from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
+from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, name_problem, sets_here, shared_library
 from mtl_core.data.imports.imported_source import PreparedSource, cache_name
 from mtl_core.data.imports.reading_progress import Cancelled
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
@@ -58,25 +59,38 @@ def import_dataset(
         progress(0.5 + 0.5 * share, what)
 
     prepare(PreparedSource(examined), home_folder(home) / "data", report_progress)
-    return _publish(examined, Path(path), name, home)
+    made = _publish(examined, Path(path), name, home)
+    if shared := shared_library(home):
+        shared.added(name)
+    return made
 
 
 def delete(name: str, home: str | Path | None = None) -> None:
     """Delete a set from the store, and its prepared arrays unless another set uses them. The user's own files stay.
+
+    From an object store it is deleted for all machines.
 
     Raises:
         DataError: there is no such set. StoreError: it cannot be removed.
     """
 
     found = get_imported(name, home)
+    if shared := shared_library(home):
+        shared.removed(name)
+    remove_set(found, home_folder(home))
+
+
+def remove_set(found: ImportedSet, home: Path) -> None:
+    """Remove a set from this machine, and its prepared arrays unless another set here uses them. Raises StoreError."""
     aside = found.folder.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
-        found.folder.rename(aside)
-        shutil.rmtree(aside)
-        if all(other.digest != found.digest for other in imported(home)):
-            remove_prepared(home_folder(home) / "data" / cache_name(found.digest))
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it just now
+            found.folder.rename(aside)
+            shutil.rmtree(aside)
+        if all(other.digest != found.digest for other in sets_here(home)):
+            remove_prepared(home / "data" / cache_name(found.digest))
     except OSError as error:
-        raise StoreError(f"the data set '{name}' cannot be removed: {error}. Check the permissions of '{found.folder.parent}'.") from None
+        raise StoreError(f"the data set '{found.name}' cannot be removed: {error}. Check the permissions of '{found.folder.parent}'.") from None
 
 
 def _publish(examined: Examined, path: Path, name: str, home: str | Path | None) -> ImportedSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 ROUND_SECONDS = 5.0
@@ -16,12 +16,12 @@ class BackgroundSync:
     """The background synchronisation of one store. ``round`` does what is due.
 
     Args:
-        clear: removes what deleted runs have left.
+        clear: remove what deleted runs and data sets have left.
         refresh: fetches what others have made of a run.
-        send: sends what waits on this machine.
+        send: send what waits on this machine.
     """
 
-    def __init__(self, clear: Callable[[], object], refresh: Callable[[str], object], send: Callable[[], object]):
+    def __init__(self, clear: Sequence[Callable[[], object]], refresh: Callable[[str], object], send: Sequence[Callable[[], object]]):
         self._clear, self._refresh, self._send = clear, refresh, send
         self._lock = threading.Lock()
         self._watched: list[str] = []
@@ -48,11 +48,13 @@ class BackgroundSync:
     def round(self) -> None:
         """Send and fetch once."""
         if not self._is_cleared:
-            self._clear()
+            for clear in self._clear:
+                clear()
             self._is_cleared = True
         for run_id in list(self._watched):
             self._refresh(run_id)
-        self._send()
+        for send in self._send:
+            send()
 
     def _work(self) -> None:
         pause = threading.Event()

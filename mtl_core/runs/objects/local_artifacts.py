@@ -36,7 +36,7 @@ class LocalArtifacts:
     @contextmanager
     def training(self, run_id: str, token: str, config: RunConfig) -> Iterator[None]:
         """Before the block: fetch what training with this config reads, which are the run's newest checkpoints and its best one, whole, and the run
-        that it begins from. During the block: fetch what people set elsewhere for the run.
+        that it begins from, and its imported data set. During the block: fetch what people set elsewhere for the run.
 
         Args:
             token: of the claim.
@@ -58,6 +58,14 @@ class LocalArtifacts:
 
         Raises:
             RunTakenError: another process has claimed the run, or it was deleted; nothing that others see has changed.
+        """
+
+    def require_data(self, config: RunConfig) -> None:
+        """Have the imported set that a run reads where all machines can fetch it, before the run is queued.
+
+        Raises:
+            StoreError: the object store cannot be reached, or another machine's set has this name.
+            DataError: the set's arrays are lost, and its files have changed.
         """
 
     def upload(self, run_id: str) -> Link:

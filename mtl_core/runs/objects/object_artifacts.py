@@ -25,7 +25,8 @@ from mtl_core.runs.objects.folder_record import NAME as RECORD
 from mtl_core.runs.objects.folder_record import FolderRecord, is_read_on_demand
 from mtl_core.runs.objects.folder_sending import FolderSending
 from mtl_core.runs.objects.local_artifacts import Link, LocalArtifacts
-from mtl_core.runs.objects.pointers import pointers_of, prepare_table, runs_without_row, write_pointers
+from mtl_core.runs.objects.pointers import pointers_of, prepare_tables, runs_without_row, write_pointers
+from mtl_core.runs.objects.shared_sets import SharedSets
 from mtl_core.runs.objects.unsent_marks import UnsentMark, marked_runs
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.sql import schema
@@ -68,9 +69,10 @@ class ObjectArtifacts(LocalArtifacts):
         self.problem = ""
         self._away_until = 0.0
         self._looked: dict[str, float] = {}
-        self.background_sync = BackgroundSync(self.remove_deleted, self.refresh, self.send_waiting)
+        self.sets = sets = SharedSets(store, bucket, self._locked, self._is_away, self._note_failure, self._note_success)
+        self.background_sync = BackgroundSync([self.remove_deleted, sets.remove_deleted], self.refresh, [self.send_waiting, sets.send_waiting])
         if not store.database.read_only:
-            prepare_table(store.database)
+            prepare_tables(store.database)
 
     def refresh(self, run_id: str) -> None:
         if time.monotonic() < self._looked.get(run_id, 0.0) + FRESH_SECONDS or self._is_away():
@@ -92,6 +94,7 @@ class ObjectArtifacts(LocalArtifacts):
     def training(self, run_id: str, token: str, config: RunConfig) -> Iterator[None]:
         self._mark(run_id, token).write()
         self._bring_for_training(run_id, config)
+        self.sets.bring(config, self.store.home / "data")
         with self.background_sync.watching(run_id):
             yield
 
@@ -167,7 +170,7 @@ class ObjectArtifacts(LocalArtifacts):
             except RunTakenError:
                 sending.remove_leftovers()
                 raise
-        self.problem, self._away_until = "", 0.0
+        self._note_success()
         if mark.told:
             mark.told = False
             self.store.note(run_id, "info", f"what waited on {_host()} is in the object store now: {count} files")
@@ -257,6 +260,10 @@ class ObjectArtifacts(LocalArtifacts):
             found.append((run_id, problem))
         return found
 
+    def require_data(self, config: RunConfig) -> None:
+        if config.imported_set:
+            self.sets.require(config.imported_set)
+
     def freed(self, run_id: str, folder: Path) -> int:
         with self.store.database.read() as connection:
             return sum(pointer.size for pointer in pointers_of(connection, run_id).values()) or super().freed(run_id, folder)
@@ -312,6 +319,9 @@ class ObjectArtifacts(LocalArtifacts):
 
     def _is_away(self) -> bool:
         return time.monotonic() < self._away_until
+
+    def _note_success(self) -> None:
+        self.problem, self._away_until = "", 0.0
 
     def _note_failure(self, error: Exception) -> None:
         self.problem, self._away_until = str(error), time.monotonic() + AWAY_SECONDS

@@ -1,4 +1,5 @@
-"""Pointers: the table that says which object holds which file of a run. A pointer is written after its object, so it never leads to half of one.
+"""Pointers: the table that says which object holds which file of a run or of an imported set. A pointer is written after its object, so it never
+leads to half of one.
 
 The table is in the store's database, which the machines share anyway: several pointers change in one transaction, and a trainer whose run was
 claimed anew cannot change any. It exists only in stores whose artifacts are in an object store.
@@ -7,19 +8,22 @@ claimed anew cannot change any. It exists only in stores whose artifacts are in 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, delete, insert, inspect, select
 
 from mtl_core.errors import StoreError
+from mtl_core.names import SET_NAME
 from mtl_core.runs.run_reading import RUN_ID
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
 
 USED = "artifacts"  # key of the store's settings: its artifacts are in an object store
 LONGEST = 300  # characters of a path
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LONGEST_PART = 100
+_OF_SET = re.compile(r"(?:description|arrays)-([0-9a-f]{32})")  # an owner of a set's objects
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _tables = MetaData()
@@ -32,6 +36,13 @@ _pointers = Table(
     Column("sha256", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
 )
+_sets = Table(
+    "imported_sets",
+    _tables,
+    Column("name", String(64), primary_key=True),
+    Column("id", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +54,22 @@ class Pointer:
     size: int
 
 
-def prepare_table(database: Database) -> None:
-    """Make the table if it is missing, and note that the store needs its object store from now on."""
+@dataclass(frozen=True)
+class SharedSet:
+    """``id``: of one import, for its objects. ``digest``: of its data, equal for equal data."""
+
+    id: str
+    digest: str
+
+
+def prepare_tables(database: Database) -> None:
+    """Make the tables that are missing, and note that the store needs its object store from now on."""
     with database.read() as connection:
-        if connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == USED)).first():
+        is_used = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == USED)).first()
+        if is_used and inspect(connection).has_table(_sets.name):
             return
     with database.write() as connection:
-        if not inspect(connection).has_table(_pointers.name):
-            _tables.create_all(connection)
+        _tables.create_all(connection)
         connection.execute(delete(schema.meta).where(schema.meta.c.key == USED))
         connection.execute(insert(schema.meta).values(key=USED, value="object store"))
 
@@ -68,21 +87,40 @@ def refuse_without_address(database: Database) -> None:
 
 def is_path(path: str) -> bool:
     """Whether a file of a run's folder can have this path, which comes from a database or a folder that others write."""
-    return len(path) <= LONGEST and all(_PART.fullmatch(part) and not part.endswith((".tmp", ".unsent")) for part in path.split("/"))
+    return len(path) <= LONGEST and all(_is_part(part) and not part.endswith((".tmp", ".unsent")) for part in path.split("/"))
+
+
+def _is_part(text: str) -> bool:
+    """Whether a folder or file can have this name: it begins with a letter or digit. Names of tasks, in any script, occur in names of files."""
+    kinds = [unicodedata.category(character)[0] for character in text]
+    each = (kind in "LMN" or character in "._- " for kind, character in zip(kinds, text, strict=True))
+    return 0 < len(text) <= _LONGEST_PART and kinds[0] in "LN" and all(each)
+
+
+def owners_of_set(set_id: str) -> tuple[str, str]:
+    """The owners of a set's objects: of its description, and of its arrays."""
+    return f"description-{set_id}", f"arrays-{set_id}"
+
+
+def set_of_owner(owner: str) -> str | None:
+    """The id of the set that ``owners_of_set`` has this owner for; None for others."""
+    found = _OF_SET.fullmatch(owner)
+    return found and found[1]
 
 
 def pointers_of(connection: Connection, run_id: str) -> dict[str, Pointer]:
-    """Path in the run's folder -> its pointer.
+    """Path in the folder of a run, or of an owner of ``owners_of_set``, -> its pointer.
 
     Raises:
         StoreError: a row is none that this program writes. It could lead out of the run's folder, or to another run's objects.
     """
     found = {}
     for row in connection.execute(select(_pointers).where(_pointers.c.run_id == run_id)):
-        inside = row.object.startswith(f"{run_id}/") and all(_PART.fullmatch(part) for part in row.object.split("/"))
-        if not (RUN_ID.fullmatch(run_id) and is_path(row.path) and inside and _SHA256.fullmatch(row.sha256) and row.size >= 0):
+        inside = row.object.startswith(f"{run_id}/") and all(_is_part(part) for part in row.object.split("/"))
+        is_owner = RUN_ID.fullmatch(run_id) or _OF_SET.fullmatch(run_id)
+        if not (is_owner and is_path(row.path) and inside and _SHA256.fullmatch(row.sha256) and row.size >= 0):
             raise StoreError(
-                f"the store's table of artifacts names '{row.path[:80]!a}' in '{row.object[:80]!a}' for run {run_id}, which no version of this "
+                f"the store's table of artifacts names '{row.path[:80]!a}' in '{row.object[:80]!a}' for {run_id}, which no version of this "
                 "program writes. Nothing of it was read. Ask who else may write to the database"
             )
         found[row.path] = Pointer(row.object, row.sha256, row.size)
@@ -101,4 +139,35 @@ def write_pointers(connection: Connection, run_id: str, made: Mapping[str, Point
 def runs_without_row(connection: Connection) -> list[str]:
     """Ids of deleted runs whose objects are still to be removed."""
     there = select(schema.runs.c.id)
-    return list(connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(there)).distinct()).scalars())
+    found = connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(there)).distinct()).scalars()
+    return [owner for owner in found if not _OF_SET.fullmatch(owner)]
+
+
+def shared_sets(connection: Connection) -> dict[str, SharedSet]:
+    """Name -> the imported set of this name that the object store has. Raises StoreError: a row is none that this program writes."""
+    found = {}
+    for row in connection.execute(select(_sets)):
+        if not (SET_NAME.fullmatch(row.name) and re.fullmatch(r"[0-9a-f]{32}", row.id) and _SHA256.fullmatch(row.digest)):
+            raise StoreError(
+                f"the store's table of imported sets names '{row.name[:80]!a}', which no version of this program writes. Nothing of it was read. "
+                "Ask who else may write to the database"
+            )
+        found[row.name] = SharedSet(row.id, row.digest)
+    return found
+
+
+def write_set(connection: Connection, name: str, made: SharedSet) -> None:
+    """Make a set visible to all machines; in the caller's transaction."""
+    connection.execute(insert(_sets).values(name=name, id=made.id, digest=made.digest))
+
+
+def forget_set(connection: Connection, set_id: str) -> None:
+    """Take a set away from all machines; its pointers stay until its objects are removed."""
+    connection.execute(delete(_sets).where(_sets.c.id == set_id))
+
+
+def sets_without_row(connection: Connection) -> list[str]:
+    """Ids of deleted sets whose objects are still to be removed."""
+    owners = connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(select(schema.runs.c.id))).distinct()).scalars()
+    there = {found.id for found in shared_sets(connection).values()}
+    return sorted({found for owner in owners if (found := set_of_owner(owner))} - there)

@@ -1,11 +1,11 @@
-"""Marks beside the folders of runs that this machine has not sent whole: ``.unsent-<run>`` holds the token of the claim and the names of objects
-that are being written. So what a killed process has left is sent later, and objects to which nothing points are removed."""
+"""Marks beside the folders of runs and imported sets that this machine has not sent whole: ``.unsent-<owner>`` holds the token of the claim and the
+names of objects that are being written. So what a killed process has left is sent later, and objects to which nothing points are removed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,5 +61,10 @@ class UnsentMark:
 
 def marked_runs(runs: Path) -> list[str]:
     """Ids of the runs with a mark in the folder ``runs``."""
-    names = (path.name.removeprefix(_PREFIX) for path in sorted(runs.glob(f"{_PREFIX}*")))
-    return [name for name in names if RUN_ID.fullmatch(name)]
+    return marked(runs, lambda name: RUN_ID.fullmatch(name) is not None)
+
+
+def marked(folder: Path, is_owner: Callable[[str], bool]) -> list[str]:
+    """Owners of marks in a folder."""
+    names = (path.name.removeprefix(_PREFIX) for path in sorted(folder.glob(f"{_PREFIX}*")))
+    return [name for name in names if is_owner(name)]

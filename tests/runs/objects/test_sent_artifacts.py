@@ -135,7 +135,7 @@ def test_the_background_sync_works_in_the_background_and_goes_on_after_an_error(
             raise StoreError("the object store is away")
         done.set()
 
-    own = background_sync.BackgroundSync(lambda: calls.clear(), lambda run_id: None, send)
+    own = background_sync.BackgroundSync([calls.clear], lambda run_id: None, [send])
     own.start()
     assert done.wait(60)
     assert calls[:2] == ["mtl-background-sync", "mtl-background-sync"]

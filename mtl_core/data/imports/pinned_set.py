@@ -1,0 +1,42 @@
+"""The version of an imported set that a run was made for, in ``data.json`` of the run's folder, so that a set that was imported under the same name
+since is never trained on unnoticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mtl_core.atomic_files import write_text
+from mtl_core.data.imports.import_library import get_imported
+from mtl_core.errors import DataError
+
+PIN = "data.json"
+
+
+def pin_set(folder: Path, name: str, home: Path) -> None:
+    """Note the version of the set that is in the store in ``home``. Without such a set nothing is noted: training says that it is missing."""
+    try:
+        digest = get_imported(name, home).digest
+    except DataError:
+        return
+    write_text(folder / PIN, json.dumps({"set": name, "digest": digest}))
+
+
+def check_pin(folder: Path, name: str, home: Path) -> None:
+    """Compare the set that is in the store in ``home`` with what was noted. Runs of earlier versions have no note and are not checked.
+
+    Raises:
+        DataError: it is another version, or there is no such set.
+    """
+    if not (folder / PIN).is_file():
+        return
+    try:
+        noted = json.loads((folder / PIN).read_text(encoding="utf-8"))
+        pinned = (noted["set"], noted["digest"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"'{folder / PIN}', which says what data the run was made for, is damaged ({error}). Make the run again.") from None
+    if pinned != (name, get_imported(name, home).digest):
+        raise DataError(
+            f"the data set '{name}' is not the one that this run was made for: other files were imported under this name since, or on this machine. "
+            "Make the run again to train on the set that is there now, or delete that set and import the earlier files under this name."
+        )
