@@ -9,6 +9,8 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.events import RunEnded
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.html_report import report
+from mtl_core.lessons.lesson_runs import new_learner
+from mtl_core.lessons.lesson_runs import train as train_lesson
 from mtl_core.runs import method_race
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -67,9 +69,11 @@ def test_a_race_while_it_trains_and_when_it_has_ended(open_in_chinese, store):
 def test_runs_that_differ_side_by_side(open_in_chinese, store, in_state):
     in_state("finished", name="a run")
     in_state("queued", name="a run", balancing={"name": "pcgrad"}, backbone={"name": "mlp", "width": 32}, optimizer={"name": "sgd", "lr": 0.1})
-    app = open_in_chinese("compare")
+    [lesson] = train_lesson(store, "one_task", new_learner(), 2)
+    app = open_in_chinese("compare", runs=",".join(run.id for run in store.runs()))
     app.toggle(key="compare.anything").set_value(True).run()
     all_chinese(app)
+    assert lesson.name == "One network for one task: 2 passes"  # kept with the run; no part of the page has it
 
 
 @pytest.mark.parametrize("kind", ["share", "methods", "together", "weights", "labels", "axes"])
