@@ -19,6 +19,7 @@ from mtl_core.training import UPDATES
 ROOT = Path(__file__).parents[1]
 SCREEN = ("app.py", "pages", "ui", "docs/tables.py")
 ENGINE = ("mtl_core",)
+LOG = ("mtl_core/runs/sql/event_writer.py",)  # its lines of a run's log are named by ``mark``; its other texts are for the database
 PRESETS = "mtl_core/presets"
 NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
 TITLES = {"unit", "family", "title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
@@ -30,10 +31,10 @@ _WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [A-Za-z(]{2,}|[a-z]{2,} \{|\} [a-z]{2,}
 def texts() -> dict[str, list[tuple[str, int]]]:
     """English text -> the places (file, line) that have it, in the order of the files."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for folder in (*SCREEN, *ENGINE):
+    for folder in (*SCREEN, *LOG, *ENGINE):
         for path in _files(folder, "py"):
             name = path.relative_to(ROOT).as_posix()
-            if not name.startswith(NOT_SHOWN):
+            if folder in LOG or not name.startswith(NOT_SHOWN):
                 for text, line in _texts_of(ast.parse(path.read_text(encoding="utf-8")), of_engine=folder in ENGINE):
                     found.setdefault(text, []).append((name, line))
         if folder in ENGINE:

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from ui.drawing.contact_sheets import epoch_slider
 from ui.predictions.chosen_network import network_choice
 from ui.predictions.error_gallery import error_gallery
@@ -39,7 +40,7 @@ def _show(run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(tr("Predictions"), anchor=False, width="content")
         if not run_picker(listing_with(run), run.id):
-            st.markdown(tr("of **{name}**", name=plain(run.name)), width="content")
+            st.markdown(tr("of **{name}**", name=plain(shown_name(run))), width="content")
         if has_predictions:
             view = _view(run.id)
             if view == "own":
@@ -52,7 +53,9 @@ def _show(run) -> None:
                 second_run(run)
     if not has_predictions:
         ended = mark("{name} has no predictions: the run ended before the first ones were saved.")
-        st.info(tr(ended if run.status.is_ended() else mark("{name} has no predictions: they appear when training starts."), name=plain(run.name)))
+        st.info(
+            tr(ended if run.status.is_ended() else mark("{name} has no predictions: they appear when training starts."), name=plain(shown_name(run)))
+        )
     elif view == "own":
         own_image(run.id, way)
     elif view == "sample":

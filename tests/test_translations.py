@@ -14,8 +14,6 @@ from mtl_core.language import FOLDER, LANGUAGES, SOURCE
 OTHERS = [name for name in LANGUAGES if name != SOURCE]
 GRAMMAR = {"s", "is", "are", "has", "have", "it", "them"}  # values that only the English needs; a translation may leave them out
 LEFT_OUT = {  # further ones, each looked at: a plural's s, "it" or "them"
-    "{value} epoch{value_2}": "value_2",
-    "{made_live} live change{made_live_2}": "made_live_2",
     "{runs} not listed, because another version of the program wrote {ids}: {value}. Open the store with it.": "ids",
 }
 

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.usefixtures("in_chinese")
 CODE = re.compile(  # names of presets, papers, methods, formulas, parts of an address, and of this test's runs
     r"class\\?-\w+|learn\?\S+|mnist-mlp\S*|\w+ et al\.|theta\S*|alpha|^name\\:|\b(Adam|Aligned-MTL|Auto-Lambda|Nash-MTL)\b"
     r"|benchmarks/README\.md（英文）中的“[^”]*”|docs/\S+|digits-fight|mnist-mlp|multi-mnist\S*"
-    r"|validation|text, change, links, question|"
-    r"One network for one task[\\]*: \d+ passes|x %\{.*?<extra>"
+    r"|validation|text, change, links, question|x %\{.*?<extra>"
 )
 
 

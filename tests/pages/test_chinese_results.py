@@ -9,6 +9,9 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.events import RunEnded
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.html_report import report
+from mtl_core.language import speaking
+from mtl_core.lessons.lesson_runs import new_learner
+from mtl_core.lessons.lesson_runs import train as train_lesson
 from mtl_core.runs import method_race
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -16,10 +19,11 @@ from mtl_core.studies.answer import answer_of
 from mtl_core.studies.paper_table import to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from tests.pages import test_threshold
-from tests.pages.english_texts import english_left, english_words
+from tests.pages.english_texts import DRAWN, english_left, english_words
 from tests.pages.test_evaluation import stored
 from tests.pages.test_race_page import train
 from tests.pages.test_studies_page import base, finish
+from ui.drawing.contact_sheets import probe_sheet
 
 pytestmark = pytest.mark.usefixtures("in_chinese")
 CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and papers, values that are code, parts of an address
@@ -67,9 +71,25 @@ def test_a_race_while_it_trains_and_when_it_has_ended(open_in_chinese, store):
 def test_runs_that_differ_side_by_side(open_in_chinese, store, in_state):
     in_state("finished", name="a run")
     in_state("queued", name="a run", balancing={"name": "pcgrad"}, backbone={"name": "mlp", "width": 32}, optimizer={"name": "sgd", "lr": 0.1})
-    app = open_in_chinese("compare")
+    [lesson] = train_lesson(store, "one_task", new_learner(), 2)
+    app = open_in_chinese("compare", runs=",".join(run.id for run in store.runs()))
     app.toggle(key="compare.anything").set_value(True).run()
     all_chinese(app)
+    assert lesson.name == "One network for one task: 2 passes"  # kept with the run; no part of the page has it
+
+
+def test_a_picture_is_drawn_for_each_language(store, finished, open_in_chinese):
+    """The pages keep pictures. ``open_in_chinese`` has the words read that are drawn."""
+    folder, info = store.folder(finished.id), finished.info["tasks"]["digit"]
+    drawn = {}
+    for spoken in ("en", "zh", "en", "zh"):
+        DRAWN.clear()
+        with speaking(spoken):
+            probe_sheet(folder, 2, "digit", info, columns=4)
+        drawn.setdefault(spoken, []).append(set(DRAWN))
+    assert [words >= {"target", "predicted", "no target"} for words in drawn["en"]] == [True, False]
+    assert [words >= {"目标值", "预测", "无目标值"} for words in drawn["zh"]] == [True, False]
+    assert [len(drawn[spoken][1]) for spoken in drawn] == [0, 0]  # the second time it is the kept one
 
 
 @pytest.mark.parametrize("kind", ["share", "methods", "together", "weights", "labels", "axes"])

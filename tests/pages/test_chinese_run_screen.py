@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from mtl_core.events import Message, StepScalars
+from mtl_core.events import CheckpointSaved, EpochMetrics, Message, Paused, Resumed, RunEnded, RunStarted, SettingChanged, StepScalars
 from mtl_core.runs.alerts.run_alerts import ALERT
+from tests.pages.conftest import INFO
 from tests.pages.english_texts import english_left, english_words
 from ui.shell.state import EXPORT
 from ui.train import sample_preview
@@ -69,6 +70,28 @@ def test_gradients_alerts_and_thresholds(store, open_in_chinese, make_run):
     app = open_in_chinese("run", run=run.id)
     assert not left_on(app)
     assert "digit 与 slant" in "".join(str(element.proto.body) for element in app.get("html"))
+
+
+@pytest.mark.parametrize("end", ["finished", "stopped"])
+def test_the_log_has_the_lines_of_a_run_in_chinese(store, open_in_chinese, make_run, end):
+    run = make_run()
+    for event in (
+        SettingChanged(3, 1.5, "optimizer.lr", 0.01, 0.001, replayed=False),
+        SettingChanged(3, 1.5, "optimizer.lr", 0.01, 0.001, replayed=True),
+        Paused(3, 1.5),
+        Resumed(3, 1.5),
+        EpochMetrics(4, 2, {"selection/score": 0.25}),
+        EpochMetrics(4, 2, {"test/digit/accuracy": 0.25}),
+        CheckpointSaved(4, 2, "a file", best=True),
+        CheckpointSaved(4, 2, "a file", best=False),
+        RunStarted(6, INFO, step=3, epoch=1),
+        RunEnded(end, 4, 2.0, 10.0, 1.0),
+    ):
+        store.append(run.id, event)
+    [log] = [block.value for block in open_in_chinese("run", run=run.id).code if re.match(r"\d\d:\d\d:", block.value)]
+    said = [re.sub(r"^\S+  \w+ +", "", line) for line in log.splitlines()]
+    assert [line for line in said if english_words(re.sub(r"a test's processor|optimizer\.lr", "", line))] == ["a line of the log"]
+    assert len(said) == len(store.log(run.id))
 
 
 @pytest.mark.parametrize("kind", ["describe", "delete", EXPORT])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import plotly
 import plotly.graph_objects as go
 import pytest
 
 from mtl_core.figures.curves import Curve, curve_chart, curve_figure
+from mtl_core.language import speaking
+from ui.drawing import plotly_chart
 from ui.drawing.plotly_chart import prepared
 from ui.drawing.run_charts import View, current_chart
 
@@ -18,6 +22,17 @@ def test_a_chart_has_the_pages_background_and_its_own_grid_colour_where_it_sets_
     layout = json.loads(prepared(figure, "a line")["figure"])["layout"]
     assert {layout["paper_bgcolor"], layout["plot_bgcolor"]} == {"rgba(0,0,0,0)"}
     assert (layout["xaxis"]["gridcolor"], layout["yaxis"]["gridcolor"]) == ("#123456", "rgba(128,128,128,0.18)")
+
+
+def test_plotly_says_its_own_words_in_the_readers_language():
+    assert "locales" not in plotly_chart._config()
+    with speaking("zh"):
+        config = plotly_chart._config()
+    said = config["locales"][config["locale"]]["dictionary"]
+    assert (said["Zoom in"], said["Reset axes"]) == ("放大", "重置坐标轴")
+    assert not [text for text, translation in said.items() if translation == text]
+    script = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    assert [text for text in said if text not in script] == []  # Plotly looks them up by exactly these words
 
 
 RISING = Curve("a", np.arange(500.0), np.random.default_rng(0).random(500), "#000000", smooth=True)

@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,15 @@ from ui.shell.words import about, count, duration, epochs, how_far, measured, pl
 )
 def test_epochs(count, text):
     assert epochs(count) == text
+
+
+def test_pages_say_the_names_of_runs_in_the_readers_language():
+    """By ``shown_name``, so that a lesson's run has one name. The dialog that changes the kept name shows that one, and a fork is named after it."""
+    root = Path(__file__).parents[2]
+    pages = [path for folder in ("ui", "pages") for path in (root / folder).rglob("*.py")]
+    kept = re.compile(r"\b(run|other|parent|runs\[0\])\.name\b")
+    found = {path.relative_to(root).as_posix() for path in pages if kept.search(path.read_text(encoding="utf-8"))}
+    assert found == {"ui/shell/run_dialogs.py", "ui/train/clone_and_fork.py"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,8 @@ def test_compare_shows_what_really_ran():
         values = {"device": "auto", "precision": "auto", "layout": "auto", "lr": 1, **config}
         computed = {key: info.get(key) or values[key] for key in ("device", "precision", "layout")}
         config = SimpleNamespace(to_dict=lambda: values)
-        return SimpleNamespace(name="run", id=f"20261128-000000-{len(info)}{values['lr']}00", config=config, computed=computed, info=info)
+        run_id = f"20261128-000000-{len(info)}{values['lr']}00"
+        return SimpleNamespace(name="run", id=run_id, tags=(), config=config, computed=computed, info=info)
 
     one = ran({}, device="cpu", precision="bf16", layout="contiguous", device_name="x86, 2 threads", versions={"torch": "2.14"})
     two = ran({"lr": 2}, device="cpu", precision="fp32", layout="contiguous", device_name="x86, 1 thread", versions={"torch": "2.14"})

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mtl_core.figures.curves import curve_figure
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.store import RunStore
 from ui.compare.compare_groups import Group, about_groups, curve_of, groups_of, legend
 from ui.drawing.plotly_chart import plot, prepared
@@ -78,7 +79,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
             placeholder=tr("Choose metrics"),
             **kept,
         )
-        names = {NO_BASELINE: tr("none")} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
+        names = {NO_BASELINE: tr("none")} | {run.id: f"{shown_name(run)} · {run.id[-4:]}" for run in chosen}
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = tr("Subtracts this run, or its group of seeds, from all others.")
         place = list(names).index(first)

@@ -17,6 +17,7 @@ from mtl_core.config import RunConfig
 from mtl_core.figures.colours import style_at
 from mtl_core.figures.curves import Curve
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.run_names import run_name
 from ui.compare.race_entries import STROKES, stripes
 from ui.drawing.run_charts import one_curve
@@ -52,8 +53,9 @@ def groups_of(chosen: list[Any], places: Mapping[str, int], by_seed: bool) -> li
 
 def _name(runs: list[Any]) -> str:
     if len(runs) == 1:
-        return runs[0].name
-    return tr("{name} · {seeds} seeds", name=_without_seed(runs[0].config, runs[0].tags, runs[0].name) or runs[0].name, seeds=len(runs))
+        return shown_name(runs[0])
+    name = shown_name(runs[0])
+    return tr("{name} · {seeds} seeds", name=_without_seed(runs[0].config, runs[0].tags, name) or name, seeds=len(runs))
 
 
 def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.artifacts import probe_epochs, read_probe_targets
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
@@ -43,18 +44,20 @@ def predictions(store: RunStore, chosen: list[Any]) -> None:
             with place.container(border=True, key=element_key("compared", run.id), gap="small"):
                 at = nearest(known[run.id], epoch)
                 late = tr(" :orange[(its nearest epoch to {epoch})]", epoch=epoch) if at != epoch else ""
-                st.markdown(tr("**{name}** :gray[after epoch {at}]{late}", name=words.plain(run.name), at=at, late=late))
+                st.markdown(tr("**{name}** :gray[after epoch {at}]{late}", name=words.plain(shown_name(run)), at=at, late=late))
                 info = run.info["tasks"][task]
                 sheet = probe_sheet(store.folder(run.id), at, task, info, columns=IMAGES, rows=1, width=SHEET_PIXELS, text_height=17)
                 st.image(
-                    sheet, width="stretch", alt=tr("Targets and predictions of {task} by {name} after epoch {at}", task=task, name=run.name, at=at)
+                    sheet,
+                    width="stretch",
+                    alt=tr("Targets and predictions of {task} by {name} after epoch {at}", task=task, name=shown_name(run), at=at),
                 )
     if with_task:
         legend(task_of(task, with_task[0].info["tasks"][task]))
     if len(with_task) > MOST:
         st.caption(tr("The first {most} runs are shown.", most=MOST))
     if others:
-        names = ", ".join(words.plain(run.name) for run in others)
+        names = ", ".join(words.plain(shown_name(run)) for run in others)
         st.caption(tr("Not shown, because their images are others (other data, size or number of probe images): {names}.", names=names))
 
 

@@ -168,7 +168,7 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     """Lineage, tags and note. A column exists only if a shown run has a value for it."""
     about: dict[str, Any] = {"time": words.duration(run.seconds), "made": words.moment(run.created_at)}
     if any(other.parent for other in shown):
-        parent = next((other.name for other in shown if other.id == run.parent), run.parent)
+        parent = next((shown_name(other) for other in shown if other.id == run.parent), run.parent)
         about["forked from"] = tr("{parent}, epoch {epoch}", parent=parent, epoch=run.parent_epoch) if run.parent else ""
     if any(other.tags for other in shown):
         about["tags"] = ", ".join(run.tags)

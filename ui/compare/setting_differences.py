@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtl_core.config_differences import title_of, value_of
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from ui.compare.runs_table import head_width
 
 NONE = "–"
@@ -45,7 +46,8 @@ def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:
 
 
 def _label(run: Any, chosen: list[Any]) -> str:
-    return run.name if sum(other.name == run.name for other in chosen) == 1 else f"{run.name} ({run.id[-4:]})"
+    name = shown_name(run)
+    return name if sum(shown_name(other) == name for other in chosen) == 1 else f"{name} ({run.id[-4:]})"
 
 
 def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:

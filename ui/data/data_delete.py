@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.data.imports import delete
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.page_address import set_address
@@ -22,7 +23,7 @@ def delete_data(name: str) -> None:
     going = [run for run in runs if not run.status.is_ended()]
     st.markdown(f"**{words.plain(name)}**")
     if going:
-        names = tr(", ").join(words.plain(run.name) for run in going[:SHOWN_RUNS])
+        names = tr(", ").join(words.plain(shown_name(run)) for run in going[:SHOWN_RUNS])
         st.warning(tr("This data set cannot be deleted while runs use it. Stop these first: {names}.", names=names), icon=":material/block:")
     else:
         said = [tr("Its prepared images and targets are deleted for good. The files that it was imported from stay.")]

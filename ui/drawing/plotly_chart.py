@@ -22,6 +22,7 @@ import streamlit as st
 import streamlit.components.v1 as components
 from streamlit.components.v2 import component
 
+from mtl_core.language import SOURCE, language, mark, tr
 from ui.shell.element_keys import component_key
 
 _CONFIG = {
@@ -29,6 +30,16 @@ _CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],  # nothing leaves this machine
     "toImageButtonOptions": {"format": "svg"},
 }
+# What Plotly itself says beside a chart: the titles of its buttons, and its notes.
+_OF_PLOTLY = (
+    mark("Download plot"),
+    mark("Zoom"),
+    mark("Pan"),
+    mark("Zoom in"),
+    mark("Zoom out"),
+    mark("Reset axes"),
+    mark("Double-click to zoom back out"),
+)
 _CLEAR, _GRID = "rgba(0,0,0,0)", "rgba(128,128,128,0.18)"  # legible on the page's colour in both themes
 _SCRIPT = Path(__file__).with_name("plotly_chart.js")
 
@@ -73,6 +84,14 @@ def _template(name: str) -> str:
     return json.dumps(pio.templates[name].to_plotly_json())
 
 
+def _config() -> dict[str, Any]:
+    """Plotly's settings, with its own words in the reader's language. The format of numbers stays."""
+    name = language()
+    if name == SOURCE:
+        return _CONFIG
+    return {**_CONFIG, "locale": name, "locales": {name: {"dictionary": {text: tr(text) for text in _OF_PLOTLY}}}}
+
+
 def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[str, str] | None = None) -> dict[str, Any] | None:
     """Draw a ``prepared`` chart, or update the one that has this key.
 
@@ -83,7 +102,7 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
     """
-    data = {**chart, "config": _CONFIG, "plotly": _plotly_url(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
+    data = {**chart, "config": _config(), "plotly": _plotly_url(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
     if not clicks:
         _component()(key=component_key(key), data=data)
         return None

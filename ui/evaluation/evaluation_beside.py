@@ -14,6 +14,7 @@ from mtl_core.data.dataset import SHARE
 from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.evaluation_charts import class_pairs_figure
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.evaluations import Evaluation, evaluations
 from mtl_core.runs.looks import same_data_set
 from mtl_core.runs.store import RunStore
@@ -56,7 +57,7 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
         if others:
             st.caption(tr("Another run stands beside this one here once it has been evaluated on {split}, too.", split=tr(split)))
         return None
-    names = {NONE: tr("no other run")} | {other.id: f"{other.name} · {other.id[-4:]}" for other in others if other.id in found}
+    names = {NONE: tr("no other run")} | {other.id: f"{shown_name(other)} · {other.id[-4:]}" for other in others if other.id in found}
     key = f"evaluation.beside.{run.id}"
     asked = st.query_params.get(ADDRESS, NONE)
     held = hold_first(key, asked if asked in names else NONE, list(names))
@@ -68,7 +69,7 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
         return None
     other = store.get(chosen)
     same = same_data_set(run.config.data.model_dump(mode="json"), other.config.data.model_dump(mode="json"))
-    return Beside(other, next(each.name for each in others if each.id == chosen), found[chosen], same)
+    return Beside(other, next(shown_name(each) for each in others if each.id == chosen), found[chosen], same)
 
 
 def _shown(store: RunStore, run_id: str, split: str) -> Evaluation | None:
@@ -122,7 +123,7 @@ def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
 
 
 def _who(run: Any, evaluation: Evaluation, beside: Beside) -> str:
-    sides = ((run.name, evaluation, PALETTE[0], "A"), (beside.name, beside.evaluation, PALETTE[1], "B"))
+    sides = ((shown_name(run), evaluation, PALETTE[0], "A"), (beside.name, beside.evaluation, PALETTE[1], "B"))
     said = [
         tr("**{letter}** {name}, epoch {epoch}", letter=letter, name=words.plain(words.shortened(name, 50)), epoch=found.report["epoch"])
         for name, found, _, letter in sides

@@ -151,7 +151,10 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
 
 
 def _value_key(address: LessonAddress, is_trained: bool) -> str:
-    """Key of the choice. Another one once a change was trained: the page is drawn before it knows the learner, whose last change is then chosen."""
+    """Key of the choice. Another one once a change was trained: the page is drawn before it knows the learner, whose last change is then chosen.
+
+    ``ui.shell.form_editions.key_for`` is for values that are kept elsewhere. This one is only in its widget, so any choice would get a new key.
+    """
     return f"lesson.value.{address.lesson}{'.trained' if is_trained else ''}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint, kept_checkpoints
 from ui.shell.page_address import set_address
 from ui.shell.state import hold_first, run_store
@@ -37,7 +38,7 @@ def network_of(run: Any) -> tuple[str, str]:
     found, asked = networks_of(run), asked_network()
     if asked not in found and BEST in found:
         if asked != BEST:
-            said = tr("{name} keeps no best checkpoint of {task}, so its best one over the tasks is used.", name=run.name, task=task_in(asked))
+            said = tr("{name} keeps no best checkpoint of {task}, so its best one over the tasks is used.", name=shown_name(run), task=task_in(asked))
             st.caption(plain(said))
         asked = BEST
     return (asked, found[asked].name) if asked in found else ("", "")

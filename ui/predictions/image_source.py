@@ -11,6 +11,7 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import RunStore
@@ -59,7 +60,7 @@ def pictures_of(run: Any, source: str) -> Any:
         return None
     network, checkpoint = network_of(run)
     if not checkpoint:
-        st.info(tr("{name} has no checkpoint yet. A split can be predicted after its first epoch.", name=plain(run.name)))
+        st.info(tr("{name} has no checkpoint yet. A split can be predicted after its first epoch.", name=plain(shown_name(run))))
         return None
     found = _split_of(store, run, source, checkpoint)
     if found is None:

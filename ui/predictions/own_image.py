@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
 from ui.predictions.chosen_network import network_of
@@ -40,7 +41,7 @@ def own_image(run_id: str, way: str) -> None:
         return
     network, checkpoint = network_of(run)
     if not checkpoint:
-        st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(run.name)))
+        st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(shown_name(run))))
         return
     # The answer stands beside the pad: below it, whoever draws would have to scroll for it.
     given, answer = st.columns(BESIDE_THE_PAD, gap="medium") if way == "draw" else (st.container(), st.container())
@@ -206,7 +207,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
         sample,
         tasks,
         colours_of(run.config),
-        [run.name],
+        [shown_name(run)],
         key=f"own.viewer.{run.id}",
         sequence=f"own/{sequence}",
         epoch=0,

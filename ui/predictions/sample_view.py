@@ -14,6 +14,7 @@ from mtl_core.figures.overlays import draw_heat, enlarge
 from mtl_core.figures.picture_font import picture_language
 from mtl_core.figures.primitives import Boxes
 from mtl_core.language import speaking, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
@@ -44,7 +45,7 @@ def sample_view(run_id: str, source: str) -> None:
     runs = [pictures.frames(number)] + ([other_pictures.frames(other_number)] if other_pictures else [])
     sample = sample_json(number, pictures.image(number), pictures.targets(number), runs)
     # A letter first: a fork is called as its parent, and long names are cut off at their end.
-    names = [f"{letter} {each.name}" for letter, each in zip("AB", (run, other), strict=True)] if other_pictures else [run.name]
+    names = [f"{letter} {shown_name(each)}" for letter, each in zip("AB", (run, other), strict=True)] if other_pictures else [shown_name(run)]
     epochs = pictures.epochs()
     asked = st.query_params.get("epoch", "")
     key = f"viewer.{run_id}.{source}"
@@ -148,7 +149,7 @@ def _others(run: Any) -> dict[str, str]:
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
     return {"": tr("beside no other run")} | {
-        each: tr("beside {name}  ·  {moment}  ·  {id}", name=about.name, moment=moment(about.created_at), id=each[-4:])
+        each: tr("beside {name}  ·  {moment}  ·  {id}", name=shown_name(about), moment=moment(about.created_at), id=each[-4:])
         for each, about in others.items()
     }
 
@@ -160,13 +161,15 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
         return None, None, 0
     other = run_store().get(chosen)
     if not other.info or set(tasks_of(other)).isdisjoint(tasks_of(run)):
-        st.info(tr("{name} has no task in common with this run, or has not begun to train.", name=plain(other.name)))
+        st.info(tr("{name} has no task in common with this run, or has not begun to train.", name=plain(shown_name(other))))
         return None, None, 0
     found = pictures_of(other, source)
     same = same_image(found, pictures.image(number), pictures.row(number)) if found is not None else None
     if same is None:
         if found is not None:
-            st.info(tr("{name} has no prediction of this image: it was trained on other data, or with another probe set.", name=plain(other.name)))
+            st.info(
+                tr("{name} has no prediction of this image: it was trained on other data, or with another probe set.", name=plain(shown_name(other)))
+            )
         return None, None, 0
     return other, found, same
 

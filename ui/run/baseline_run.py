@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import scalars_feed
@@ -25,7 +26,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     offered = comparable(run, listing(store.home.as_posix()))
     if not offered:
         return NONE, ""
-    names = {NONE: tr("none"), **{other.id: f"{other.name} · {other.id[-4:]}" for other in offered}}
+    names = {NONE: tr("none"), **{other.id: f"{shown_name(other)} · {other.id[-4:]}" for other in offered}}
     first = next((other.id for other in offered if other.pinned), NONE)
     key = f"baseline.{run.id}"
     value = hold_first(key, first, list(names))
@@ -33,7 +34,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     chosen = st.selectbox(tr("Baseline"), list(names), list(names).index(value), key=key, format_func=words.text_of(names), help=about)
     if not chosen:
         return NONE, ""
-    name = next(other.name for other in offered if other.id == chosen)
+    name = next(shown_name(other) for other in offered if other.id == chosen)
     return chosen, tr(" · grey: {name}", name=words.plain(words.shortened(name, 40)))
 
 

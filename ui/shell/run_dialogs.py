@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.data.data_delete import delete_data
@@ -110,7 +111,7 @@ def _delete(run_ids: list[str]) -> None:
     held = [run for run in runs if run.status.is_active()]
     free = [run for run in runs if not run.status.is_active()]
     if held:
-        names = ", ".join(f"**{words.plain(run.name)}** ({tr(str(run.status))})" for run in held)
+        names = ", ".join(f"**{words.plain(shown_name(run))}** ({tr(str(run.status))})" for run in held)
         said = (
             tr("{names} cannot be deleted: it is being trained. Stop it first.", names=names)
             if len(held) == 1
@@ -118,7 +119,9 @@ def _delete(run_ids: list[str]) -> None:
         )
         st.warning(said, icon=":material/block:")
     if free:
-        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{tr(str(run.status))}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
+        names = "".join(
+            f"\n- **{words.plain(shown_name(run))}** :gray[{tr(str(run.status))}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES]
+        )
         more = tr("\n- and {count} more", count=len(free) - SHOWN_NAMES) if len(free) > SHOWN_NAMES else ""
         st.markdown(f"{names}{more}")
         st.caption(tr("Curves, predictions and checkpoints are deleted, too, for good. Forks of a deleted run keep all that they need."))
@@ -133,7 +136,7 @@ def _delete(run_ids: list[str]) -> None:
 
 
 def _really(run_ids: list[str]) -> None:
-    names = {run.id: run.name for run in _there(run_store(), run_ids)}
+    names = {run.id: shown_name(run) for run in _there(run_store(), run_ids)}
     gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
         said = tr("Deleted: {name}", name=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {count} runs", count=len(gone))

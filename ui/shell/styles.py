@@ -35,8 +35,10 @@ CSS = """
 .st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
 [data-testid="stLayoutWrapper"]:has(> .st-key-beside) {position: sticky; top: 4.2rem;}
 .st-key-beside {max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
-.st-key-beside :is(th, td):first-child {white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis;}
+.st-key-beside table {font-size: .85em;}
+.st-key-beside :is(th, td) {padding: .3em .5em;}
 .st-key-beside td {word-break: keep-all;}
+.st-key-beside td:first-child {min-width: 6em; word-break: normal; overflow-wrap: anywhere;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */

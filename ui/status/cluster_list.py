@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.cluster.cluster_start import cluster_of
 from mtl_core.runs.cluster.cluster_state import ClusterState
 from mtl_core.runs.store import RunStore
@@ -48,7 +49,7 @@ def _table(store: RunStore, state: ClusterState) -> pd.DataFrame:
 
 def _names(store: RunStore, state: ClusterState) -> dict[str, str]:
     """Name and the end of the id of each run on the cluster."""
-    known = {run.id: run.name for run in store.several(list(state.runs))}
+    known = {run.id: shown_name(run) for run in store.several(list(state.runs))}
     return {run_id: f"{words.shortened(known[run_id], 40)} {run_id[-4:]}" if run_id in known else run_id for run_id in state.runs}
 
 

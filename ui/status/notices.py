@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import told
 from ui.shell import words
@@ -41,7 +42,7 @@ def notice_alerts(store: RunStore) -> bool:
     for alert in found:
         st.session_state[SEEN] = alert.number
         run = store.find(alert.run_id)
-        name = run.name if run is not None else alert.run_id
+        name = shown_name(run) if run is not None else alert.run_id
         text = told(alert.text, (run.info or {}).get("tasks", {}) if run is not None else {})
         said = tr("**{run}**: {alert}", run=words.plain(words.shortened(name, 60)), alert=words.plain(text))
         st.session_state.setdefault(ALERT_TOASTS, []).append(said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtl_core.language import tr
-from mtl_core.lessons.lesson_runs import name_with_learner
+from mtl_core.lessons.lesson_runs import name_with_learner, shown_name
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
@@ -98,14 +98,14 @@ def notice_endings(store: RunStore) -> bool:
     rerun, because a toast of this rerun may not reach the browser before it."""
     news = notice_alerts(store)
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
-    going = {run.id: run.name for run in (*store.active(), *store.queued())}
+    going = {run.id: shown_name(run) for run in (*store.active(), *store.queued())}
     ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
     said = [_ended_how(store, run) for run in ended if run is not None]
     for run in ended:
         if run is not None and run.started_at is not None:
             how = tr(str(run.status))
             how = tr("{status}: {why}", status=how, why=tr(run.failure["message"])) if run.failure else how
-            add_notice(f"end-{run.id}-{run.finished_at}", run.name, how)
+            add_notice(f"end-{run.id}-{run.finished_at}", shown_name(run), how)
     st.session_state["seen_active"] = going
     st.session_state.setdefault("toasts", []).extend(said)
     return bool(said) or news

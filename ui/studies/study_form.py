@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.part_titles import part_title
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import jobs
@@ -139,7 +140,7 @@ def _runs_and_studies() -> dict[str, str]:
     of_studies = {
         f"study:{study.id}": tr("Study: {title}  ·  {id}", title=study.title, id=study.id) for study in studies.studies(run_store())[:NEWEST]
     }
-    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=run.name, id=run.id) for run in some} for some in (own, others))
+    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=shown_name(run), id=run.id) for run in some} for some in (own, others))
     return own | of_studies | others
 
 

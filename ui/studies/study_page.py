@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -179,7 +180,7 @@ def _cells(answer: Answer) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
     forks = forks_of(run_store(), answer)
     if forks:
-        links = [f"[{words.plain(run.name)}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]
+        links = [f"[{words.plain(shown_name(run))}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]
         more = tr(" and {count} more", count=len(forks) - FORKS) if len(forks) > FORKS else ""
         st.markdown(tr("Forked from these runs, and no cells of the study: {links}{more}.", links=tr("; ").join(links), more=more))
 
