@@ -66,7 +66,8 @@ def _databases_closed(request, home) -> Iterator[None]:
     opened = process_slot("databases")
     for path in [path for path in opened if Path(path).is_relative_to(folder)]:
         entry = opened.pop(path)
-        entry["writer"].dispose()
+        with entry["lock"]:  # a thread of the test that is about to write would wait for the connection that is taken away from it
+            entry["writer"].dispose()
         entry["reader"].dispose()
 
 

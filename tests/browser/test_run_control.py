@@ -161,8 +161,8 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     page.wait_for_function(FIRST_X, arg=fork.parent_step + 1)
     assert page.evaluate(PAST)
     page.get_by_role("link", name=parent.name).click()
+    page.wait_for_url(f"**run={parent.id}")
     expect(page.locator(".st-key-lineage").get_by_role("link", name="from epoch 50").first).to_be_visible()
-    assert parent.id in page.url
 
 
 def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):

@@ -176,15 +176,17 @@ def test_submit_does_not_double_the_worker(store, config, engine):
     assert len([thread for thread in threading.enumerate() if thread.name == "mtl-queue"]) == before + 1
     for run_id in ids:
         actions.stop(store, run_id)
+    for run_id in ids:
+        join(run_id)
 
 
 @pytest.fixture
 def nobody_trains():
     """The threads of earlier tests have ended: while one trains, the interpreter switches as often as a run wants it."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("train-"):
-            thread.join(WAIT)
-    assert not process_slot("training").get("runs")
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("train-")]
+    for thread in threads:
+        thread.join(WAIT)
+    assert not process_slot("training").get("runs"), [thread.name for thread in threads if thread.is_alive()]
 
 
 def test_the_interpreter_switches_faster_while_a_run_trains(store, config, engine, nobody_trains):
