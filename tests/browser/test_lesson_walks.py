@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mtl_core.lessons.lesson_runs import lesson_of, outcome, trainings, value_in
 from mtl_core.runs.store import RunStore, open_store
 from tests.browser.accessibility import check_accessibility
 from tests.browser.conftest import is_second_try
+from tests.browser.persistence import act_until
 
 pytestmark = pytest.mark.browser
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
@@ -104,9 +106,8 @@ def change(tab: Page, lesson: Lesson) -> None:
     if not lesson.text().choices:
         slider = tab.get_by_role("slider", name=lesson.text().control)
         place = values.index(proposed)
-        for key, value in (("ArrowLeft", values[place - 1]), ("ArrowRight", proposed)):
-            slider.press(key)
-            expect(slider).to_have_attribute("aria-valuetext", str(value))
+        for key, value in (("ArrowLeft", values[place - 1]), ("ArrowRight", proposed)):  # a key is lost where the page is drawn anew at this moment
+            act_until(tab, partial(slider.press, key), lambda value=value: slider.get_attribute("aria-valuetext") == str(value))
     elif other is not None:
         for value in (other, proposed):
             tab.get_by_role("radiogroup").first.get_by_text(value_in_words(lesson, value), exact=True).click()
