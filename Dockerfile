@@ -7,10 +7,10 @@ FROM ${BASE}
 # Where PyTorch comes from. The default is the build for CPUs; empty means PyPI, whose build for Linux has CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# CUDA's images have no Python; on Python's own image the interpreter in /usr/local is found first.
-RUN if ! command -v python3 >/dev/null; then \
-      apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*; \
-    fi
+# A font with Chinese, for words in pictures and reports. CUDA's images have no Python; on Python's own image the interpreter in /usr/local is found.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-wqy-microhei && \
+    if ! command -v python3 >/dev/null; then apt-get install -y --no-install-recommends python3 python3-venv; fi && \
+    rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
 
