@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_table, json_refusals, say
+from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_sent, emit_table, json_refusals, say
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
@@ -219,12 +219,7 @@ def send_data() -> int:
         raise NotPossibleError("this store's data sets have no object store; set MTL_ARTIFACTS_URL to its address")
     artifacts.sets.mark_all()
     found = artifacts.sets.send_waiting(is_asked=True)
-    for name, problem in found:
-        if problem:
-            complain(f"{name}  {problem}")
-    stays = sum(bool(problem) for _, problem in found)
-    emit(f"sent to the object store: {len(found) - stays} of {len(found)} data sets that waited here")
-    return 1 if stays else 0
+    return emit_sent(found, "sent to the object store: {sent} of {count} data sets that waited here")
 
 
 @click.command("show")

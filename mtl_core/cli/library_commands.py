@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.output import complain, emit, headline, say
+from mtl_core.cli.output import emit, emit_sent, headline, say
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions, claims
 from mtl_core.runs.run_record import Run
@@ -186,12 +186,7 @@ def send() -> int:
         raise NotPossibleError("this store's runs have no object store; set MTL_ARTIFACTS_URL to its address")
     artifacts.mark_all()
     found = artifacts.send_waiting(is_asked=True)
-    for run_id, problem in found:
-        if problem:
-            complain(f"{run_id}  {problem}")
-    stays = sum(bool(problem) for _, problem in found)
-    emit(f"whole in the object store: {len(found) - stays} of {len(found)} runs")
-    return 1 if stays else 0
+    return emit_sent(found, "whole in the object store: {sent} of {count} runs")
 
 
 def in_megabytes(size: int) -> str:

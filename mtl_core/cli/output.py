@@ -51,6 +51,23 @@ def say(text: str) -> None:
     click.echo(visible(text), err=True)
 
 
+def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
+    """Print how much of what waited on this machine is in the object store now, and each problem to standard error.
+
+    Args:
+        found: (name, problem) of each; the problem is empty if it was sent.
+        sentence: with the places ``{sent}`` and ``{count}``.
+
+    Returns:
+        The exit code: 1 if something stays here.
+    """
+    problems = [(name, problem) for name, problem in found if problem]
+    for name, problem in problems:
+        complain(f"{name}  {problem}")
+    emit(sentence.format(sent=len(found) - len(problems), count=len(found)))
+    return 1 if problems else 0
+
+
 def _write(text: str) -> None:
     """A reader that has gone away (``| head``) is no error: the rest is dropped."""
     try:

@@ -162,7 +162,7 @@ class RunStore(RunReading):
         return self.get(run_id)
 
     def _keep_data(self, config: RunConfig, folder: Path) -> None:
-        """Keep what a run's imported set is now, so that the run trains on that or not at all."""
+        """Record the version of the run's imported set. Training refuses any other version."""
         if name := config.imported_set:
             from mtl_core.data.imports.pinned_set import pin_set  # with the libraries that read pictures
 

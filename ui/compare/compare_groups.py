@@ -52,9 +52,9 @@ def groups_of(chosen: list[Any], places: Mapping[str, int], by_seed: bool) -> li
 
 
 def _name(runs: list[Any]) -> str:
-    if len(runs) == 1:
-        return shown_name(runs[0])
     name = shown_name(runs[0])
+    if len(runs) == 1:
+        return name
     return tr("{name} · {seeds} seeds", name=_without_seed(runs[0].config, runs[0].tags, name) or name, seeds=len(runs))
 
 

@@ -20,13 +20,13 @@ def set_address(changes: Mapping[str, str | None]) -> None:
         changes: parameter -> its new value; None removes it.
     """
     now = _now()
-    asked = {**now, **{key: [value] for key, value in changes.items() if value is not None}}
-    asked = {key: values for key, values in asked.items() if changes.get(key, values) is not None}
+    others = {key: values for key, values in now.items() if key not in changes}
+    kept = {key: value for key, value in changes.items() if value is not None}
+    asked = {**others, **{key: [value] for key, value in kept.items()}}
     if asked != now:
         st.query_params.from_dict(asked)
     if _DRAWN in st.session_state:
-        drawn = {**st.session_state[_DRAWN], **changes}
-        st.session_state[_DRAWN] = {key: value for key, value in drawn.items() if value is not None}
+        st.session_state[_DRAWN] = {key: value for key, value in st.session_state[_DRAWN].items() if key not in changes} | kept
 
 
 def forget_address() -> None:

@@ -67,7 +67,7 @@ def _threads(executor: str) -> None:
     choices += [current] if current not in choices else []
     key = "threads" if is_open else "threads.fixed"  # a browser may report what one shows after the other has taken its place
     about = tr(
-        "So many threads compute a run on the processor. Cores of this machine: {cores}. Beside other work, fewer threads can be faster. "
+        "The number of threads that compute a run on the processor. Cores of this machine: {cores}. Beside other work, fewer threads can be faster. "
         "With another number, sums are split otherwise, and results differ in their last digits. A run's page shows its number beside Device.",
         cores=cores(),
     )

@@ -1,5 +1,4 @@
-"""The version of an imported set that a run was made for, in ``data.json`` of the run's folder, so that a set that was imported under the same name
-since is never trained on unnoticed."""
+"""The version of an imported set that a run was made for. ``data.json`` in the run's folder holds it, and training refuses any other version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data in a folder of one machine, which no object store has: a run on another machine is refused with what to do."""
+"""Data in a folder of this machine. The object store does not hold them, so a machine without the folder refuses the run and says what to do."""
 
 from __future__ import annotations
 

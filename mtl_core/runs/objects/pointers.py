@@ -138,9 +138,7 @@ def write_pointers(connection: Connection, run_id: str, made: Mapping[str, Point
 
 def runs_without_row(connection: Connection) -> list[str]:
     """Ids of deleted runs whose objects are still to be removed."""
-    there = select(schema.runs.c.id)
-    found = connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(there)).distinct()).scalars()
-    return [owner for owner in found if not _OF_SET.fullmatch(owner)]
+    return [owner for owner in _owners_without_run(connection) if set_of_owner(owner) is None]
 
 
 def shared_sets(connection: Connection) -> dict[str, SharedSet]:
@@ -168,6 +166,11 @@ def forget_set(connection: Connection, set_id: str) -> None:
 
 def sets_without_row(connection: Connection) -> list[str]:
     """Ids of deleted sets whose objects are still to be removed."""
-    owners = connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(select(schema.runs.c.id))).distinct()).scalars()
     there = {found.id for found in shared_sets(connection).values()}
-    return sorted({found for owner in owners if (found := set_of_owner(owner))} - there)
+    return sorted({found for owner in _owners_without_run(connection) if (found := set_of_owner(owner))} - there)
+
+
+def _owners_without_run(connection: Connection) -> list[str]:
+    """Owners of pointers that are no run: deleted runs, and imported sets."""
+    runs = select(schema.runs.c.id)
+    return list(connection.execute(select(_pointers.c.run_id).where(_pointers.c.run_id.not_in(runs)).distinct()).scalars())
