@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data.data_source import DataSource
 from mtl_core.registry import Registry, validated
+
+if TYPE_CHECKING:
+    from mtl_core.config import RunConfig
 
 DATA_SOURCES = Registry(
     "data set",
@@ -44,6 +50,23 @@ def open_source(part: PartConfig) -> DataSource:
     from mtl_core.data.preprocessing.preprocessed import Preprocessed
 
     return Preprocessed(source, data.preprocessing)
+
+
+def open_source_of_run(config: RunConfig, folder: Path) -> DataSource:
+    """The source of the data that a run was made for. What measures, predicts or shows the data of a run opens them here.
+
+    Args:
+        folder: the run's folder, which holds the note of its imported set (``mtl_core.data.imports.pinned_set``).
+
+    Raises:
+        ConfigError: unknown source or option.
+        DataError: other files were imported under the name of the run's set since, or the set is not here.
+    """
+    if name := config.imported_set:
+        from mtl_core.data.imports.pinned_set import check_pin  # with the libraries that read pictures
+
+        check_pin(folder, name)
+    return open_source(config.data)
 
 
 def open_unprocessed(part: PartConfig) -> DataSource:

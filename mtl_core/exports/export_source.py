@@ -76,10 +76,10 @@ class ExportSource:
     @cached_property
     def val(self) -> tuple[Any, dict[str, np.ndarray]]:
         """The validation split, and the chosen network's predictions of all its images per task (rows as in ``mtl_core.tasks.kind``)."""
-        from mtl_core.data import open_source
+        from mtl_core.data import open_source_of_run
         from mtl_core.data.prepare import prepare
 
-        data = prepare(open_source(self.run.config.data), self.store.cache).val
+        data = prepare(open_source_of_run(self.run.config, self.folder), self.store.cache).val
         parts: dict[str, list[np.ndarray]] = {}
         for start in range(0, len(data), BATCH):
             self.progress(start / len(data), "predicting the validation images")
@@ -91,11 +91,14 @@ class ExportSource:
     @cached_property
     def val_files(self) -> list[str]:
         """The original picture of each validation image of an imported set; empty for other sets."""
-        if self.run.config.data.name != "imported":
+        name = self.run.config.imported_set
+        if not name:
             return []
         from mtl_core.data.imports.import_library import get_imported
+        from mtl_core.data.imports.pinned_set import check_pin
 
-        return get_imported(self.run.config.data.own_name, self.store.home).files("val")
+        check_pin(self.folder, name, self.store.home)
+        return get_imported(name, self.store.home).files("val")
 
     @cached_property
     def probes(self) -> tuple[ProbeTargets, dict[str, np.ndarray], int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.config import RunConfig
-from mtl_core.data import open_source
+from mtl_core.data import open_source_of_run
 from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import RunNotFoundError, StoreError
@@ -100,7 +100,7 @@ def _from_run(
     if "statistics" in meta and "described_tasks" in meta:
         tasks, statistics = _of_meta(meta, config, path)
     else:  # written before checkpoints said what their data were
-        data = prepare(open_source(config.data), cache)
+        data = prepare(open_source_of_run(config, folder), cache)
         tasks, statistics = dict(data.tasks), data.statistics
     own = {name: tasks[name] for name in config.tasks if name in tasks}
     return ModelDescription(config, own, statistics, run, chosen.epoch, chosen.step, chosen.whole_epoch), tensors

@@ -219,11 +219,16 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
         NotPossibleError: the parent has no checkpoint of that epoch; names those that it has.
         ConfigError: the config does not fit the parent.
         StoreError, TrainingError: the checkpoint cannot be read or copied; no run is made then.
+        DataError: other data have the name of the parent's imported set by now.
     """
     parent = store.get(run_id)
     _check_state(store, parent)
     checkpoint, source = kept_at(store, parent.id, epoch), store.folder(parent.id)
     config = checked_fork(parent, epoch, config)
+    if name := config.imported_set:
+        from mtl_core.data.imports.pinned_set import check_pin  # with the libraries that read pictures
+
+        check_pin(source, name, store.home)
     store.artifacts.bring(parent.id, lambda path: path.startswith(f"checkpoints/{checkpoint.name}/"))
 
     def fill(folder: Path) -> None:

@@ -16,7 +16,7 @@ from mtl_core.analysis.evaluation import evaluation_of
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
-from mtl_core.data import open_source
+from mtl_core.data import open_source_of_run
 from mtl_core.data.batches import Batches
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset
@@ -65,10 +65,10 @@ def evaluate_checkpoint(
     Raises:
         DamagedCheckpointError: the checkpoint's files are damaged.
         OtherNetworkError: the checkpoint holds another network.
-        ConfigError, DataError: the data or a part of the config no longer exist.
+        ConfigError, DataError: the data or a part of the config no longer exist, or other data have the name of the run's set.
     """
     started = time.time()
-    data = training_data(config, open_source(config.data), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
+    data = training_data(config, open_source_of_run(config, folder), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
     meta = read_meta(folder, checkpoint)
     if config.backbone.weights != "none":  # images are normalised as the starting weights were trained
         data = replace(data, statistics={**data.statistics, "mean": meta["statistics"]["mean"], "std": meta["statistics"]["std"]})

@@ -24,7 +24,7 @@ from ui.shell.page_address import set_address
 from ui.shell.server_paths import path_problems
 from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
-from ui.train.imported_sets import IMPORTED, findings_of, origin_of
+from ui.train.imported_sets import IMPORTED, findings_of, origin_of, version_of
 
 PICTURE_WORDS = {1: mark("grey"), 3: mark("colour")}
 
@@ -223,7 +223,7 @@ def _fit_batch(images: int) -> None:
 
 def work_key(part: dict[str, Any]) -> str:
     """Key of the background job that prepares a data set."""
-    return f"look {run_store().cache.as_posix()} {json.dumps(part, sort_keys=True)}"
+    return f"look {run_store().cache.as_posix()} {json.dumps(part, sort_keys=True)} {version_of(part)}"
 
 
 def prepared_set(entry: DataSet) -> dict[str, Any] | None:

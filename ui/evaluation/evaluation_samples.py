@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from mtl_core.data import open_source_of_run
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
@@ -16,6 +17,8 @@ from mtl_core.language import speaking, tr
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import ink, task_of
+from ui.shell import words
+from ui.shell.error_boundary import is_ours
 from ui.shell.state import torch_is_ready
 from ui.train.sample_preview import prepared_data
 
@@ -42,6 +45,13 @@ def sample_row(
 ) -> None:
     """Draw the images, ``COLUMNS`` a row: target above prediction, below it that of a second run, a note, and a link."""
     if not rows or not torch_is_ready():
+        return
+    try:
+        open_source_of_run(run.config, store.folder(run.id))
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.caption(tr(":material/error: No images: {error}", error=words.plain(tr(str(error)))))
         return
     data = prepared_data(store, run.config.data.model_dump(mode="json", exclude={"partition"}))
     if data is None:

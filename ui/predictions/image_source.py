@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import PartConfig
+from mtl_core.data import open_source, open_source_of_run
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
 from mtl_core.language import mark, tr
@@ -20,6 +21,7 @@ from ui.predictions.chosen_network import network_of
 from ui.shell.error_boundary import worded
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain
+from ui.train.imported_sets import version_of
 
 PROBE = "probe"
 SPLITS = {
@@ -76,16 +78,16 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
     if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
         return None
     with st.spinner(tr("Opening the data")):
-        data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
+        open_source_of_run(run.config, store.folder(run.id))
+        data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split, version_of(run.config.to_dict()["data"]))
     return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def split_data(cache: str, data: str, split: str) -> Any:
-    """A split of a run's data, prepared again if the cache has lost it."""
+def split_data(cache: str, data: str, split: str, version: str) -> Any:
+    """A split of a run's data, prepared again if the cache has lost it. ``version``: of an imported set."""
     from pathlib import Path
 
-    from mtl_core.data import open_source
     from mtl_core.data.prepare import prepare
 
     return prepare(open_source(PartConfig.model_validate(json.loads(data))), Path(cache)).split(split)
@@ -132,13 +134,12 @@ def _how_many(run: Any, split: str) -> str:
 
 
 def _work(store: RunStore, run: Any, split: str, network: str, checkpoint: str, progress: Progress) -> None:
-    from mtl_core.data import open_source
     from mtl_core.data.prepare import prepare
     from mtl_core.inference.loading import load
     from mtl_core.inference.split_predictions import predict_split
 
     predictor = load(run.id, network, home=store.home)
-    data = prepare(open_source(run.config.data), store.cache, progress).split(split)
+    data = prepare(open_source_of_run(run.config, store.folder(run.id)), store.cache, progress).split(split)
     predict_split(predictor, data, split, checkpoint, store.folder(run.id), progress)
     store.artifacts.keep(run.id)
 

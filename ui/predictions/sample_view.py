@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from mtl_core.data.imports.import_library import ImportedSet, get_imported
+from mtl_core.data.imports.pinned_set import check_pin
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from mtl_core.figures.picture_font import picture_language
@@ -92,14 +93,16 @@ def sample_view(run_id: str, source: str) -> None:
 
 def _file_of(run: Any, split: str, row: int) -> str:
     """The user's picture behind a row of an imported set; empty where it is not known."""
-    if run.config.data.name != "imported":
+    name = run.config.imported_set
+    if not name:
         return ""
     try:
-        files = _files(get_imported(run.config.data.own_name, run_store().home), split)
+        check_pin(run_store().folder(run.id), name, run_store().home)
+        files = _files(get_imported(name, run_store().home), split)
     except Exception as error:
         if not is_ours(error):
             raise
-        return ""  # it was deleted
+        return ""  # it was deleted, or other data have its name
     return files[row] if row < len(files) else ""
 
 

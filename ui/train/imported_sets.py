@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -35,6 +36,16 @@ def origin_of(name: str) -> str:
     return (
         tr("Imported on {day} from an uploaded zip", day=day) if uploaded else tr("Imported on {day} from {folder}", day=day, folder=f"`{one.path}`")
     )
+
+
+def version_of(data: Mapping[str, Any]) -> str:
+    """What tells an imported set from others that had its name before; empty for other data. Keys of what a page keeps of a set have it.
+
+    Args:
+        data: plain ``{"name": ..., option: value}``, as in a run's config.
+    """
+    one = _known(str(data.get("set", ""))) if data["name"] == IMPORTED else None
+    return one.digest if one else ""
 
 
 def findings_of(name: str) -> None:

@@ -29,6 +29,7 @@ from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.contact_sheets import drawn_and_said, ink, room_for, said
 from ui.shell import words
 from ui.shell.state import presets, torch_is_ready, wait_for
+from ui.train.imported_sets import version_of
 from ui.train.label_coverage import coverage_panel
 
 SPLIT = "train"
@@ -73,7 +74,7 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     asked = {json.dumps(data, sort_keys=True)} & set(st.session_state.get("data_asked", []))
     if not (asked or _prepares_without_click(data)):
         return
-    job = _job(store.cache.as_posix(), json.dumps(data, sort_keys=True))
+    job = _job(store.cache.as_posix(), _text_of(data))
     if not job["done"] or job["error"] or not jobs.warmed():
         return
     tasks = tuple(task for task in config.tasks if task in job["result"].tasks)
@@ -120,7 +121,7 @@ def _draw_self_supervised(what: tuple, steps: PreprocessingConfig, made: dict[st
 
 def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
     """The prepared data of a run; None, with the reason on screen, until they are loaded."""
-    text = json.dumps(data, sort_keys=True)
+    text = _text_of(data)
     job = _job(store.cache.as_posix(), text)
     job["thread"].join(PATIENCE)
     if not job["done"]:
@@ -147,7 +148,7 @@ def _prepares_without_click(data: dict[str, Any]) -> bool:
 
 def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     """The finished preparation; None, with the reason on screen, until it is done."""
-    text = json.dumps(data, sort_keys=True)
+    text = _text_of(data)
     asked = st.session_state.setdefault("data_asked", [])
     if not _prepares_without_click(data) and text not in asked:
         st.caption(tr("The sample of this data set appears once its images are prepared."))
@@ -169,6 +170,11 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     return job
 
 
+def _text_of(data: dict[str, Any]) -> str:
+    """The data as text, for the keys of what is kept of them, with their version: another set may have the name of one that was deleted."""
+    return json.dumps([data, version_of(data)], sort_keys=True)
+
+
 def _job(cache: str, data: str) -> dict[str, Any]:
     """Preparation in the background, one for all sessions; its result is the prepared data."""
     key = f"{cache} {data}"
@@ -178,7 +184,7 @@ def _job(cache: str, data: str) -> dict[str, Any]:
 def _prepare(cache: str, data: str, progress: Progress) -> Any:
     from pathlib import Path
 
-    return prepare(open_source(PartConfig(**json.loads(data))), Path(cache), progress)
+    return prepare(open_source(PartConfig(**json.loads(data)[0])), Path(cache), progress)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,4 +1,5 @@
-"""The version of an imported set that a run was made for. ``data.json`` in the run's folder holds it, and training refuses any other version."""
+"""The version of an imported set that a run was made for. ``data.json`` in the run's folder holds it, and nothing of the run is trained, measured or
+predicted on any other version (``mtl_core.data.open_source_of_run``)."""
 
 from __future__ import annotations
 
@@ -21,8 +22,11 @@ def pin_set(folder: Path, name: str, home: Path) -> None:
     write_text(folder / PIN, json.dumps({"set": name, "digest": digest}))
 
 
-def check_pin(folder: Path, name: str, home: Path) -> None:
+def check_pin(folder: Path, name: str, home: Path | None = None) -> None:
     """Compare the set that is in the store in ``home`` with what was noted. Runs of earlier versions have no note and are not checked.
+
+    Args:
+        home: None for MTL_HOME, where ``mtl_core.data.open_source`` looks.
 
     Raises:
         DataError: it is another version, or there is no such set.
