@@ -245,17 +245,26 @@ def show_data(name: str, as_json: bool) -> None:
 @click.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-def delete_data(name: str, yes: bool) -> None:
-    """Delete the imported data set NAME from the store. The original files stay."""
-    from mtl_core.data.imports import delete, get_imported
+@click.option("--even-if-needed", is_flag=True, help="Delete it although runs wait for it. They fail then.")
+def delete_data(name: str, yes: bool, even_if_needed: bool) -> None:
+    """Delete the imported data set NAME from the store. The original files stay.
 
-    share_sets()
+    The command refuses while runs are queued or train on it, or a study will still make some."""
+    from mtl_core.data.imports import get_imported
+    from mtl_core.runs.sets.needed_sets import delete_set, refuse_if_needed
+    from mtl_core.runs.store import open_store
+    from mtl_core.studies.weight_search import searches_on
+
+    store = open_store()
     get_imported(name)
+    studies = searches_on(store, name)
+    if not even_if_needed:
+        refuse_if_needed(store, name, studies)
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("'delete' asks for confirmation, and standard input is no terminal; add --yes")
     if not yes:
         click.confirm(f"Delete the imported data set '{name}'? Runs that used it can no longer be resumed", abort=True, err=True)
-    delete(name)
+    delete_set(store, name, studies, even_if_needed)
     emit(f"deleted '{name}'")
 
 

@@ -78,6 +78,11 @@ def resume_interrupted(store: RunStore) -> list[str]:
     return resumed
 
 
+def to_resume(store: RunStore) -> set[str]:
+    """Ids of the interrupted runs that ``resume_interrupted`` will queue again, and of the held ones that it would if they were interrupted."""
+    return {row.run_id for row in _unattended(store)}
+
+
 def _unattended(store: RunStore) -> list[Row]:
     """The cells of running studies whose run is held, or was left by its process."""
     wanted = (_studies.c.state == "running", _cells.c.resumptions < MOST_RESUMPTIONS, _runs.c.status.in_([*ACTIVE, RunStatus.INTERRUPTED.value]))

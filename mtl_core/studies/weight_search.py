@@ -99,13 +99,28 @@ def queue_next_trial(store: RunStore, study_id: str) -> bool:
 
 def queue_next_trials(store: RunStore) -> None:
     """``queue_next_trial`` for each running study of the store. If a study cannot continue, its page says why."""
-    studies = schema.studies
-    wanted = select(studies.c.id).where(studies.c.state == "running", studies.c.settings.contains('"search"'))  # the queue asks every few seconds
-    with store.database.read() as connection:
-        found = list(connection.execute(wanted).scalars())
-    for study_id in found:
+    for study_id in _running_searches(store):
         with contextlib.suppress(MTLError):
             queue_next_trial(store, study_id)
+
+
+def _running_searches(store: RunStore) -> list[str]:
+    """Ids of the studies that may propose trials. The queue asks every few seconds, so that no study is read for it."""
+    studies = schema.studies
+    wanted = select(studies.c.id).where(studies.c.state == "running", studies.c.settings.contains('"search"'))
+    with store.database.read() as connection:
+        return list(connection.execute(wanted).scalars())
+
+
+def searches_on(store: RunStore, name: str) -> list[str]:
+    """Titles of the running studies that will still make runs on an imported set."""
+    found = []
+    for study_id in _running_searches(store):
+        with contextlib.suppress(MTLError):  # another version of the program wrote it
+            study = study_actions.get(store, study_id)
+            if study.base.imported_set == name and study.cells_to_come:
+                found.append(study.title)
+    return found
 
 
 def follow_queue() -> None:

@@ -250,24 +250,6 @@ def test_the_train_form_lists_the_imported_sets(opened, own_set, pictures, store
     assert app.session_state["settings"]["data"]["set"] == "nights"  # imported last
 
 
-def test_deleting_a_set_asks_and_names_it(opened, own_set, store, texts):
-    app = opened(data="imported/days")
-    app.button(key="data.delete").click().run()
-    assert "days" in texts(app)
-    assert imported(store.home) != []
-    app.button(key="delete_really").click().run()
-    assert imported(store.home) == []
-    assert not app.exception
-
-
-def test_a_set_that_is_trained_on_cannot_be_deleted(opened, own_set, store, make_run):
-    make_run(filled=False, data={"name": "imported", "set": "days"}, tasks={own_set.tasks[0].name: {}})
-    app = opened(data="imported/days")
-    app.button(key="data.delete").click().run()
-    assert "cannot be deleted while runs use it" in app.warning[-1].value
-    assert not [button for button in app.button if button.key == "delete_really"]
-
-
 @pytest.mark.parametrize("count", [1, 2, 7, 14, 100, 1258])
 def test_another_image_comes_to_every_image(count):
     seen, place = set(), 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mtl_core.__main__ import main
+from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError
 from mtl_core.runs import study_cells
 from mtl_core.runs.claims import claim
@@ -166,3 +167,18 @@ def test_a_killed_search_goes_on_with_the_same_points(store, made, base, engine,
     capsys.readouterr()
     assert main(["study", "show", made.id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["estimate"]["runs"] == 8
+
+
+def test_a_search_that_will_still_make_runs_on_an_imported_set_is_known(store, base):
+    on_set = RunConfig.from_dict(base.to_dict() | {"data": {"name": "imported", "set": "days"}})
+    going, elsewhere = (studies.create(store, search(config, trials=2)) for config in (on_set, base))
+    assert weight_search.searches_on(store, "days") == []  # none was started
+    for study in (going, elsewhere):
+        studies.start(store, study.id)
+    assert weight_search.searches_on(store, "days") == [going.title]
+    assert weight_search.searches_on(store, "nights") == []
+    studies.stop(store, going.id)
+    assert weight_search.searches_on(store, "days") == []
+    studies.start(store, going.id)
+    studies.add_point(store, studies.get(store, going.id), (1.0, 1.0, 1.0))  # the last trial
+    assert weight_search.searches_on(store, "days") == []

@@ -79,7 +79,9 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
         return None
     with st.spinner(tr("Opening the data")):
         open_source_of_run(run.config, store.folder(run.id))
-        data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split, version_of(run.config.to_dict()["data"]))
+        data = split_data(
+            store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split, version_of(run.config.to_dict()["data"])
+        )
     return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
 
 

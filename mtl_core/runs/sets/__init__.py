@@ -1,0 +1,1 @@
+"""What runs need of the imported data sets: which runs wait for one, and whether this machine has it."""
