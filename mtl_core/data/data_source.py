@@ -85,7 +85,7 @@ class DataSource(ABC):
         """Folder name of the prepared data; empty for a name made from ``cache_key``."""
         return ""
 
-    def fetch_prepared(self, folder: Path) -> bool:
+    def fetch_prepared(self, folder: Path, progress: Progress) -> bool:
         """Fill an empty folder with the prepared data that another machine has made. False if there are none; then they are made here.
 
         Raises:

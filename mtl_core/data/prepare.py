@@ -79,7 +79,7 @@ def _fetch_or_build(source: DataSource, cache: Path, progress: Progress) -> Prep
     except OSError as error:
         raise _writing_failed(cache, error) from None
     try:
-        if not source.fetch_prepared(temporary):
+        if not source.fetch_prepared(temporary, progress):
             _build(source, temporary, progress)
         # The name is taken after building, because a source that downloads its files knows their identity only now.
         return _publish(temporary, cache / _folder_name(source), source)

@@ -22,11 +22,11 @@ def pictures(folder, seed=0):
     return folder
 
 
-def import_as(machine, folder, name="days"):
+def import_as(machine, folder, name="days", **more):
     """Import such a folder on a machine."""
     table = {"format": "csv", "file": "table.csv", "image_column": "file", "columns": [{"column": TASK, "task": TASK, "kind": "classification"}]}
     spec = ImportSpec.from_dict({"images": {"size": [8, 8]}, "sources": [table]})
-    return import_dataset(folder, spec, name, home=machine.home)
+    return import_dataset(folder, spec, name, home=machine.home, **more)
 
 
 def config_on(name, preprocessing=None, **settings):

@@ -43,19 +43,19 @@ class FaultyBucket(Bucket):
             raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: no route to host")
         return super()._call(do, name)
 
-    def write(self, name, source):
+    def write(self, name, source, moved=lambda count: None):
         if self.dies_after is not None:
             if self.dies_after == 0:
                 raise Killed
             self.dies_after -= 1
-        super().write(name, source)
+        super().write(name, source, moved)
 
-    def read(self, name, target):
+    def read(self, name, target, moved=lambda count: None):
         if self.dies_after_reads is not None:
             if self.dies_after_reads == 0:
                 raise Killed
             self.dies_after_reads -= 1
-        super().read(name, target)
+        super().read(name, target, moved)
 
 
 class Killed(BaseException):

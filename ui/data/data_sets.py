@@ -17,6 +17,7 @@ from mtl_core.data.data_source import DataSource
 from mtl_core.data.imports import imported
 from mtl_core.data.prepare import prepare
 from mtl_core.language import mark, tr
+from ui.data.set_sending import sending
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import LABELS
@@ -160,6 +161,7 @@ def set_header(entry: DataSet) -> None:
         st.markdown(f"{summary} {more}".rstrip())
         if own:
             findings_of(entry.part["set"])
+            sending(entry.part["set"])
     if own:
         middle.button(
             tr("Delete"),

@@ -12,6 +12,7 @@ import streamlit as st
 from mtl_core.data.imports import describe, examine, import_dataset, propose
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.language import mark, tr
+from ui.data.set_sending import begin_sending
 from ui.shell import page_jobs
 from ui.shell.form_editions import begin_edition, form_key
 from ui.shell.server_paths import is_allowed
@@ -192,7 +193,8 @@ def start_import() -> None:
         return
 
     def work(progress: page_jobs.Progress, cancelled: Any) -> str:
-        import_dataset(path, spec, name, home=home, checked=examined, progress=progress, cancelled=cancelled)
+        import_dataset(path, spec, name, home=home, checked=examined, progress=progress, cancelled=cancelled, sends=False)
+        begin_sending(str(home), name)
         return name
 
     page_jobs.begin(_key("import"), work)

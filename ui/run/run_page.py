@@ -11,6 +11,7 @@ import streamlit as st
 
 from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
+from mtl_core.runs.sets.set_states import before_training
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui.drawing.network_panel import network_panel
@@ -225,6 +226,8 @@ def _said(now: Moment) -> Hashable:
 def _getting_ready(store: RunStore, run) -> None:
     if str(run.status) == "queued":
         st.caption(tr("Curves and predictions appear here when the run trains."))
+        if about_data := before_training(store, run):
+            st.caption(words.plain(tr(about_data)))
         return
     torch_is_ready()
     load_ahead()

@@ -12,6 +12,7 @@ from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.machine.device_names import device_named, kind_of
 from mtl_core.runs import actions
 from mtl_core.runs.cluster.cluster_start import is_on_cluster
+from mtl_core.runs.sets.set_states import before_training
 from ui.run.run_actions import place_buttons
 from ui.shell import words
 from ui.shell.state import last_refusal, run_action, run_store
@@ -50,5 +51,7 @@ def _row(run: Any, waiting: int, with_device: bool) -> None:
         place_buttons(run, waiting, f"queue.{run.id}")
         about = tr("Remove this run from the queue")
         st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=run_action, args=(run.id, actions.stop))
+    if about_data := before_training(run_store(), run):
+        st.caption(words.plain(tr(about_data)))
     if last_refusal(run.id):
         st.caption(f":red[{words.plain(last_refusal(run.id))}]")

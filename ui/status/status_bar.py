@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.data.imports.import_library import shared_library
 from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import name_with_learner, shown_name
 from mtl_core.runs import jobs
+from mtl_core.runs.sets.set_states import set_problems
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
@@ -81,6 +83,7 @@ def _strip(own_run: str, links: bool) -> None:
             st.markdown(tr("{count} queued", count=len(queued)), width="content")
         cluster_popover(store, len(queued))
         _preparing()
+        _moving_sets(store)
         if active:
             draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
         browser_notices()
@@ -91,6 +94,8 @@ def _strip(own_run: str, links: bool) -> None:
     if problem := store.artifacts.problem:
         text = tr("Pages show what this machine has, and its runs are sent later: {problem}", problem=words.plain(tr(problem)))
         st.warning(text, icon=":material/cloud_off:")
+    for problem in set_problems(store):
+        st.warning(tr("Imported data sets: {problem}", problem=words.plain(tr(problem))), icon=":material/cloud_off:")
 
 
 def notice_endings(store: RunStore) -> bool:
@@ -161,6 +166,14 @@ def _preparing() -> None:
     if progress:
         st.progress(min(1.0, progress[0]), width=140)
         st.markdown(tr(":gray[Preparing data: {now}]", now=tr(progress[1]) or tr("starting")), width="content")
+
+
+def _moving_sets(store: RunStore) -> None:
+    """Draw how far the sending and fetching of imported sets in this process is."""
+    shared = shared_library(store.home)
+    for name, (share, now) in list(shared.moving.items()) if shared else ():
+        st.progress(min(1.0, share), width=140)
+        st.markdown(tr(":gray[Data set {name}: {now}]", name=words.plain(name), now=tr(now)), width="content")
 
 
 def _waited_for_is_ready() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mtl_core import settings
+from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.errors import DataError
@@ -67,21 +68,41 @@ class SharedLibrary(Protocol):
     """The imported sets of several machines that have no shared folder. ``mtl_core.runs.objects.shared_sets`` is one.
 
     Attributes:
-        problem: why a set could not be sent or fetched the last time; empty if it could.
+        moving: set -> how far its sending or its fetching in this process is: the share, and a text.
     """
 
-    problem: str
+    moving: dict[str, tuple[float, str]]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Set -> why it could not be sent or fetched the last time; the key is empty for what concerns all."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes that a machine without the set's arrays fetches before it trains; 0 if no machine has sent them."""
+        ...
+
+    def is_sent(self, name: str) -> bool:
+        """Whether all machines have the set that is here."""
+        ...
 
     def refresh(self) -> None:
         """Bring the descriptions on this machine to what all have. If the others cannot be reached, what is here stays as it is."""
 
-    def added(self, name: str) -> None:
+    def added(self, name: str, progress: Progress) -> None:
         """Send a set that was imported here. If that is not possible now, it is sent later."""
+
+    def to_be_sent(self, name: str) -> None:
+        """Have a set that was imported here sent later."""
+
+    def send(self, name: str, progress: Progress) -> bool:
+        """Send a set whole, if it is not there yet. Raises StoreError or DataError: it cannot be sent now."""
+        ...
 
     def removed(self, name: str) -> None:
         """Remove a set for all machines. Raises StoreError; nothing has changed then."""
 
-    def fetch_prepared(self, name: str, folder: Path) -> bool:
+    def fetch_prepared(self, name: str, folder: Path, progress: Progress) -> bool:
         """Fill an empty folder with the arrays of a set. False if no machine has sent them. Raises StoreError."""
         ...
 

@@ -189,12 +189,12 @@ class Imported(DataSource):
     def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
         return self._again(progress).portions(split, progress)
 
-    def fetch_prepared(self, folder: Path) -> bool:
+    def fetch_prepared(self, folder: Path, progress: Progress) -> bool:
         shared = shared_library()
         if shared is None:
             return False
         try:
-            return shared.fetch_prepared(self.options.set, folder)
+            return shared.fetch_prepared(self.options.set, folder, progress)
         except StoreError:
             if not Path(get_imported(self.options.set).path).exists():
                 raise

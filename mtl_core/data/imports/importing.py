@@ -34,11 +34,13 @@ def import_dataset(
     checked: Examined | None = None,
     progress: Callable[[float, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    sends: bool = True,
 ) -> ImportedSet:
     """Prepare the data and add the set to the store. On an error nothing is added.
 
     Args:
         checked: the result of ``examine`` for the same path and spec, so that nothing is read twice; None runs ``examine`` here.
+        sends: the set is sent to the object store, if there is one, before this returns; else that is left to others of this machine.
 
     Raises:
         DataError: the name is taken, or the report has problems.
@@ -61,7 +63,10 @@ def import_dataset(
     prepare(PreparedSource(examined), home_folder(home) / "data", report_progress)
     made = _publish(examined, Path(path), name, home)
     if shared := shared_library(home):
-        shared.added(name)
+        if sends:
+            shared.added(name, progress)
+        else:
+            shared.to_be_sent(name)
     return made
 
 

@@ -18,6 +18,15 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _OPTIONS |= {"s3a": _OPTIONS["s3"], "local": _OPTIONS["file"]}
 Result = TypeVar("Result")
+Moved = Callable[[int], None]  # called with the bytes of one object that were moved so far
+
+
+class _EndedError(Exception):
+    """Who is told how many bytes were moved has raised ``cause``. That is no fault of the object store."""
+
+    def __init__(self, cause: Exception):
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class LostObjectError(StoreError):
@@ -36,8 +45,11 @@ class Bucket:
         self.shown = re.sub(r"(?<=://)[^/@]*@", "", self.url)
         self._opened: tuple[int, Any, str] | None = None
 
-    def write(self, name: str, source: Path | bytes) -> None:
+    def write(self, name: str, source: Path | bytes, moved: Moved = lambda count: None) -> None:
         """Store an object whole.
+
+        Args:
+            moved: called with the bytes that were sent so far, where the object store says so.
 
         Raises:
             FileNotFoundError: the file ``source`` is gone.
@@ -50,7 +62,7 @@ class Bucket:
             if isinstance(source, bytes):
                 files.pipe_file(place, source)
             else:
-                files.put_file(str(source), place)
+                files.put_file(str(source), place, callback=_counting(moved))
 
         try:
             self._call(put, name)
@@ -59,15 +71,15 @@ class Bucket:
                 raise
             raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: there is no such place ({error})") from error
 
-    def read(self, name: str, target: Path) -> None:
-        """Write an object's content to a file on this machine.
+    def read(self, name: str, target: Path, moved: Moved = lambda count: None) -> None:
+        """Write an object's content to a file on this machine. ``moved``: as for ``write``.
 
         Raises:
             LostObjectError: there is no such object.
             UnreachableObjectsError
         """
         try:
-            self._call(lambda files, place: files.get_file(place, str(target)), name)
+            self._call(lambda files, place: files.get_file(place, str(target), callback=_counting(moved)), name)
         except FileNotFoundError:
             raise LostObjectError(
                 f"the object '{self.shown}/{name}' is not there. Somebody has deleted it, or MTL_ARTIFACTS_URL names another place"
@@ -87,6 +99,8 @@ class Bucket:
             return do(files, f"{root}/{name}")
         except FileNotFoundError:
             raise
+        except _EndedError as ended:
+            raise ended.cause from None
         except Exception as error:  # each kind of object store has errors of its own
             reason = (" ".join(str(error).split())[:300] or type(error).__name__).replace(self.url, self.shown)
             raise UnreachableObjectsError(f"the object store '{self.shown}' cannot be used: {reason}") from error
@@ -99,3 +113,16 @@ class Bucket:
             files, root = url_to_fs(self.url, **_OPTIONS.get(self.url.partition("://")[0], {}))
             self._opened = (os.getpid(), files, root.rstrip("/"))
         return self._opened[1:]
+
+
+def _counting(moved: Moved) -> Any:
+    """fsspec's callback that passes on how many bytes were moved."""
+    from fsspec.callbacks import Callback
+
+    def pass_on(size: int | None, value: int, **more: Any) -> None:
+        try:
+            moved(value)
+        except Exception as error:
+            raise _EndedError(error) from error
+
+    return Callback(hooks={"moved": pass_on})

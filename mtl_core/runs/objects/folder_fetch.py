@@ -32,10 +32,18 @@ class FolderFetch:
         pointers: what the object store has.
         is_damage_kept: a checkpoint's file that is not what was sent is put in place all the same, so that training finds it, names it damaged and
             goes on from the one before.
+        moved: called with a path and the bytes of it that were fetched so far.
     """
 
-    def __init__(self, bucket: Bucket, record: FolderRecord, pointers: Mapping[str, Pointer], is_damage_kept: bool = False):
-        self.bucket, self.record, self.pointers, self.is_damage_kept = bucket, record, pointers, is_damage_kept
+    def __init__(
+        self,
+        bucket: Bucket,
+        record: FolderRecord,
+        pointers: Mapping[str, Pointer],
+        is_damage_kept: bool = False,
+        moved: Callable[[str, int], None] = lambda path, count: None,
+    ):
+        self.bucket, self.record, self.pointers, self.is_damage_kept, self.moved = bucket, record, pointers, is_damage_kept, moved
         self.folder = record.folder
         self.put_aside: list[str] = []
 
@@ -131,8 +139,9 @@ class FolderFetch:
     def _download(self, pointer: Pointer, temporary: Path, path: str) -> bool:
         """Whether the content is what was sent."""
         for _ in range(2):  # a transfer may have been cut
-            self.bucket.read(pointer.name, temporary)
+            self.bucket.read(pointer.name, temporary, lambda count: self.moved(path, count))
             if temporary.stat().st_size == pointer.size and sha256(temporary) == pointer.sha256:
+                self.moved(path, pointer.size)
                 return True
         if self.is_damage_kept and path.startswith(f"{_CHECKPOINTS}/"):
             return False

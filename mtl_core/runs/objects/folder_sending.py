@@ -34,10 +34,19 @@ class FolderSending:
         mark: the run's. It names the objects while they are written.
         is_trainer: this machine trains the run, or trained it last. Then its ``log.txt`` counts, and its files replace those that others have
             changed. Else what others have changed stays.
+        moved: called with a path and the bytes of it that were sent so far.
     """
 
-    def __init__(self, database: Database, bucket: Bucket, record: FolderRecord, mark: UnsentMark, is_trainer: bool):
-        self.database, self.bucket, self.record, self.mark, self.is_trainer = database, bucket, record, mark, is_trainer
+    def __init__(
+        self,
+        database: Database,
+        bucket: Bucket,
+        record: FolderRecord,
+        mark: UnsentMark,
+        is_trainer: bool,
+        moved: Callable[[str, int], None] = lambda path, count: None,
+    ):
+        self.database, self.bucket, self.record, self.mark, self.is_trainer, self.moved = database, bucket, record, mark, is_trainer, moved
         self.run_id, self.folder = mark.run_id, record.folder
 
     def send(self, check: Callable[[Connection], None]) -> int:
@@ -126,12 +135,14 @@ class FolderSending:
         try:
             content = file.read_bytes() if before and before[0] <= IN_MEMORY else None
             checksum = sha256(file) if content is None else hashlib.sha256(content).hexdigest()
-            self.bucket.write(name, file if content is None else content)
+            self.bucket.write(name, file if content is None else content, lambda count: self.moved(path, count))
         except FileNotFoundError:
             return None
         if before is None or (content is None and stamp_of(file) != before):
             return None
-        return Pointer(name, checksum, before[0] if content is None else len(content)), before
+        size = before[0] if content is None else len(content)
+        self.moved(path, size)
+        return Pointer(name, checksum, size), before
 
     def _deleted_here(self, pointers: dict[str, Pointer]) -> list[str]:
         """Paths of the files that were here and are not, and of files that were not fetched and whose folder was here and is not."""

@@ -41,8 +41,6 @@ FRESH_SECONDS = 1.0  # between two looks of a page at a run's pointers
 LOCK = ".objects.lock"
 
 _logger = logging.getLogger(__name__)
-
-
 _opened: dict[tuple[str, str], ObjectArtifacts] = {}
 
 
@@ -94,12 +92,16 @@ class ObjectArtifacts(LocalArtifacts):
     def training(self, run_id: str, token: str, config: RunConfig) -> Iterator[None]:
         self._mark(run_id, token).write()
         self._bring_for_training(run_id, config)
-        self.sets.bring(config, self.store.home / "data")
+        self.sets.bring(config, self.store.home / "data", lambda text: self._say(run_id, text))
         with self.background_sync.watching(run_id):
             yield
 
     def start(self) -> None:
         self.background_sync.start()
+
+    def _say(self, run_id: str, text: str) -> None:
+        with contextlib.suppress(StoreError):  # the store may be busy, and this is only for people
+            self.store.note(run_id, "info", text)
 
     def _bring_for_training(self, run_id: str, config: RunConfig) -> None:
         self._fetch(run_id, again=lambda path: bool(_checkpoint_of(path)) and not is_read_on_demand(path))

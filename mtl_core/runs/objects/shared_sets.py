@@ -8,30 +8,21 @@ trains on the version that was there when it was queued (``mtl_core.data.imports
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtl_core.config import RunConfig
-from mtl_core.data import open_unprocessed
+from mtl_core.data.data_source import Progress
 from mtl_core.data.imports.import_library import ImportedSet, read_set, sets_here, share
 from mtl_core.data.imports.imported_source import Imported, ImportedOptions, cache_name
-from mtl_core.data.imports.importing import remove_set
 from mtl_core.data.prepare import prepare
-from mtl_core.errors import DataError, StoreError, UnreachableObjectsError, is_error
+from mtl_core.errors import DataError, StoreError
 from mtl_core.names import SET_NAME
-from mtl_core.runs.objects.bucket import Bucket, LostObjectError
-from mtl_core.runs.objects.folder_fetch import FolderFetch
+from mtl_core.runs.objects.bucket import Bucket
+from mtl_core.runs.objects.fetched_sets import FetchedSets, Locked
 from mtl_core.runs.objects.folder_record import NAME as RECORD
 from mtl_core.runs.objects.folder_record import FolderRecord
 from mtl_core.runs.objects.folder_sending import FolderSending
-from mtl_core.runs.objects.local_folders import refuse_missing_folders
 from mtl_core.runs.objects.pointers import (
-    Pointer,
     SharedSet,
     forget_set,
     owners_of_set,
@@ -42,28 +33,15 @@ from mtl_core.runs.objects.pointers import (
     write_pointers,
     write_set,
 )
+from mtl_core.runs.objects.set_transfer import Transfer, send_folder, sent_words, sizes_of
 from mtl_core.runs.objects.unsent_marks import UnsentMark, marked
 
 if TYPE_CHECKING:
     from mtl_core.runs.run_reading import RunReading
 
-FRESH_SECONDS = 1.0  # between two looks of a page at the sets of other machines
-_FETCHING = ".fetching-"
-_logger = logging.getLogger(__name__)
-Locked = Callable[[Path, bool], AbstractContextManager[bool]]  # a folder's lock, and whether to wait for it
 
-
-class SharedSets:
-    """The sets of one store.
-
-    Args:
-        locked: one round at a time over a folder, among all processes of this machine.
-        is_away: whether the object store could not be reached a moment ago.
-        note_failure, note_success: say on the pages that it cannot be reached, and that it can be again.
-
-    Attributes:
-        problem: why a set could not be sent or fetched the last time; empty if it could.
-    """
+class SharedSets(FetchedSets):
+    """The sets of one store. Arguments and attributes as for ``FetchedSets``."""
 
     def __init__(
         self,
@@ -74,27 +52,18 @@ class SharedSets:
         note_failure: Callable[[Exception], None],
         note_success: Callable[[], None],
     ):
-        self.store, self.bucket, self._locked = store, bucket, locked
-        self._is_away, self._note_failure, self._note_success, self.problem = is_away, note_failure, note_success, ""
-        self.folder = store.home / "imports"
-        self._looked = -FRESH_SECONDS
+        super().__init__(store, bucket, locked, is_away, note_failure, note_success)
         share(store.home, self)
 
-    def refresh(self) -> None:
-        if time.monotonic() < self._looked + FRESH_SECONDS or self._is_away() or self.store.database.read_only:
-            return
-        self._looked = time.monotonic()
-        try:
-            self._bring_descriptions(waits=False)
-        except StoreError as error:
-            self._note(error)
+    def to_be_sent(self, name: str) -> None:
+        self._mark(read_set(self.folder / name))
 
-    def added(self, name: str) -> None:
+    def added(self, name: str, progress: Progress) -> None:
         try:
-            self._mark(read_set(self.folder / name))
-            self.send(name)
+            self.to_be_sent(name)
+            self.send(name, progress)
         except (StoreError, DataError) as error:  # the mark stays, and ``send_waiting`` tries again
-            self._note(error)
+            self._note(error, self._unsent, name)
 
     def removed(self, name: str) -> None:
         found = read_set(self.folder / name)
@@ -106,65 +75,50 @@ class SharedSets:
         self.remove_deleted([] if shared is None else [shared.id])
         self._clear_marks([_id_of(found)])
 
-    def fetch_prepared(self, name: str, folder: Path) -> bool:
-        shared = self._shared(name)
-        if shared is None or shared.digest != read_set(self.folder / name).digest:
-            return False
-        self._fetch(owners_of_set(shared.id)[1], folder)
-        (folder / RECORD).unlink()
-        return True
-
-    def bring(self, config: RunConfig, cache: Path) -> None:
-        """Have the data that a run reads on this machine, before it trains.
-
-        Raises:
-            UnreachableObjectsError: the object store cannot be reached, and the set is not here.
-            DataError: the data are a folder of another machine.
-            StoreError: an object is damaged, or a file cannot be written.
-        """
-        name = config.imported_set
-        if not name:
-            return refuse_missing_folders(config)
-        folder = self.folder / name
-        try:
-            self._bring_descriptions(waits=True, needed=name)
-        except StoreError:
-            if not (folder / "set.json").is_file():
-                raise
-        if (folder / "set.json").is_file() and not (cache / cache_name(read_set(folder).digest) / "meta.json").is_file() and self._shared(name):
-            prepare(open_unprocessed(config.data), cache)
-        return None
-
     def require(self, name: str) -> None:
         """Have a set of this machine sent, before a run on it is queued. Without such a set nothing happens: training says that it is missing.
 
         Raises:
             UnreachableObjectsError: the object store cannot be reached.
-            DataError, StoreError: the set cannot be sent, or another machine's has this name.
+            DataError, StoreError: the set cannot be sent, is being sent just now, or another machine's has this name.
         """
-        if SET_NAME.fullmatch(name) and (self.folder / name / "set.json").is_file():
-            self.send(name)
+        if SET_NAME.fullmatch(name) and (self.folder / name / "set.json").is_file() and not self.send(name, waits=False):
+            how_far = self.moving.get(name, (0.0, "another program of this machine does that"))[1]
+            raise StoreError(f"the data set '{name}' is being sent to the object store ({how_far}). Queue the run again when that is done")
 
-    def send(self, name: str) -> None:
-        """Send a set whole, if it is not there yet. Errors as for ``require``."""
+    def send(self, name: str, progress: Progress = lambda share, what: None, waits: bool = True) -> bool:
+        """Send a set whole, if it is not there yet. Errors as for ``require``.
+
+        Args:
+            waits: for another program, or thread, of this machine that sends it; else nothing happens then, and the result is False.
+        """
         found = read_set(self.folder / name)
-        with self._locked(found.folder, True):
+        with self._locked(found.folder, waits) as is_ours:
+            if not is_ours:
+                return False
             if self._is_sent(found):
-                return self._note_sent(found)
-            arrays = self.store.home / "data" / cache_name(found.digest)
-            if not (arrays / "meta.json").is_file():
-                prepare(Imported(ImportedOptions(set=name)), arrays.parent)
-            folders = dict(zip(owners_of_set(_id_of(found)), (found.folder, arrays), strict=True))
-            made = {owner: self._upload(owner, folder) for owner, folder in folders.items()}
-            with self._locked(self.folder, True):
-                with self.store.database.write() as connection:
-                    if not self._is_sent(found, shared_sets(connection)):
-                        write_set(connection, name, SharedSet(_id_of(found), found.digest))
-                        for owner, pointers in made.items():
-                            write_pointers(connection, owner, pointers)
                 self._note_sent(found)
-            self._note_success()
-            return None
+            else:
+                with self._moving(name, progress) as tell:
+                    self._send(found, tell)
+                self._note_success()
+            return True
+
+    def _send(self, found: ImportedSet, tell: Progress) -> None:
+        arrays = self.store.home / "data" / cache_name(found.digest)
+        if not (arrays / "meta.json").is_file():
+            prepare(Imported(ImportedOptions(set=found.name)), arrays.parent, tell)
+        folders = dict(zip(owners_of_set(_id_of(found)), (found.folder, arrays), strict=True))
+        transfer = Transfer(sizes_of(folders), tell, sent_words).begin()
+        to_send = (self.store.database, self.bucket, self.folder)
+        made = {owner: send_folder(*to_send, owner, folder, transfer) for owner, folder in folders.items()}
+        with self._locked(self.folder, True):
+            with self.store.database.write() as connection:
+                if not self._is_sent(found, shared_sets(connection)):
+                    write_set(connection, found.name, SharedSet(_id_of(found), found.digest))
+                    for owner, pointers in made.items():
+                        write_pointers(connection, owner, pointers)
+            self._note_sent(found)
 
     def send_waiting(self, is_asked: bool = False) -> list[tuple[str, str]]:
         """Send the sets that wait on this machine, and remove what an attempt that was cut has left of others.
@@ -177,6 +131,8 @@ class SharedSets:
         """
         found: list[tuple[str, str]] = []
         waiting = marked(self.folder, lambda owner: set_of_owner(owner) is not None)
+        if not waiting:
+            self._unsent = {}
         if not waiting or (self._is_away() and not is_asked):
             return found
         ids = {_id_of(one): one.name for one in sets_here(self.store.home)}
@@ -186,10 +142,11 @@ class SharedSets:
                 continue
             problem = ""
             try:
-                self.send(ids[set_id])
+                if not self.send(ids[set_id], waits=is_asked):
+                    continue
             except (StoreError, DataError) as error:
                 problem = str(error)
-                self._note(error)
+                self._note(error, self._unsent, ids[set_id])
             found.append((ids[set_id], problem))
         return found
 
@@ -219,86 +176,7 @@ class SharedSets:
                     for owner, each in pointers.items():
                         write_pointers(connection, owner, {}, list(each))
         except StoreError as error:
-            self._note(error)
-
-    def _bring_descriptions(self, waits: bool, needed: str = "") -> None:
-        """Fetch the descriptions of new sets, and remove the sets that others have deleted.
-
-        Args:
-            needed: a set whose description has to be here; an error with another one is only noted.
-        """
-        if not any(self._differences()):
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(self.folder, waits) as is_ours:
-            if not is_ours:  # another process of this machine is at it
-                return
-            for left in self.folder.glob(f"{_FETCHING}*"):
-                shutil.rmtree(left, ignore_errors=True)
-            gone, new = self._differences()
-            for one in gone:
-                remove_set(one, self.store.home)
-            for name, shared in new.items():
-                try:
-                    self._fetch_description(name, shared)
-                except StoreError as error:
-                    if name == needed:
-                        raise
-                    self._note(error)
-
-    def _differences(self) -> tuple[list[ImportedSet], dict[str, SharedSet]]:
-        """Sets here that others have deleted or replaced, and sets that are not here. A set here that was never sent stays."""
-        with self.store.database.read() as connection:
-            shared = shared_sets(connection)
-        here = {one.name: one for one in sets_here(self.store.home)}
-        current = {name for name, one in here.items() if name in shared and shared[name].digest == one.digest}
-        gone = [one for name, one in here.items() if name not in current and (one.folder / RECORD).exists()]
-        kept = here.keys() - {one.name for one in gone}
-        return gone, {name: each for name, each in shared.items() if name not in kept}
-
-    def _fetch_description(self, name: str, shared: SharedSet) -> None:
-        place, temporary = self.folder / name, self.folder / f"{_FETCHING}{shared.id}"
-        try:
-            temporary.mkdir()
-            self._fetch(owners_of_set(shared.id)[0], temporary)
-            if read_set(temporary).digest != shared.digest:
-                raise StoreError(f"the description of the data set '{name}' in the object store is of other data than the store's database says")
-            if place.exists():  # a damaged one
-                place.rename(self.folder / f"{_FETCHING}{shared.id}-replaced")
-            temporary.rename(place)
-        except DataError as error:
-            raise StoreError(str(error)) from error
-        except OSError as error:
-            raise StoreError(f"the data set '{name}' cannot be kept in '{self.folder}': {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-    def _fetch(self, owner: str, folder: Path) -> None:
-        """Fill an empty folder with an owner's files, each compared with its SHA-256."""
-        with self.store.database.read() as connection:
-            pointers = pointers_of(connection, owner)
-        if not pointers:
-            raise LostObjectError("the data set was deleted from the object store while it was fetched")
-        FolderFetch(self.bucket, FolderRecord(folder), pointers).fetch(lambda path: True)
-
-    def _upload(self, owner: str, folder: Path) -> dict[str, Pointer]:
-        mark = UnsentMark.of(self.folder, owner) or UnsentMark(self.folder, owner)
-        made = FolderSending(self.store.database, self.bucket, FolderRecord(folder), mark, is_trainer=True).upload({}) or {}
-        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
-        if there != made.keys():
-            raise StoreError(f"'{sorted(there ^ made.keys())[0]}' in '{folder}' changed while it was sent, or cannot be an object's name")
-        return {path: pointer for path, (pointer, _) in made.items()}
-
-    def _note(self, error: Exception) -> None:
-        self.problem = str(error)
-        if is_error(error, UnreachableObjectsError):
-            self._note_failure(error)
-        else:
-            _logger.warning("%s", error)
-
-    def _shared(self, name: str) -> SharedSet | None:
-        with self.store.database.read() as connection:
-            return shared_sets(connection).get(name)
+            self._note(error, self._unfetched)
 
     def _is_sent(self, found: ImportedSet, shared: dict[str, SharedSet] | None = None) -> bool:
         """Whether the object store has the data of this set. Raises StoreError if it has others under this name."""
@@ -311,7 +189,7 @@ class SharedSets:
         return there is not None
 
     def _note_sent(self, found: ImportedSet) -> None:
-        self.problem = ""
+        self._unsent.pop(found.name, None)
         if not (found.folder / RECORD).exists():
             FolderRecord(found.folder).save()
         self._clear_marks([_id_of(found)])
@@ -330,7 +208,7 @@ class SharedSets:
             try:
                 FolderSending(self.store.database, self.bucket, FolderRecord(self.folder), mark, is_trainer=True).remove_leftovers()
             except StoreError as error:
-                self._note(error)
+                self._note(error, self._unfetched)
             mark.drop()
 
 

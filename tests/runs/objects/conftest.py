@@ -6,7 +6,7 @@ import pytest
 from object_stores import S3Server, machines, without_proxies
 
 from mtl_core.runs.claims import claim
-from mtl_core.runs.objects import object_artifacts, shared_sets
+from mtl_core.runs.objects import fetched_sets, object_artifacts
 
 PLACES = ["memory", "file", "s3"]
 
@@ -39,7 +39,7 @@ def url(request, tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def _always_fresh(monkeypatch):
     monkeypatch.setattr(object_artifacts, "FRESH_SECONDS", -1.0)
-    monkeypatch.setattr(shared_sets, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(fetched_sets, "FRESH_SECONDS", -1.0)
     monkeypatch.setattr(object_artifacts, "AWAY_SECONDS", -1.0)
 
 

@@ -1,0 +1,41 @@
+"""What a queued run finds of its imported set: whether it is here, has to be fetched, or is another one by now. In words."""
+
+from __future__ import annotations
+
+from mtl_core.data.imports.import_library import get_imported, shared_library
+from mtl_core.data.imports.imported_source import cache_name
+from mtl_core.data.imports.pinned_set import check_pin
+from mtl_core.errors import DataError, StoreError
+from mtl_core.runs.objects.set_transfer import megabytes
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.store import RunStore
+
+
+def before_training(store: RunStore, run: Run) -> str:
+    """What has to happen to a queued run's imported set before it trains on this machine, or what is wrong with it. Empty if all is well.
+
+    It reads small files, and asks the database where there is an object store.
+    """
+    name = run.config.imported_set
+    if not name:
+        return ""
+    try:
+        check_pin(store.place(run.id), name, store.home)
+        found = get_imported(name, store.home)
+        if (store.cache / cache_name(found.digest) / "meta.json").is_file():
+            return ""
+        shared = shared_library(store.home)
+        size = shared.size(name) if shared else 0
+    except DataError as error:
+        return f"it will fail: {error}"
+    except StoreError as error:
+        return str(error)
+    if not size:
+        return f"the images of its data set '{name}' are prepared again first"
+    return f"its data set '{name}' is fetched from the object store first: {megabytes(size)} MB"
+
+
+def set_problems(store: RunStore) -> list[str]:
+    """What is wrong with the sets that this machine sends or fetches, except that the object store is away: ``artifacts.problem`` says that."""
+    shared = shared_library(store.home)
+    return [problem for problem in shared.problems.values() if problem != store.artifacts.problem] if shared else []
