@@ -37,9 +37,7 @@ def _sending(name: str) -> None:
         st.rerun()
     if name in shared.moving or (job and not job["done"]):
         share, now = shared.moving.get(name, (0.0, ""))
-        st.progress(
-            min(1.0, share), text=tr("Other machines can use this data set when it is sent. {now}", now=words.plain(tr(now)) or tr("starting"))
-        )
+        st.progress(min(1.0, share), text=tr("On its way to other machines: {now}", now=words.plain(tr(now)) or tr("starting")))
         return
     problem = shared.problems.get(name) or (job or {}).get("error", "")
     said = tr("This data set is on this machine alone, and is sent later. {problem}", problem=words.plain(tr(problem)))

@@ -22,12 +22,12 @@ Words = Callable[[str, str, int, int], str]
 
 def sent_words(done: str, total: str, files: int, count: int) -> str:
     """How far a sending is."""
-    return f"sent to the object store: {done} of {total} MB, {files:,} of {count:,} files"
+    return f"{done} of {total} MB, {files:,} of {count:,} files sent to the object store"
 
 
 def fetched_words(done: str, total: str, files: int, count: int) -> str:
     """How far a fetching is."""
-    return f"fetched from the object store: {done} of {total} MB, {files:,} of {count:,} files"
+    return f"{done} of {total} MB, {files:,} of {count:,} files fetched from the object store"
 
 
 class Transfer:

@@ -84,7 +84,7 @@ class SharedSets(FetchedSets):
         """
         if SET_NAME.fullmatch(name) and (self.folder / name / "set.json").is_file() and not self.send(name, waits=False):
             how_far = self.moving.get(name, (0.0, "another program of this machine does that"))[1]
-            raise StoreError(f"the data set '{name}' is being sent to the object store ({how_far}). Queue the run again when that is done")
+            raise StoreError(f"the data set '{name}' is being sent: {how_far}. Queue the run again when that is done")
 
     def send(self, name: str, progress: Progress = lambda share, what: None, waits: bool = True) -> bool:
         """Send a set whole, if it is not there yet. Errors as for ``require``.

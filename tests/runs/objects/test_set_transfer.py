@@ -42,9 +42,9 @@ def test_a_transfer_counts_bytes_and_whole_files():
     for file, count in (("a", 2_000_000), ("a", 1_000_000), ("a", 3_000_000), ("empty", 0), ("b", 9_000_000)):
         transfer.moved(file, count)
     assert [share for share, _ in told] == [0.0, 0.5, 0.25, 0.75, 0.75, 1.0]  # a second attempt of a file begins again
-    assert told[1][1] == "sent to the object store: 2.0 of 4.0 MB, 0 of 3 files"
-    assert told[4][1] == "sent to the object store: 3.0 of 4.0 MB, 2 of 3 files"
-    assert told[5][1] == "sent to the object store: 4.0 of 4.0 MB, 3 of 3 files"
+    assert told[1][1] == "2.0 of 4.0 MB, 0 of 3 files sent to the object store"
+    assert told[4][1] == "3.0 of 4.0 MB, 2 of 3 files sent to the object store"
+    assert told[5][1] == "4.0 of 4.0 MB, 3 of 3 files sent to the object store"
 
 
 @pytest.mark.parametrize(("size", "said"), [(0, "0.0"), (1234, "0.001"), (99_999, "0.100"), (100_000, "0.1"), (12_345_678_901, "12,345.7")])
@@ -66,15 +66,15 @@ def test_sending_and_fetching_say_how_far_they_are(two, folder, monkeypatch):
     sent = Told()
     made = import_as(here, folder, progress=sent)
     size = sum(map(len, [*set_files(here).values(), *arrays_of(here).values()]))
-    sent = [(share, what) for share, what in sent if what.startswith("sent")]
-    assert sent[0] == (0.0, f"sent to the object store: 0.0 of {megabytes(size)} MB, 0 of {FILES} files")
-    assert sent[-1] == (1.0, f"sent to the object store: {megabytes(size)} of {megabytes(size)} MB, {FILES} of {FILES} files")
+    sent = [(share, what) for share, what in sent if what.endswith("sent to the object store")]
+    assert sent[0] == (0.0, f"0.0 of {megabytes(size)} MB, 0 of {FILES} files sent to the object store")
+    assert sent[-1] == (1.0, f"{megabytes(size)} of {megabytes(size)} MB, {FILES} of {FILES} files sent to the object store")
     assert [share for share, _ in sent] == sorted(share for share, _ in sent)
     fetched = Told()
     on(there, monkeypatch, lambda: prepare(open_source(config_on(made.name).data), there.home / "data", fetched))
     size = sum(map(len, arrays_of(here).values()))
-    assert fetched[0][1].startswith(f"fetched from the object store: 0.0 of {megabytes(size)} MB")
-    assert (1.0, f"fetched from the object store: {megabytes(size)} of {megabytes(size)} MB, 10 of 10 files") in fetched
+    assert fetched[0] == (0.0, f"0.0 of {megabytes(size)} MB, 0 of 10 files fetched from the object store")
+    assert (1.0, f"{megabytes(size)} of {megabytes(size)} MB, 10 of 10 files fetched from the object store") in fetched
     assert here.artifacts.sets.moving == there.artifacts.sets.moving == {}
 
 
@@ -113,13 +113,13 @@ def test_an_import_can_leave_the_sending_to_others(two, folder):
 def test_a_set_that_is_being_sent_is_not_sent_twice_and_a_run_on_it_is_refused_in_words(two, folder):
     here, _ = two
     made = import_as(here, folder, sends=False)
-    here.artifacts.sets.moving["days"] = (0.25, "sent to the object store: 1.0 of 4.0 MB, 3 of 14 files")
+    here.artifacts.sets.moving["days"] = (0.25, "1.0 of 4.0 MB, 3 of 14 files sent to the object store")
     with here.artifacts._locked(made.folder):  # as the thread that sends it does
         assert here.artifacts.sets.send_waiting() == []
-        with pytest.raises(StoreError, match=r"'days' is being sent to the object store \(sent to the object store: 1.0 of 4.0 MB"):
+        with pytest.raises(StoreError, match=r"'days' is being sent: 1.0 of 4.0 MB, 3 of 14 files sent to the object store\. Queue the run"):
             here.create(config_on("days"))
         here.artifacts.sets.moving.clear()
-        with pytest.raises(StoreError, match="another program of this machine does that"):
+        with pytest.raises(StoreError, match=r"is being sent: another program of this machine does that\. Queue the run"):
             here.create(config_on("days"))
     assert (here.count(), objects_of(here)) == (0, [])
     here.create(config_on("days"))
@@ -155,7 +155,7 @@ def test_a_run_that_fetches_its_set_says_so_in_its_log(two, folder, monkeypatch,
         lines.index(f"fetching the data set 'days' from the object store: {size} MB"),
         lines.index("the data set 'days' is on this machine now"),
     )
-    assert all(line.startswith("fetched from the object store: ") for line in lines[begun + 1 : ended])
+    assert all(line.endswith(" files fetched from the object store") for line in lines[begun + 1 : ended])
     assert ended > begun + 1
     assert before_training(there, second) == ""
     on(there, monkeypatch, lambda: execute(there, second.id))
@@ -220,7 +220,7 @@ def test_an_import_whose_sending_is_ended_by_who_is_told_stays(two, folder):
     here, _ = two
 
     def cancelled(share, what):
-        if what.startswith("sent") and share > 0.3:
+        if what.endswith("sent to the object store") and share > 0.3:
             raise DataError("cancelled")
 
     import_as(here, folder, progress=cancelled)
