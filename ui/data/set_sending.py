@@ -31,7 +31,8 @@ def sending(name: str) -> None:
 @st.fragment(run_every=POLL_SECONDS)
 @worded
 def _sending(name: str) -> None:
-    home = str(run_store().home)
+    store = run_store()
+    home = str(store.home)
     shared, job = shared_library(home), JOBS.state_of(_key(home, name))
     if shared is None or shared.is_sent(name):
         st.rerun()
@@ -40,10 +41,11 @@ def _sending(name: str) -> None:
         st.progress(min(1.0, share), text=tr("On its way to other machines: {now}", now=words.plain(tr(now)) or tr("starting")))
         return
     problem = shared.problems.get(name) or (job or {}).get("error", "")
+    if problem == store.artifacts.problem:  # the status bar says it
+        problem = ""
     said = tr("This data set is on this machine alone, and is sent later. {problem}", problem=words.plain(tr(problem)))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(said.rstrip(), icon=":material/cloud_off:", width="stretch")
-        st.button(tr("Send it now"), icon=":material/cloud_upload:", key=f"data.send.{name}", on_click=begin_sending, args=(home, name))
+    st.warning(said.rstrip(), icon=":material/cloud_off:")
+    st.button(tr("Send it now"), icon=":material/cloud_upload:", key=f"data.send.{name}", on_click=begin_sending, args=(home, name))
 
 
 def _key(home: str, name: str) -> str:
