@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
+from imported_sets import config_on, import_as, pictures
 
 from mtl_core import settings
 from mtl_core.errors import ConfigError
@@ -214,6 +215,23 @@ def test_a_node_with_another_store_is_named_and_the_run_waits(store, config, clu
     monkeypatch.setattr(cluster_queue.time, "monotonic", lambda: 1e12)
     queue.round()
     assert cluster.runs() == [run, run]
+
+
+def test_a_node_without_the_runs_imported_set_is_named_and_the_run_waits(store, cluster, queue, engine, tmp_path):
+    days = import_as(store, pictures(tmp_path / "mine"))
+    run = store.create(config_on("days")).id
+    queue.round()
+    hidden = days.folder.rename(tmp_path / "on another machine")
+    cluster.ends[run] = end = node_work.train_here(run, "10.0.0.6")
+    assert end.outcome == REFUSED
+    queue.round()
+    queue.round()
+    problem = read_state(store, HEAD).problem
+    assert f"run {run}: node 10.0.0.6 cannot train it: there is no imported data set 'days' in '{store.home}'. Let MTL_HOME be" in problem
+    assert store.get(run).status == "queued"
+    hidden.rename(days.folder)
+    assert node_work.train_here(run, "10.0.0.6") == TaskEnd(ENDED)
+    assert store.get(run).status == "finished"
 
 
 def test_a_run_that_fits_no_node_is_named_and_holds_up_no_other(store, config, cluster, queue, monkeypatch):

@@ -27,6 +27,10 @@ def train_here(run_id: str, node: str, tell: Callable[[], None] = lambda: None) 
         store = open_store()
         run = store.get(run_id)
         from mtl_core.runs.executor import execute, resolve_device
+        from mtl_core.runs.sets.set_states import missing_here
+
+        if missing := missing_here(store, run.config):
+            return TaskEnd(REFUSED, f"node {node} cannot train it: {missing}")
 
         token = claims.claim(store, run.id, resolve_device(run.config.device), alone=False)
     except RunNotFoundError:

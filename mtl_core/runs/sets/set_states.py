@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtl_core.config import RunConfig
 from mtl_core.data.imports.import_library import get_imported, shared_library
 from mtl_core.data.imports.imported_source import cache_name
 from mtl_core.data.imports.pinned_set import check_pin
@@ -33,6 +34,17 @@ def before_training(store: RunStore, run: Run) -> str:
     if not size:
         return f"the images of its data set '{name}' are prepared again first"
     return f"its data set '{name}' is fetched from the object store first: {megabytes(size)} MB"
+
+
+def missing_here(store: RunStore, config: RunConfig) -> str:
+    """Why this machine cannot have the imported set of a run; empty if it has it, and where an object store may have it."""
+    name = config.imported_set
+    if not name or shared_library(store.home) is not None or (store.home / "imports" / name / "set.json").is_file():
+        return ""
+    return (
+        f"there is no imported data set '{name}' in '{store.home}'. Let MTL_HOME be the same folder on all machines, or MTL_ARTIFACTS_URL the "
+        "address of an object store, which takes sets to all of them. If the set was deleted, take the run out of the queue"
+    )
 
 
 def set_problems(store: RunStore) -> list[str]:
