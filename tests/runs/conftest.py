@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,12 @@ def _no_follow_ups(monkeypatch):
 @pytest.fixture
 def store(home):
     return open_store(home)
+
+
+@pytest.fixture(scope="session")
+def ray_token():
+    """The token of every Ray cluster of the tests: Ray reads it once in a process."""
+    return secrets.token_hex(32)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Runs on a real Ray cluster of simulated nodes, each with processes of its own; skipped where Ray is not installed."""
 
 import os
-import secrets
 import shutil
 import sys
 import threading
@@ -34,13 +33,13 @@ def until(true):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, ray_token):
     """A head that trains nothing and two nodes of one core: the cluster, its nodes, and the store that all work on."""
     if find_spec("ray") is None:  # it reads the mode of its authentication when it is imported, so that comes later
         pytest.skip("needs Ray, see requirements-cluster.txt")
     folder = Path("/tmp") / f"mtl-ray-{os.getpid()}"  # a socket's path has at most 107 characters
     folder.mkdir()
-    (folder / "token").write_text(secrets.token_hex(32))
+    (folder / "token").write_text(ray_token)
     surroundings = {
         "MTL_HOME": str(tmp_path_factory.mktemp("cluster")),
         "MTL_EXECUTOR": "ray",

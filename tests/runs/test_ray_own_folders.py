@@ -1,7 +1,6 @@
 """A real Ray cluster whose node has a folder of its own: an object store takes an imported set to it. Skipped where Ray or PostgreSQL is missing."""
 
 import os
-import secrets
 import shutil
 import sys
 import threading
@@ -15,7 +14,7 @@ from victims import PATIENCE
 
 from mtl_core.data import open_source
 from mtl_core.data.prepared_identity import data_hash
-from mtl_core.runs import jobs
+from mtl_core.runs.cluster.cluster_start import keep_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 
@@ -24,11 +23,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def elsewhere(tmp_path, empty, monkeypatch):
+def elsewhere(tmp_path, empty, monkeypatch, ray_token):
     """The folder of a cluster's only node that trains. This process, the head and the node share a database and an object store, nothing else."""
     folder, node_home = Path("/tmp") / f"mtl-ray-{os.getpid()}-own", tmp_path / "node"  # a socket's path has at most 107 characters
     folder.mkdir()
-    (folder / "token").write_text(secrets.token_hex(32))
+    (folder / "token").write_text(ray_token)
     surroundings = {
         "MTL_HOME": str(tmp_path / "dashboard"),
         "MTL_STORE_URL": empty.url,
@@ -61,7 +60,7 @@ def test_a_node_without_the_sets_files_fetches_it_and_trains(elsewhere, tmp_path
     import_as(store, pictures(tmp_path / "我的 照片"))
     (tmp_path / "我的 照片").rename(tmp_path / "on no other machine")
     run = store.create(config_on("days"))
-    jobs.start_worker(store)  # as a dashboard does: it starts the queue on the cluster
+    keep_queue(store)
     deadline = time.monotonic() + PATIENCE
     while not store.get(run.id).status.is_ended():
         assert time.monotonic() < deadline, [line.text for line in store.log(run.id)]
