@@ -179,9 +179,9 @@ def write_checkpoint():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """In CI, a browser, data or database test that was skipped has failed: nothing may go untested unseen."""
+    """In CI, a test with a browser, data, a database or S3 that was skipped has failed: nothing may go untested unseen."""
     report = yield
-    must_run = any(item.get_closest_marker(name) for name in ("browser", "data", "database"))
+    must_run = any(item.get_closest_marker(name) for name in ("browser", "data", "database", "objects"))
     if report.skipped and must_run and os.environ.get("CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"

@@ -1,4 +1,4 @@
-"""Object stores for the tests of this folder: two machines with a folder each, on one database. On S3 where moto's server is installed."""
+"""Object stores for the tests of this folder: two machines with a folder each, on one database. One of the places is a server of S3."""
 
 import uuid
 
@@ -8,17 +8,16 @@ from object_stores import S3Server, machines, without_proxies
 from mtl_core.runs.claims import claim
 from mtl_core.runs.objects import fetched_sets, object_artifacts
 
-PLACES = ["memory", "file", "s3"]
+PLACES = ["memory", "file", pytest.param("s3", marks=pytest.mark.objects)]
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     if not S3Server.is_installed():
-        pytest.skip("needs s3fs and moto's server")
-    with (tmp_path_factory.mktemp("s3") / "log").open("w") as log:
-        server = S3Server(log)
-        yield server
-        server.stop()
+        pytest.skip("needs s3fs and localbucket, see requirements-dev.txt")
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=PLACES)
