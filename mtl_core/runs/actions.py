@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from mtl_core.errors import ConfigError, NotPossibleError, Problem
 from mtl_core.names import title_problem
@@ -131,8 +131,9 @@ def move(store: RunStore, run_id: str, to: int) -> Run:
         line.remove(run.id)
         line.insert(max(to, 1) - 1, run.id)
         first = store_time() - len(line)  # ranks are times, so that a run queued later sorts behind these
-        for place, each in enumerate(line):
-            connection.execute(update(_runs).where(_runs.c.id == each).values(queue_rank=first + place / 1000))
+        ranks = [{"run": each, "rank": first + place / 1000} for place, each in enumerate(line)]
+        rank = update(_runs).where(_runs.c.id == bindparam("run")).values(queue_rank=bindparam("rank"))
+        connection.execute(rank, ranks)  # at once: whoever writes meanwhile waits
     return store.get(run.id)
 
 

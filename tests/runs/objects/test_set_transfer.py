@@ -78,8 +78,10 @@ def test_sending_and_fetching_say_how_far_they_are(two, folder, monkeypatch):
     assert here.artifacts.sets.moving == there.artifacts.sets.moving == {}
 
 
-@pytest.mark.parametrize("url", ["memory", pytest.param("s3", marks=pytest.mark.objects)], indirect=True)  # a folder's files are copied by the system, which says nothing
+@pytest.mark.parametrize("url", ["memory", pytest.param("s3", marks=pytest.mark.objects)], indirect=True)
 def test_who_is_told_may_end_a_transfer_and_the_object_store_is_not_blamed(url, tmp_path):
+    """Not with a folder: the system copies its files, and says nothing meanwhile."""
+
     class EndedError(Exception):
         """None of ours."""
 
