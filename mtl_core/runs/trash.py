@@ -54,9 +54,13 @@ def sweep(home: Path, database: Database) -> None:
     """Finish or undo interrupted deletions. On a full or read-only disk they stay for the next sweep."""
     if not any((home / "runs").glob(f"{_PREFIX}*")):
         return
+    gone = []
     with contextlib.suppress(StoreError, OSError), database.write() as connection:  # the write lock excludes deletions of other processes
         for thrown in (home / "runs").glob(f"{_PREFIX}*"):
             if is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
                 restore_from_trash(thrown)
             else:
-                remove(thrown)
+                gone.append(thrown)
+    with contextlib.suppress(OSError):
+        for thrown in gone:  # many files, so nobody waits for it with the lock
+            remove(thrown)

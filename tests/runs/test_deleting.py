@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from mtl_core.errors import NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.events import EpochMetrics
-from mtl_core.runs import actions
+from mtl_core.runs import actions, trash
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import schema
 from mtl_core.runs.store import open_store
@@ -171,3 +171,12 @@ def test_the_folder_of_a_run_that_is_still_there_is_put_back(store, run_that_is)
 def test_sweeping_a_store_without_leftovers_writes_nothing(store, monkeypatch):
     monkeypatch.setattr(type(store.database), "write", lambda database: pytest.fail("nothing is to be written"))
     sweep(store.home, store.database)
+
+
+def test_what_a_killed_deletion_has_left_is_removed_without_the_write_lock(store, monkeypatch):
+    left = store.home / "runs" / ".deleted-20260101-000000-0000"
+    left.mkdir(parents=True)
+    removed = []
+    monkeypatch.setattr(trash, "remove", lambda folder: removed.append((folder, store.database._lock._is_owned())))
+    sweep(store.home, store.database)
+    assert removed == [(left, False)]
