@@ -5,7 +5,10 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import delete, import_dataset, imported, propose
+from mtl_core.runs.claims import held_by_us
+from tests.pages.conftest import config, fill
 from tests.pages.test_data_page import settle
+from tests.pages.test_evaluation import stored
 from ui.data.data_sets import work_key
 from ui.shell import page_jobs
 
@@ -74,3 +77,28 @@ def test_a_set_that_took_the_name_of_another_is_shown_and_not_the_other(opened, 
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     import_dataset(files, propose(files).spec, "days", home=store.home)
     assert (shown() == 255 - before).all()
+
+
+@pytest.fixture
+def evaluated(store, days, keep):
+    """A finished run on the set, with an evaluation of images and predictions of a split."""
+    run = store.create(config(data={"name": "imported", "set": "days"}), columns=held_by_us("cpu"))
+    keep(fill(store, run, end="finished"), 1, 2, best=2)
+    stored(store, run)
+    (store.folder(run.id) / "predictions" / "val_epoch_0002_step_00000004").mkdir(parents=True)
+    return run
+
+
+def test_images_that_took_the_name_of_those_that_were_measured_are_not_shown(open_page, store, evaluated, files, texts):
+    delete("days", store.home)
+    for path in files.glob("*/*[0-9].png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    import_dataset(files, propose(files).spec, "days", home=store.home)
+    app = open_page("run", run=evaluated.id, view="evaluation")
+    assert "4 labelled images" in texts(app)  # the numbers were measured on the set that was there
+    other = "the data set 'days' is not the one that this run was made for"
+    [said] = {caption.value for caption in app.caption if "No images" in caption.value}
+    assert f"No images: {other}" in said
+    assert not app.get("imgs")
+    app = open_page("predictions", run=evaluated.id, images="val")
+    assert app.error[0].value.startswith(other)

@@ -121,7 +121,7 @@ def test_while_it_is_sent_the_page_says_how_far_it_is_and_a_run_waits(opened, da
 
 def test_an_import_on_the_page_does_not_wait_for_its_sending(opened, open_page, lab, files, line, monkeypatch):
     monkeypatch.setenv("MTL_DATA_FOLDERS", str(files.parent))
-    line.is_away = True
+    line.may_pass.clear()
     app = open_page("data", new="1")
     app.text_input(key="import.path").set_value(str(files)).run()
     app.button(key="import.look_there").click()
@@ -132,8 +132,11 @@ def test_an_import_on_the_page_does_not_wait_for_its_sending(opened, open_page, 
     name.set_value("days").run()
     app.button(key="import.go").click()
     settle(app)
-    wait_for_sending()
     assert app.query_params["data"] in ("imported/days", ["imported/days"])
+    assert [element for element in app.get("progress") if "On its way" in element.proto.text]
+    line.is_away = True
+    line.may_pass.set()
+    wait_for_sending()
     app.run()
     assert [element.value for element in app.warning if element.value.startswith(ALONE)]
     line.is_away = False
