@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -17,12 +18,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"auto_mkdir": True},
 }
 _OPTIONS |= {"s3a": _OPTIONS["s3"], "local": _OPTIONS["file"]}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Result = TypeVar("Result")
 Moved = Callable[[int], None]  # called with the bytes of one object that were moved so far
 
 
 class _EndedError(Exception):
-    """Who is told how many bytes were moved has raised ``cause``. That is no fault of the object store."""
+    """Something on this machine has raised ``cause``, such as who is told how many bytes were moved. That is no fault of the object store."""
 
     def __init__(self, cause: Exception):
         super().__init__(str(cause))
@@ -76,10 +78,20 @@ class Bucket:
 
         Raises:
             LostObjectError: there is no such object.
+            StoreError: this machine's disk is full.
             UnreachableObjectsError
         """
+
+        def get(files: Any, place: str) -> None:
+            try:
+                files.get_file(place, str(target), callback=_counting(moved))
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                raise _EndedError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
+
         try:
-            self._call(lambda files, place: files.get_file(place, str(target), callback=_counting(moved)), name)
+            self._call(get, name)
         except FileNotFoundError:
             raise LostObjectError(
                 f"the object '{self.shown}/{name}' is not there. Somebody has deleted it, or MTL_ARTIFACTS_URL names another place"

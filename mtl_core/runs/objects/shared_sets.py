@@ -7,6 +7,7 @@ trains on the version that was there when it was queued (``mtl_core.data.imports
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -56,11 +57,12 @@ class SharedSets(FetchedSets):
         share(store.home, self)
 
     def to_be_sent(self, name: str) -> None:
-        self._mark(read_set(self.folder / name))
+        with contextlib.suppress(OSError):  # a full disk: the set is sent by a click, by 'mtl data send', or with the first run on it
+            self._mark(read_set(self.folder / name))
 
     def added(self, name: str, progress: Progress) -> None:
+        self.to_be_sent(name)
         try:
-            self.to_be_sent(name)
             self.send(name, progress)
         except (StoreError, DataError) as error:  # the mark stays, and ``send_waiting`` tries again
             self._note(error, self._unsent, name)
@@ -99,8 +101,12 @@ class SharedSets(FetchedSets):
             if self._is_sent(found):
                 self._note_sent(found)
             else:
-                with self._moving(name, progress) as tell:
-                    self._send(found, tell)
+                try:
+                    with self._moving(name, progress) as tell:
+                        self._send(found, tell)
+                except OSError as error:
+                    why = error.strerror or error
+                    raise StoreError(f"the data set '{name}' cannot be sent: {why}. Free some space in '{self.folder}'") from error
                 self._note_success()
             return True
 

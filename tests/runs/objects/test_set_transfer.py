@@ -1,13 +1,19 @@
 """How far the sending and the fetching of an imported set are, who else is told, and what is wrong with a set, in words."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from imported_sets import arrays_of, config_on, import_as, on, pictures, set_files
 from object_stores import log_of, machines, objects_of, one_place
 
 from mtl_core.data import open_source
-from mtl_core.data.imports import delete
+from mtl_core.data.imports import delete, imported
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import DataError, StoreError
 from mtl_core.runs.executor import execute
@@ -18,6 +24,7 @@ from mtl_core.runs.objects.unsent_marks import marked
 from mtl_core.runs.sets.set_states import before_training, set_problems
 from mtl_core.runs.status import RunStatus
 
+ROOT = Path(__file__).parents[3]
 FILES = 4 + 10  # as in test_shared_set_faults.py
 
 
@@ -230,3 +237,68 @@ def test_an_import_whose_sending_is_ended_by_who_is_told_stays(two, folder):
     assert not here.artifacts.sets.is_sent("days")
     assert here.artifacts.sets.send_waiting() == [("days", "")]
     assert len(objects_of(here)) == FILES
+
+
+def full(*arguments, **more):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@one_place
+def test_a_full_disk_keeps_the_import_and_blames_no_object_store(two, folder, monkeypatch):
+    here, there = two
+    with monkeypatch.context() as patch:
+        patch.setattr("mtl_core.runs.objects.unsent_marks.write_text", full)
+        import_as(here, folder)
+        problem = f"the data set 'days' cannot be sent: No space left on device. Free some space in '{here.home / 'imports'}'"
+        assert here.artifacts.sets.problems == {"days": problem}
+        with pytest.raises(StoreError, match="cannot be sent: No space left on device"):
+            here.create(config_on("days"))
+    assert (here.artifacts.problem, objects_of(here)) == ("", [])
+    run = here.create(config_on("days"))  # sends it
+    assert here.artifacts.sets.problems == {}
+    folder.rename(folder.with_name("elsewhere"))
+    with monkeypatch.context() as patch:
+        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
+        there.artifacts.sets.refresh()
+        assert "' cannot be written: No space left on device. Free some space" in there.artifacts.sets.problems["days"]
+    there.artifacts.sets.refresh()
+    assert there.artifacts.sets.problems == {}
+    with monkeypatch.context() as patch:
+        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
+        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+            on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
+    assert (arrays_of(there), there.artifacts.problem) == ({}, "")
+    on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
+    assert arrays_of(there) == arrays_of(here)
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from object_stores import FaultyBucket, machines
+
+def killed(bucket, name, source, moved):
+    bucket._call(lambda files, place: files.pipe_file(place, b"half"), name)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+here, _ = machines(Path(sys.argv[3]), sys.argv[4])
+FaultyBucket.write = killed
+here.artifacts.sets.send("days")
+"""
+
+
+def test_a_killed_process_that_was_sending_is_followed_by_another(tmp_path):
+    """Really killed, in the middle of an object, in a folder whose name has a space and letters of another script."""
+    place, url = tmp_path / "我的 家", f"file://{tmp_path / 'their objects'}"
+    place.mkdir()
+    here, there = machines(place, url)
+    import_as(here, pictures(tmp_path / "my 照片"), sends=False)
+    command = [sys.executable, "-c", KILLED, str(ROOT), str(ROOT / "tests" / "runs"), str(place), url]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert objects_of(here)
+    assert imported(there.home) == []
+    assert here.artifacts.sets.send_waiting() == [("days", "")]
+    assert len(objects_of(here)) == FILES
+    assert [one.name for one in imported(there.home)] == ["days"]
+    assert set_files(there) == set_files(here)
