@@ -10,9 +10,10 @@ from PIL import Image
 
 from mtl_core.data.imports import import_dataset, propose
 from mtl_core.errors import UnreachableObjectsError
+from mtl_core.language import tr
 from mtl_core.runs.objects.bucket import Bucket
 from mtl_core.runs.store import open_store
-from tests.pages.conftest import WAIT
+from tests.pages.conftest import WAIT, config
 from tests.pages.test_data_page import settle
 from ui.data.set_sending import JOBS
 
@@ -156,3 +157,31 @@ def test_what_is_wrong_with_a_set_stands_in_the_status_bar(opened, days, lab):
     lab.artifacts.sets._unsent["days"] = "another machine has sent other data as the data set 'days', so this machine's stays here alone"
     app = opened(data="imported/days")
     assert [element.value for element in app.warning if element.value.startswith("Imported data sets: another machine has sent other data")]
+
+
+def test_a_chinese_page_says_all_of_it_in_chinese(open_in_chinese, in_chinese, days, lab):
+    problem = "another machine has sent other data as the data set 'days', so this machine's stays here alone. Delete it here, and import its files"
+    lab.artifacts.sets._unsent["days"] = f"{problem} under another name"
+    run = lab.create(config(data={"name": "imported", "set": "nights"}, tasks={days.tasks[0].name: {}}))  # a set that is on no machine
+    app = open_in_chinese("data", data="imported/days")
+    said = "\n".join(element.value.replace("\\", "") for kind in (app.warning, app.caption) for element in kind)
+    assert "此数据集只在本机上，稍后发送。另一台机器已将其他数据作为数据集 'days' 发送" in said
+    assert "导入的数据集：另一台机器已将其他数据" in said
+    assert "它会失败：" in said  # in the queue
+    assert run.status == "queued"
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("1.5 of 4.0 MB, 3 of 14 files sent to the object store", "已向对象存储发送 1.5 / 4.0 MB，3 / 14 个文件"),
+        ("its data set 'days' is fetched from the object store first: 4.0 MB", "先从对象存储获取它的数据集 'days'：4.0 MB"),
+        (
+            "the data set 'days' is being sent: 1.5 of 4.0 MB, 3 of 14 files sent to the object store. Queue the run again when that is done",
+            "数据集 'days' 正在发送：已向对象存储发送 1.5 / 4.0 MB，3 / 14 个文件。发送完成后请重新把运行加入队列",
+        ),
+    ],
+)
+def test_how_far_a_set_is_has_its_chinese(in_chinese, said, expected):
+    assert tr(said) == expected

@@ -59,10 +59,11 @@ def refuse_if_needed(store: RunStore, name: str, studies: Sequence[str]) -> None
     named = [f"'{run.name}' ({run.id}, {run.status})" for run in runs[:NAMED]]
     if len(runs) > NAMED:
         named.append(f"{len(runs) - NAMED:,} more")
-    said = [f"{len(runs):,} run{' waits' if len(runs) == 1 else 's wait'} for it: {', '.join(named)}"] if runs else []
+    listed = ", ".join(named)
+    said = [f"1 run waits for it: {listed}" if len(runs) == 1 else f"{len(runs):,} runs wait for it: {listed}"] if runs else []
     said += [f"the study '{title}' will still make runs on it" for title in studies[:NAMED]]
-    if said:
+    if needed := "; ".join(said):
         raise NotPossibleError(
-            f"the data set '{name}' is not deleted: {'; '.join(said)}. Stop them first, or delete it all the same "
+            f"the data set '{name}' is not deleted: {needed}. Stop them first, or delete it all the same "
             f"('mtl data delete {name} --even-if-needed'); the runs fail then"
         )
