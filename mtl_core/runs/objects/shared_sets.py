@@ -69,6 +69,8 @@ class SharedSets(FetchedSets):
 
     def removed(self, name: str) -> None:
         found = read_set(self.folder / name)
+        if moving := self.moving.get(name):  # for a large set this takes long, and a person waits
+            raise StoreError(f"the data set '{name}' is on its way: {moving[1]}. Delete it when that is done")
         with self._locked(found.folder, True):
             shared = self._shared(name)
             if shared is not None and shared.digest == found.digest:

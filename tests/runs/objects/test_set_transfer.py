@@ -127,6 +127,8 @@ def test_a_set_that_is_being_sent_is_not_sent_twice_and_a_run_on_it_is_refused_i
         assert here.artifacts.sets.send_waiting() == []
         with pytest.raises(StoreError, match=r"'days' is being sent: 1.0 of 4.0 MB, 3 of 14 files sent to the object store\. Queue the run"):
             here.create(config_on("days"))
+        with pytest.raises(StoreError, match=r"'days' is on its way: 1.0 of 4.0 MB, 3 of 14 files sent to the object store\. Delete it when"):
+            delete("days", here.home)
         here.artifacts.sets.moving.clear()
         with pytest.raises(StoreError, match=r"is being sent: another program of this machine does that\. Queue the run"):
             here.create(config_on("days"))
