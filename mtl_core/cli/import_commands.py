@@ -218,7 +218,7 @@ def send_data() -> int:
     if not isinstance(artifacts, ObjectArtifacts):
         raise NotPossibleError("this store's data sets have no object store; set MTL_ARTIFACTS_URL to its address")
     artifacts.sets.mark_all()
-    found = artifacts.sets.send_waiting(is_asked=True)
+    found = artifacts.sets.send_waiting(is_asked=True, progress=_progress)
     return emit_sent(found, "sent to the object store: {sent} of {count} data sets that waited here")
 
 

@@ -128,7 +128,7 @@ class SharedSets(FetchedSets):
                         write_pointers(connection, owner, pointers)
             self._note_sent(found)
 
-    def send_waiting(self, is_asked: bool = False) -> list[tuple[str, str]]:
+    def send_waiting(self, is_asked: bool = False, progress: Progress = lambda share, what: None) -> list[tuple[str, str]]:
         """Send the sets that wait on this machine, and remove what an attempt that was cut has left of others.
 
         Args:
@@ -150,7 +150,7 @@ class SharedSets(FetchedSets):
                 continue
             problem = ""
             try:
-                if not self.send(ids[set_id], waits=is_asked):
+                if not self.send(ids[set_id], progress, waits=is_asked):
                     continue
             except (StoreError, DataError) as error:
                 problem = str(error)

@@ -237,7 +237,9 @@ def test_an_import_whose_sending_is_ended_by_who_is_told_stays(two, folder):
     import_as(here, folder, progress=cancelled)
     assert here.artifacts.sets.problems == {"days": "cancelled"}
     assert not here.artifacts.sets.is_sent("days")
-    assert here.artifacts.sets.send_waiting() == [("days", "")]
+    told = Told()
+    assert here.artifacts.sets.send_waiting(is_asked=True, progress=told) == [("days", "")]
+    assert told[-1][0] == 1.0
     assert len(objects_of(here)) == FILES
 
 
