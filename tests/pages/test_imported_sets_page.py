@@ -1,12 +1,14 @@
 """An imported set on the Data page: deleting it asks, and a set that took its name is another one."""
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mtl_core.data.imports import delete, import_dataset, imported, propose
 from mtl_core.runs.claims import held_by_us
-from tests.pages.conftest import config, fill
+from tests.pages.conftest import WAIT, config, fill
 from tests.pages.test_data_page import settle
 from tests.pages.test_evaluation import stored
 from ui.data.data_sets import work_key
@@ -99,6 +101,29 @@ def test_images_that_took_the_name_of_those_that_were_measured_are_not_shown(ope
     other = "the data set 'days' is not the one that this run was made for"
     [said] = {caption.value for caption in app.caption if "No images" in caption.value}
     assert f"No images: {other}" in said
-    assert not app.get("imgs")
+    assert not app.get("image")
     app = open_page("predictions", run=evaluated.id, images="val")
     assert app.error[0].value.startswith(other)
+
+
+def test_the_train_form_draws_the_set_that_is_there_and_not_one_that_had_its_name(opened, open_page, days, files, store):
+    def drawn():
+        app = opened(data="imported/days")
+        app.button(key="data.train").click().run()
+        app.switch_page("pages/train.py").run()
+        for thread in threading.enumerate():
+            if thread.name == "prepare-sample":
+                thread.join(WAIT)
+        app.run()
+        assert not app.exception
+        assert not [error for error in app.error if "could not be drawn" in error.value]
+        [sheet] = [image.proto.imgs[0].url for image in app.get("image") if image.proto.imgs[0].alt == "One sample with its targets"]
+        return sheet
+
+    before = drawn()
+    assert drawn() == before
+    delete("days", store.home)
+    for path in files.glob("*/*[0-9].png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    import_dataset(files, propose(files).spec, "days", home=store.home)
+    assert drawn() != before

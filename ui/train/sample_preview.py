@@ -57,7 +57,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
         st.session_state["sample"] = number = (number + 7) % count
     if not torch_is_ready():
         return
-    what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink(), picture_language())
+    what = (store.cache.as_posix(), _text_of(data), number, tuple(tasks), ink(), picture_language())
     steps, changes = config.data.preprocessing, config.augmentation
     if tasks:
         _draw_targets(what, steps, changes)
@@ -71,7 +71,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
 def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     """Draw the sample of the Train form while its run is being prepared; nothing where the images are not loaded."""
     data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
-    asked = {json.dumps(data, sort_keys=True)} & set(st.session_state.get("data_asked", []))
+    asked = {_text_of(data)} & set(st.session_state.get("data_asked", []))
     if not (asked or _prepares_without_click(data)):
         return
     job = _job(store.cache.as_posix(), _text_of(data))
@@ -81,7 +81,7 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     number = min(st.session_state.get("sample", FIRST_SAMPLE), len(job["result"].split(SPLIT)) - 1)
     if tasks:
         with st.columns(2)[0]:
-            what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink(), picture_language())
+            what = (store.cache.as_posix(), _text_of(data), number, tasks, ink(), picture_language())
             _draw_targets(what, config.data.preprocessing, AugmentationConfig())
 
 
