@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
+from mtl_core.config import RunConfig
 from mtl_core.training import execution
 from mtl_core.training.execution import FEWEST_IMAGES, Execution
 
@@ -118,3 +121,24 @@ def test_other_programs_count_for_nothing_in_a_step_on_a_cpu(monkeypatch):
     assert execution._time(PLAIN, torch.nn.Conv2d(1, 1, 1), lambda model, how: None) == 1.0
     monkeypatch.setattr(execution, "wait_for_device", lambda device: None)
     assert execution._time(GPU[0], torch.nn.Conv2d(1, 1, 1), lambda model, how: None) == 9.0
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 1), ("mps", 3)])
+def test_one_thread_is_timed_and_other_threads_keep_their_number(device, threads, tmp_path, monkeypatch):
+    """On a CPU. The number is put back, or the run's sums would be split otherwise, and those of a run beside it."""
+    config = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "small_cnn"}, "layout": "contiguous"})
+    seen, elsewhere = set(), set()
+    monkeypatch.setattr(execution, "wait_for_device", lambda device: None)
+
+    def step(model, how):
+        seen.add(torch.get_num_threads())
+        if not elsewhere:
+            other = threading.Thread(target=lambda: elsewhere.add(torch.get_num_threads()))
+            other.start()
+            other.join()
+
+    usual = torch.get_num_threads()
+    with threadpool_limits(3, user_api="openmp"):
+        execution.choose(config, device, torch.nn.Conv2d(1, 1, 1), lambda count: step, 32, tmp_path / "execution.json")
+        assert torch.get_num_threads() == 3
+    assert (seen, elsewhere) == ({threads}, {usual})
