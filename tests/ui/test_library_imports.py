@@ -54,7 +54,8 @@ os.close(write)
 import_pages()
 of_torch = set(open(read).read().split())
 os.waitpid(child, 0)
-print("torch" in of_torch, sorted((set(sys.modules) - before) & of_torch - sys.stdlib_module_names))
+common = (set(sys.modules) - before) & of_torch
+print("torch" in of_torch, sorted(name for name in common if name.partition(".")[0] not in sys.stdlib_module_names))
 """
 
 
