@@ -51,8 +51,9 @@ def one_round(preset: str) -> dict[str, float]:
     use_threads()
     found: dict[str, float] = {}
     begun = time.process_time()
-    for name in ("sqlalchemy", "pandas", "scipy.special", "streamlit", "torch", "torchvision", "mtl_core.training.trainer"):
-        import_module(name)  # as a server has done before the first click
+    import_module("streamlit")  # and the rest as a server has done before the first click
+    import_module("ui.shell.library_imports").import_libraries().join()
+    import_module("mtl_core.runs.background.engine_import").import_engine()
     found["imports of the server"] = time.process_time() - begun
     for part, (module, function) in PARTS.items():
         _measure(import_module(module), function, part, found)

@@ -24,7 +24,9 @@ STARTS = {  # what is started -> the statement
     "`import mtl_core.runs.store` (a program that reads runs)": "import mtl_core.runs.store",
     "`import mtl_core.runs.jobs` (the queue)": "import mtl_core.runs.jobs",
     "`import mtl_core.__main__` (the command `mtl`)": "import mtl_core.__main__",
-    "the app until it answers, with the libraries of its pages": "import streamlit.web.cli, app; app.import_libraries().join()",
+    "the app until it answers, with the libraries of its pages": (
+        "import streamlit.web.cli, ui.shell.server_access, ui.shell.library_imports; ui.shell.library_imports.import_libraries().join()"
+    ),
     "`import torch`": "import torch",
     "`import torch._dynamo` (torchvision and every optimizer of torch import it)": "import torch, torch._dynamo",
     "`import torchvision`": "import torchvision",

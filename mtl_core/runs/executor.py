@@ -6,7 +6,6 @@ program closes.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import dataclasses
 import gc
@@ -27,6 +26,7 @@ from mtl_core.machine.device_names import device_named, kind_of
 from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.alerts.run_alerts import RunAlerts
 from mtl_core.runs.background.engine_import import import_engine
+from mtl_core.runs.background.garbage_collection import freeze_after_imports
 from mtl_core.runs.background.program_end import is_closing, stop_at_exit
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
@@ -305,24 +305,3 @@ def _give_memory_back() -> None:
     """Have glibc hand back what was freed. It keeps an arena for each thread, every run has a new one, and it was told to keep what it has."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def freeze_after_imports() -> None:
-    """Freeze all live objects for the garbage collector, if more than 50 modules were imported since the last freeze.
-
-    Streamlit runs a full collection after every page run; over torch's objects it holds the interpreter so long that training starves.
-    """
-    state = process_slot("training")
-    if len(sys.modules) > state.get("frozen_modules", 0) + 50:
-        if "frozen_modules" not in state:
-            atexit.register(_unfreeze_at_exit)
-        state["frozen_modules"] = len(sys.modules)
-        gc.collect()
-        gc.freeze()
-
-
-def _unfreeze_at_exit() -> None:
-    """Unfreeze before the interpreter ends, because extensions may report frozen objects as leaks. Skipped where a run was cut short: a collection
-    over PyTorch's objects takes seconds, and a server has five seconds to end."""
-    if not (process_slot("training").get("cut_short") or process_slot("executing") or process_slot("worker processes")):
-        gc.unfreeze()

@@ -27,9 +27,10 @@ from mtl_core.machine.device_names import devices_taken
 from mtl_core.machine.processor_cores import cores
 from mtl_core.runs import claims, study_cells
 from mtl_core.runs.background.engine_import import import_engine
+from mtl_core.runs.background.garbage_collection import freeze_after_imports
 from mtl_core.runs.background.program_end import is_closing, stop_at_exit, workers_lock
 from mtl_core.runs.cluster.cluster_start import cluster_of, is_on_cluster, keep_queue
-from mtl_core.runs.executor import devices_for, execute, freeze_after_imports, resolve_device
+from mtl_core.runs.executor import devices_for, execute, resolve_device
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run

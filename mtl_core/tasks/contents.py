@@ -83,16 +83,24 @@ def moments(values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
     count, total, squares = 0, 0.0, 0.0
     parts = list(chunks(rows, _STATISTICS_CHUNK))
     for chunk in parts:
-        known = values[chunk].astype(np.float64)
-        known = known[np.isfinite(known)]
+        known = _known(values[chunk])
         count, total = count + known.size, total + float(known.sum())
     if count == 0:
         return {"mean": 0.0, "std": 1.0}
     mean = total / count
     for chunk in parts:  # a second pass, because a difference of large sums would lose precision
-        known = values[chunk].astype(np.float64)
-        squares += float(((known[np.isfinite(known)] - mean) ** 2).sum())
+        differences = _known(values[chunk])
+        differences -= mean
+        differences *= differences
+        squares += float(differences.sum())
     return {"mean": mean, "std": (squares / count) ** 0.5}
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """The finite values in a row: float64 (n,), a copy."""
+    values = values.astype(np.float64).ravel()
+    is_known = np.isfinite(values)
+    return values if is_known.all() else values[is_known]
 
 
 def level_counts(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.self_supervised import SEEN_IMAGES, SelfSupervised, self_supervised
-from mtl_core.training.execution import Execution, choose
+from mtl_core.training.execution import Execution, Step, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
@@ -283,20 +283,26 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
 def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Told | None
 ) -> Execution:
-    batch: Batch = next(iter(train_batches.epoch(0)))
+    whole: Batch = next(iter(train_batches.epoch(0)))
     if config.accumulate > 1:  # one part of it is in memory at a time
-        batch = part_of(batch, parts_of(len(batch.index), config.accumulate)[0])
+        whole = part_of(whole, parts_of(len(whole.index), config.accumulate)[0])
     made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
-    def step(timed: nn.Module, execution: Execution) -> None:
-        images = batch.images.contiguous(memory_format=execution.memory_format)
-        with execution.autocast():
-            outputs = timed(images, batch.parts)
-        losses, _ = task_losses(kinds, outputs, batch, made)
-        if losses.requires_grad:  # else no image of this batch has any target
-            losses.sum().backward()
-        timed.zero_grad()
-        if progress:
-            progress(1.0, "measuring which precision and layout are fastest here")
+    def step_on(count: int) -> Step:
+        # Mixup names partners in the whole batch.
+        batch = replace(part_of(whole, slice(0, count)), mix=None)
 
-    return choose(config, device, model, step, cache / "execution.json")
+        def step(timed: nn.Module, execution: Execution) -> None:
+            images = batch.images.contiguous(memory_format=execution.memory_format)
+            with execution.autocast():
+                outputs = timed(images, batch.parts)
+            losses, _ = task_losses(kinds, outputs, batch, made)
+            if losses.requires_grad:  # else no image of this batch has any target
+                losses.sum().backward()
+            timed.zero_grad()
+            if progress:
+                progress(1.0, "measuring which precision and layout are fastest here")
+
+        return step
+
+    return choose(config, device, model, step_on, len(whole.index), cache / "execution.json")

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from mtl_core.atomic_files import write_text
@@ -23,9 +23,13 @@ from mtl_core.errors import DeviceError, Problem
 from mtl_core.machine.device_names import device_named, kind_of
 
 WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
-HOPELESS, HOPELESS_SECONDS = 4, 3.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
-BEHIND, SHORT_SECONDS = 1.5, 0.05  # a candidate whose step takes so many times the fastest's processor time, and so long, is not timed again
+HOPELESS, HOPELESS_SECONDS = 4, 1.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
+BEHIND, SHORT_SECONDS = 1.5, 0.05  # a candidate whose step takes so many times the fastest's, and so long, is not timed again
 ROUNDS = 3  # timed steps of a candidate that stays in the comparison
+FEWEST_IMAGES, ENOUGH_SECONDS = 8, 0.04  # on a CPU, a timed step has at least so many images, and as many as take about so long
+
+
+Step = Callable[[nn.Module, "Execution"], None]  # one forward and backward pass of the given model
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,13 @@ def device_name(device: str) -> str:
     return f"CPU ({platform.processor() or platform.machine()}), {threads} {'thread' if threads == 1 else 'threads'}"
 
 
-def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.Module, Execution], None], memory: Path) -> Execution:
+def choose(config: RunConfig, device: str, model: nn.Module, step_on: Callable[[int], Step], images: int, memory: Path) -> Execution:
     """Choose precision and layout where the config says ``auto``, by timing a few steps. The file ``memory`` caches the choice.
 
     Args:
         model: timed on copies; not changed.
-        step: one forward and backward pass of the given model.
+        step_on: gives a step on that many images of a batch.
+        images: the images of the whole batch.
     """
     precisions = [config.precision] if config.precision != "auto" else ["fp32", "bf16"]
     has_maps = any(isinstance(module, nn.Conv2d) for module in model.modules())
@@ -96,7 +101,8 @@ def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.
     remembered = _read(memory).get(key)
     if remembered in [asdict(candidate) for candidate in candidates]:
         return Execution(**remembered)
-    chosen = _fastest(candidates, model, step)
+    with _one_thread(device):
+        chosen = _fastest(candidates, model, step_on, images)
     _remember(memory, key, chosen)
     return chosen
 
@@ -111,36 +117,29 @@ def tune_allocator() -> None:
     libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest value that glibc accepts
 
 
-class _Timing(NamedTuple):
-    """Seconds of a step by the clock, and of processor time, which other load hardly changes. Of the clock, too, on a device that is no CPU."""
-
-    seconds: float
-    work: float
-
-
-def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
+def _fastest(candidates: list[Execution], model: nn.Module, step_on: Callable[[int], Step], images: int) -> Execution:
     """The candidate with the fastest of three steps, after one to warm up. Candidates take turns, so that other load slows all alike.
 
-    Most of the time goes to candidates that are out of the question, such as bf16 on a processor without fast instructions for it. So a candidate
-    that is far behind is not timed again, and a precision that is far behind in one layout is not tried in the next: a layout changes what a
-    precision is worth by a fifth at most.
+    The run waits for the answer, so a step has as few images as tell the candidates apart (``_images_to_time``). Most of the time goes to candidates
+    that are out of the question, such as bf16 on a processor without fast instructions for it. So a candidate that is far behind is not timed again,
+    and a precision that is far behind in one layout is not tried in the next: a layout changes what a precision is worth by a fifth at most.
     """
     first: dict[Execution, float] = {}
-    found: dict[Execution, list[_Timing]] = {}
+    found: dict[Execution, list[float]] = {}
     timed: dict[Execution, nn.Module] = {}
+    step = step_on(_images_to_time(candidates[0], model, step_on, images))
     for candidate in candidates:
         if any(other.precision == candidate.precision and _is_behind(other, found, alike=True) for other in found):
             continue
         timed[candidate] = copy.deepcopy(model).to(memory_format=candidate.memory_format)
-        warming_up = _time(candidate, timed[candidate], step)
-        first[candidate] = warming_up.seconds
+        first[candidate] = _time(candidate, timed[candidate], step)
         is_hopeless = first[candidate] > max(HOPELESS_SECONDS, HOPELESS * min(first.values()))
-        found[candidate] = [warming_up if is_hopeless else _time(candidate, timed[candidate], step)]
+        found[candidate] = [first[candidate] if is_hopeless else _time(candidate, timed[candidate], step)]
     for _ in range(ROUNDS - 1):
         going = [candidate for candidate in found if not _is_behind(candidate, found)]
         for candidate in going if len(going) > 1 else []:
             found[candidate].append(_time(candidate, timed[candidate], step))
-    seconds = {candidate: min(timing.seconds for timing in timings) for candidate, timings in found.items() if not _is_behind(candidate, found)}
+    seconds = {candidate: min(times) for candidate, times in found.items() if not _is_behind(candidate, found)}
     best, *others = seconds
     for candidate in others:
         if seconds[candidate] <= WORTH_IT * seconds[best]:
@@ -148,24 +147,41 @@ def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.M
     return best
 
 
-def _is_behind(candidate: Execution, found: Mapping[Execution, list[_Timing]], alike: bool = False) -> bool:
+def _one_thread(device: str) -> contextlib.AbstractContextManager:
+    """On a CPU, have this thread compute alone. Two wait for each other in every layer, so their time says what other programs do: beside a load of 7
+    the same bf16 step took 0.05 to 0.34 s of a processor with two threads and 0.06 s with one. Other threads keep their number, which rounds sums.
+    """
+    if device != "cpu":
+        return contextlib.nullcontext()
+    torch.get_num_threads()  # PyTorch sets a thread's number when it is first asked, and would replace the limit
+    return ThreadpoolController().select(user_api="openmp").limit(limits=1)
+
+
+def _images_to_time(plain: Execution, model: nn.Module, step_on: Callable[[int], Step], images: int) -> int:
+    """How many images of a batch a timed step has: on a CPU as many as take about ``ENOUGH_SECONDS``; on a GPU all, because a few leave it idle."""
+    if plain.device != "cpu" or images <= FEWEST_IMAGES:
+        return images
+    seconds = _time(plain, copy.deepcopy(model), step_on(FEWEST_IMAGES))
+    return min(images, max(FEWEST_IMAGES, int(FEWEST_IMAGES * ENOUGH_SECONDS / seconds)))
+
+
+def _is_behind(candidate: Execution, found: Mapping[Execution, list[float]], alike: bool = False) -> bool:
     """Whether a candidate is far behind the fastest one.
 
     Args:
         alike: compare only with candidates of the same layout.
     """
-    rivals = [other for other in found if not alike or other.layout == candidate.layout]
-    work = {rival: min(timing.work for timing in found[rival]) for rival in rivals}
-    return work[candidate] > max(BEHIND * min(work.values()), SHORT_SECONDS)
+    seconds = {other: min(times) for other, times in found.items() if not alike or other.layout == candidate.layout}
+    return seconds[candidate] > max(BEHIND * min(seconds.values()), SHORT_SECONDS)
 
 
-def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> _Timing:
-    """Time one step."""
-    start, worked = time.perf_counter(), time.thread_time()
+def _time(execution: Execution, model: nn.Module, step: Step) -> float:
+    """Seconds of one step: of this thread's processor time on a CPU, where other programs change the clock's by a factor; else by the clock."""
+    clock = time.thread_time if execution.device == "cpu" else time.perf_counter
+    start = clock()
     step(model, execution)
     wait_for_device(execution.device)
-    seconds = time.perf_counter() - start
-    return _Timing(seconds, time.thread_time() - worked if execution.device == "cpu" else seconds)
+    return clock() - start
 
 
 def wait_for_device(device: str) -> None:

@@ -1,10 +1,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
+from ui.drawing.run_charts import scalars_feed
 from ui.run import run_page
 from ui.run.live_page import LivePage, Moment
 
@@ -206,19 +208,20 @@ def test_every_chart_can_be_explained(open_page, finished):
 
 
 @pytest.mark.parametrize(
-    ("status", "step", "seconds", "expected"),
+    ("status", "steps", "seconds", "expected"),
     [
-        ("running", 0, 3.0, 1.0),  # a viewer waits for the first curves
-        ("running", 0, 30.0, 4.0),  # the data take long: the page is not hurried for good
-        ("running", 2, 3.0, 2.0),
-        ("queued", 0, 0.0, 2.0),  # it may wait for hours
-        ("pausing", 9, 30.0, 1.0),
-        ("running", 9, 30.0, 4.0),
+        ("running", [], 3.0, 1.0),  # a viewer waits for the first curves
+        ("running", [1, 1, 1], 3.0, 1.0),  # a line needs two points
+        ("running", [], 30.0, 4.0),  # the data take long: the page is not hurried for good
+        ("running", [20, 20, 40, 40], 3.0, 2.0),
+        ("queued", [], 0.0, 2.0),  # it may wait for hours
+        ("pausing", [8, 9], 30.0, 1.0),
+        ("running", [8, 9], 30.0, 4.0),
     ],
 )
-def test_the_page_looks_every_second_for_the_first_steps_only(status, step, seconds, expected):
-    run = SimpleNamespace(status=RunStatus(status), step=step, seconds=seconds, eta_seconds=None)
-    assert run_page._page_seconds(run) == expected
+def test_the_page_looks_every_second_for_the_first_curves_only(status, steps, seconds, expected):
+    run = SimpleNamespace(status=RunStatus(status), seconds=seconds, eta_seconds=None)
+    assert run_page._page_seconds(Moment(run, {"frame": pd.DataFrame({"step": steps})}, {})) == expected
 
 
 def test_a_page_that_waits_for_its_charts_loads_their_script(open_page, make_run, monkeypatch):
@@ -243,5 +246,5 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     monkeypatch.setattr(run_page, "draw_strip", lambda **_: drawn.append(True))
     monkeypatch.setattr(run_page.st, "rerun", rerun)
     with pytest.raises(RerunError):
-        run_page._live.__wrapped__(run.id, 1.0, "training", True, LivePage(lambda page: Moment(run, {}, {})), ())
+        run_page._live.__wrapped__(run.id, 1.0, "training", True, LivePage(lambda page: Moment(run, scalars_feed(store, run.id), {})), ())
     assert drawn == []

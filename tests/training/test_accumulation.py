@@ -19,6 +19,7 @@ from mtl_core.training.before_training import memory
 from mtl_core.training.build import build
 from mtl_core.training.check import problems
 from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.execution import Execution
 from mtl_core.training.losses_in_parts import losses_of
 from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
@@ -150,6 +151,22 @@ def test_a_resumed_run_ends_the_same_and_steps_are_updates(tmp_path, shared_cach
     last = read_index(tmp_path / "whole")["last"]
     one, two = (load_file(tmp_path / run / "checkpoints" / last / "model.safetensors") for run in ("whole", "stopped"))
     assert all(torch.equal(tensor, two[key]) for key, tensor in one.items())
+
+
+@pytest.mark.parametrize(("parts", "at_most"), [(1, 8), (2, 4)])
+def test_precision_and_layout_are_timed_on_the_first_images_of_a_mixed_batch(parts, at_most, shared_cache, monkeypatch):
+    """Mixup names partners among all images of the batch, of which a timed step has a few only."""
+    offered, seen = [], []
+
+    def choose(config, device, model, step_on, images, memory):
+        offered.append(images)
+        with model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0]))):
+            step_on(3)(model, Execution(device, "fp32", "contiguous"))
+        return Execution(device, "fp32", "contiguous")
+
+    monkeypatch.setattr("mtl_core.training.build.choose", choose)
+    build(resolve(in_parts(CASES["mixup"].model_copy(update={"precision": "auto"}), parts)), shared_cache)
+    assert (offered, seen) == ([at_most], [3])
 
 
 def test_what_cannot_be_divided_is_refused_in_words():

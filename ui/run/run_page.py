@@ -45,7 +45,7 @@ BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
-SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first steps
+SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first curves
 
 
 def show_run(run_id: str) -> None:
@@ -56,9 +56,9 @@ def show_run(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
     view = asked_view()
-    every = None if run.status.is_ended() else _page_seconds(run)
     page = LivePage(lambda page: _moment(run_store(), run_store().get(run_id), page))
-    page.known = _moment(store, run, page)
+    page.known = moment = _moment(store, run, page)
+    every = None if run.status.is_ended() else _page_seconds(moment)
     try:
         _draw_page(store, page, every, view)
     finally:
@@ -77,7 +77,7 @@ def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) 
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
-            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_steps(run), page, shape)
+            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_curves(page.moment()), page, shape)
         with st.container():
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
@@ -105,13 +105,13 @@ def _shape(moment: Moment) -> tuple[Any, ...]:
 @worded
 def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
     moment = page.moment()
-    if (waits and not _waits_for_steps(moment.run)) or _shape(moment) != shape:
+    if (waits and not _waits_for_curves(moment)) or _shape(moment) != shape:
         st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
         _draw_top(run_id, page, moment)
     run = run_store().get(run_id)
-    now = _page_seconds(run)
+    now = _page_seconds(replace(moment, run=run))
     slower, sooner = now > every, now == SOON_SECONDS != every
     if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
         st.rerun()
@@ -126,14 +126,15 @@ def _still(run_id: str, view: str) -> None:
     whole_page_if_asked()
 
 
-def _page_seconds(run) -> float:
+def _page_seconds(moment: Moment) -> float:
     """Seconds between refreshes of this page. While a viewer waits for the first curves it is short and costs little."""
-    return SOON_SECONDS if _waits_for_steps(run) and run.seconds < BEGINNING else refresh_seconds(run)
+    return SOON_SECONDS if moment.run.seconds < BEGINNING and _waits_for_curves(moment) else refresh_seconds(moment.run)
 
 
-def _waits_for_steps(run) -> bool:
-    """Whether a run has begun and has no step yet, and so no curve."""
-    return run.status == RunStatus.RUNNING and not run.step
+def _waits_for_curves(moment: Moment) -> bool:
+    """Whether a run has begun and has fewer than the two points that a line needs."""
+    frame = moment.feed.get("frame")
+    return moment.run.status == RunStatus.RUNNING and (frame is None or frame["step"].nunique() < 2)
 
 
 def refresh_seconds(run) -> float:

@@ -1,30 +1,51 @@
-"""Imports of the libraries that nearly every page needs, in the background while the server starts, so that the first page does not wait for them."""
+"""Imports in the background while the server starts: of the libraries that nearly every page needs, so that the first page does not wait for them,
+and then of PyTorch, so that it is there sooner after the first click. A server waits a second or two for its first browser.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from importlib import import_module
 
+from mtl_core.runs.background.engine_import import import_torch
+from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.process_singletons import process_slot
 
 LIBRARIES = ("sqlalchemy", "pandas", "scipy.special")  # about a second of a processor together
 
 
 def import_libraries() -> threading.Thread:
-    """Begin the imports."""
-    thread = process_slot("library imports")["thread"] = threading.Thread(target=_import, name="mtl-libraries", daemon=True)
+    """Begin the imports of the libraries."""
+    return _begin("libraries", _import)
+
+
+def import_torch_next() -> threading.Thread:
+    """Begin the import of PyTorch, for the time after the libraries. Pages do not wait for it; it has no module in common with theirs."""
+    return _begin("torch", _import_torch)
+
+
+def wait_for_libraries() -> None:
+    """Wait until the imports of the libraries have ended, if they were begun."""
+    if thread := process_slot("library imports").get("libraries"):
+        thread.join()
+
+
+def _begin(name: str, imports: Callable[[], None]) -> threading.Thread:
+    thread = process_slot("library imports")[name] = threading.Thread(target=imports, name=f"mtl-{name}", daemon=True)
     thread.start()
     return thread
 
 
-def wait_for_libraries() -> None:
-    """Wait until the imports have ended, if they were begun."""
-    if thread := process_slot("library imports").get("thread"):
-        thread.join()
-
-
 def _import() -> None:
-    for name in LIBRARIES:
-        with contextlib.suppress(Exception):  # the page that needs it says what is wrong
-            import_module(name)
+    with without_collections():
+        for name in LIBRARIES:
+            with contextlib.suppress(Exception):  # the page that needs it says what is wrong
+                import_module(name)
+
+
+def _import_torch() -> None:
+    wait_for_libraries()
+    with contextlib.suppress(Exception):  # the import of the engine says what is wrong
+        import_torch()

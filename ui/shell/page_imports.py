@@ -15,6 +15,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.process_singletons import process_slot
 from ui.shell.library_imports import wait_for_libraries
 
@@ -27,7 +28,7 @@ def import_pages() -> None:
     if all(name in sys.modules for name in modules_of_pages()) and not _lock().locked():
         return
     wait_for_libraries()
-    with _lock():
+    with _lock(), without_collections():
         for name in modules_of_pages():
             with contextlib.suppress(Exception):  # the page that needs it says what is wrong
                 import_module(name)

@@ -16,7 +16,7 @@ class Shape:
     """A digit at its final size, cut to its tight box.
 
     Attributes:
-        alpha: opacity in 0..1, float32 (h, w).
+        alpha: opacity in 0..1 (h, w); of single precision, or of double where the height is a number of NumPy's.
         mask: bool (h, w), where alpha >= 0.5; touches all four sides.
         shadow: opacity of a soft shadow in 0..1, float32 (h + 2 * margin, w + 2 * margin).
         margin: pixels by which the shadow is larger on each side.
@@ -46,19 +46,18 @@ def shape(glyph: np.ndarray, height: float, stretch: float) -> Shape:
     scale = height / (glyph.shape[0] - 4)
     stretch = min(stretch, _WIDEST * (glyph.shape[0] - 4) / (glyph.shape[1] - 4))
     size = (max(5, round(glyph.shape[0] * scale)), max(5, round(glyph.shape[1] * scale * stretch)))
-    rows, columns = (enlarging(source, target) for source, target in zip(glyph.shape, size, strict=True))
-    smooth = rows @ glyph @ columns.T
+    smooth = enlarging(glyph.shape[0], size[0]) @ glyph @ enlarging(glyph.shape[1], size[1]).T
     smooth /= max(float(smooth.max()), 1e-6)
     steepness = max(1.25, 0.6 * scale)  # an edge about two pixels wide at any size; less than 1 / (2 * _OUTLINE) would tint the empty part
-    alpha = np.clip((smooth - _OUTLINE) * steepness + 0.5, 0, 1)
-    mask = alpha >= 0.5
-    y, x = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    smooth = (smooth - _OUTLINE) * steepness + 0.5
+    inside = smooth >= 0.5
+    y, x = (np.logical_or.reduce(inside, axis=axis).nonzero()[0] for axis in (1, 0))
     box = (slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1))
-    alpha, mask = alpha[box], mask[box]
+    alpha, mask = np.minimum(np.maximum(smooth[box], 0), 1), inside[box]
     margin = max(2, round(height / 10))
     padded = _framed(alpha, margin)
-    blur_rows, blur_columns = (_blurring(length, margin) for length in padded.shape)
-    return Shape(alpha, mask, blur_rows @ padded @ blur_columns.T, margin)
+    shadow = _blurring(padded.shape[0], margin) @ padded @ _blurring(padded.shape[1], margin).T
+    return Shape(alpha, mask, shadow, margin)
 
 
 def _framed(values: np.ndarray, margin: int) -> np.ndarray:

@@ -103,7 +103,7 @@ def _free_place(random: np.random.Generator, mask: np.ndarray, taken: np.ndarray
     size = len(taken)
     needed = LEAST_VISIBLE * np.count_nonzero(mask)
     for _ in range(_PLACE_TRIES):
-        x, y = (int(random.integers(1, max(2, size - length))) for length in (width, height))
-        if np.count_nonzero(mask & ~taken[y : y + height, x : x + width]) >= needed:
+        x, y = int(random.integers(1, max(2, size - width))), int(random.integers(1, max(2, size - height)))
+        if np.count_nonzero(mask > taken[y : y + height, x : x + width]) >= needed:
             return x, y
     return None

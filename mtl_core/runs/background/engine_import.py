@@ -12,6 +12,7 @@ import threading
 from importlib import import_module
 from types import ModuleType
 
+from mtl_core.runs.background.garbage_collection import freeze_after_imports, without_collections
 from mtl_core.runs.background.program_end import is_closing
 from mtl_core.runs.process_singletons import process_slot
 
@@ -25,7 +26,7 @@ def import_engine() -> ModuleType:
         Exception: what the import raises, for example where PyTorch is not installed.
         SystemExit: the program ends, so that Python (which starts no threads then) cannot finish the import. A run is interrupted by it, not failed.
     """
-    with _lock():
+    with _lock(), without_collections():
         try:
             if TRAINER not in sys.modules:
                 import_module("torch")
@@ -35,6 +36,14 @@ def import_engine() -> ModuleType:
             if is_closing():
                 raise SystemExit(1) from error
             raise
+
+
+def import_torch() -> None:
+    """Import PyTorch alone, the first and largest part of the engine. ``import_engine`` waits for it meanwhile."""
+    with _lock():
+        with without_collections():
+            import_module("torch")
+        freeze_after_imports()
 
 
 def _lock() -> threading.RLock:

@@ -60,7 +60,7 @@ def _close() -> None:
         except subprocess.TimeoutExpired:
             worker.kill()  # it hangs; its last checkpoint stays
     if process_slot("training").get("cut_short"):
-        gc.freeze()  # see ``executor._unfreeze_at_exit``: PyTorch may have been partly imported since the last freeze
+        gc.freeze()  # see ``garbage_collection._unfreeze_at_exit``: PyTorch may have been partly imported since the last freeze
 
 
 def workers_lock() -> Any:
