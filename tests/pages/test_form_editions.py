@@ -77,7 +77,7 @@ def test_a_browser_that_still_shows_the_preset_as_lit_does_not_choose_it_again(o
 
 
 def test_a_browser_that_still_shows_the_tasks_of_another_data_set_changes_none(open_page, report_all):
-    app = open_page()
+    app = open_page(unfolded=["data_options"])
     choose(app, "mnist-tasks")
     app.checkbox(key="task.slant").uncheck()
     app.number_input(key="set.tasks.digit.loss_weight").set_value(3.0)

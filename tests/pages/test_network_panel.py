@@ -35,7 +35,7 @@ def quick(app):
 
 
 def test_the_drawing_follows_the_form(open_page):
-    app = quick(open_page())
+    app = quick(open_page(unfolded=["advanced"]))
     plain = drawing(app)
     assert "data:image/svg+xml;base64," in plain
     assert "head of ink" in plain

@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.language import tr
 from mtl_core.training import JOINT, UPDATES
+from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe, draw_field, options_form
 from ui.shell.state import hold, read, settings, write
@@ -19,13 +20,18 @@ EPOCHS = ("start_epoch", "stop_epoch")
 
 
 def strategy_section() -> None:
-    """Draw the folded section. Its label names what differs from the defaults."""
-    with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
-        part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
-        st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
-        fields = {field.name: field for field in describe(TaskConfig)}
-        for name in settings()["tasks"]:
-            _task(name, fields)
+    """Draw the folded section, and below it what differs from the defaults."""
+    folded_section("strategies", tr("How tasks share a step, and each task's own strategy"), ":material/alt_route:", _strategies)
+    if changed := _in_words():
+        st.caption(tr("; ").join(changed))
+
+
+def _strategies() -> None:
+    part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
+    st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
+    fields = {field.name: field for field in describe(TaskConfig)}
+    for name in settings()["tasks"]:
+        _task(name, fields)
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
@@ -58,7 +64,8 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         options_form(OptimizerConfig, path, columns=4)
 
 
-def _label() -> str:
+def _in_words() -> list[str]:
+    """The update and each task's strategy, as far as they differ from the defaults."""
     said = [] if read(("update", "name"), JOINT) == JOINT else [plain(tr(read(("update", "name")).replace("_", " ")))]
     for name, task in settings()["tasks"].items():
         own = [tr("own {optimizer}", optimizer=task["optimizer"].get("name", "optimizer"))] if task.get("optimizer") else []
@@ -68,4 +75,4 @@ def _label() -> str:
         own += [tr("frozen")] if task.get("frozen") else []
         if own:
             said.append(tr("{task}: {strategy}", task=plain(name), strategy=tr(", ").join(own)))
-    return tr("How tasks share a step, and each task's own strategy") + (f" · {tr('; ').join(said)}" if said else "")
+    return said
