@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mtl_core.runs import method_race
-from tests.pages.conftest import config
+from tests.pages.conftest import FOLDED, TABS, config
 from tests.pages.test_evaluation import stored
 
 PATIENCE = 60  # seconds; a bound for slow machines
@@ -61,7 +61,7 @@ def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, st
         stored(store, run)
     in_state("queued", name="the newest")
     address = {"race": first} if page == "race" else {"run": run.id} if page in ("run", "predictions") else {}
-    app = open_page(page, **address, **query)
+    app = open_page(page, unfolded=FOLDED, tabs=TABS, **address, **query)
     deadline = time.monotonic() + PATIENCE
     while not (widgets := list(shown_and_default(app))):  # the data are being prepared
         assert time.monotonic() < deadline

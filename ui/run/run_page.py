@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -265,20 +266,20 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
 def _details(store: RunStore, run: Any) -> None:
     """Draw what next, settings and log."""
     ended = run.status.is_ended() and bool(run.info)
+    next_up: dict[str, Callable[[], None]] = {mark("What next?"): partial(next_steps, run)} if ended else {}
     # A key of its own for the end of a run: it opens what next for a person who watched.
-    names = [*([mark("What next?")] if ended else []), mark("Settings"), mark("Network"), mark("Cost"), mark("Log")]
-    tabs = kept_tabs(names, f"below.{run.id}.{ended}", first=names[0] if ended else names[-1])
-    if ended:
-        with tabs[0]:
-            next_steps(run)
-    with tabs[-4]:
-        copy_as(store, run)
-    with tabs[-3]:
-        network_panel(run.config, colours_of(run.config))
-    with tabs[-2]:
-        cost_tab(store, run)
+    contents = next_up | {
+        mark("Settings"): partial(copy_as, store, run),
+        mark("Network"): partial(network_panel, run.config, colours_of(run.config)),
+        mark("Cost"): partial(cost_tab, store, run),
+        mark("Log"): partial(_log, store, run),
+    }
+    kept_tabs(contents, f"below.{run.id}.{ended}", first="" if ended else "Log")
+
+
+def _log(store: RunStore, run: Any) -> None:
     lines = store.log(run.id)
     older = max(0, len(lines) - TRANSLATED)
     said = [line.text if place < older else tr(line.text) for place, line in enumerate(lines)]
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {told}" for line, told in zip(lines, said, strict=True))
-    tabs[-1].code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")
+    st.code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")
