@@ -62,3 +62,25 @@ def test_every_section_is_open_or_none(open_page, unfolded):
     app = open_page(unfolded=unfolded)
     always = {"Use settings from YAML", "Race several methods", "The network, and who reads what"}
     assert {bool(section.children) for section in app.expander if section.label not in always} == {bool(unfolded)}
+
+
+def test_a_task_that_is_removed_no_longer_chooses_the_best_checkpoint(open_page, store):
+    """The field that names it is in a folded section."""
+    app = open_page()
+    choose_preset(app, "digits-quick")
+    first, second, *_ = app.session_state["settings"]["tasks"]
+    app.session_state["settings"]["select_by"] = [first, second]
+    app.checkbox(key=f"task.{first}").uncheck().run()
+    assert not app.error
+    app.button(key="train").click().run()
+    assert store.runs()[0].config.select_by == [second]
+
+
+def test_titles_of_strategies_stand_once_and_every_field_is_named(open_page, texts):
+    app = open_page(unfolded=["strategies"])
+    tasks = list(app.session_state["settings"]["tasks"])
+    assert [texts(app).splitlines().count(title) for title in ("Own optimizer", "Frozen", "From epoch", "Through epoch")] == [1] * 4
+    shown = [field for field in (*app.toggle, *app.number_input) if field.key.endswith(("start_epoch", "stop_epoch", "frozen", *tasks))]
+    named = {name for task in tasks for name in (f"Own optimizer of {task}", f"{task} is frozen", f"From epoch, {task}", f"Through epoch, {task}")}
+    assert {field.label for field in shown} == named
+    assert {field.proto.label_visibility.value for field in shown} == {2}  # read aloud, not drawn

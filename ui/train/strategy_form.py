@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.training import JOINT, UPDATES
 from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
@@ -17,6 +17,8 @@ from ui.shell.words import plain
 from ui.train.part_form import part_chooser
 
 EPOCHS = ("start_epoch", "stop_epoch")
+WIDTHS = (3, 3, 2, 3, 3)  # of the columns: task, own optimizer, frozen, first and last epoch
+OWN_OPTIMIZER = mark("An optimizer with its own learning rate, for this task's own parameters.")
 
 
 def strategy_section() -> None:
@@ -30,12 +32,19 @@ def _strategies() -> None:
     part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
     st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
     fields = {field.name: field for field in describe(TaskConfig)}
+    for place, title, about in zip(
+        st.columns(WIDTHS, vertical_alignment="bottom"),
+        ("", tr("Own optimizer"), tr("Frozen"), tr("From epoch"), tr("Through epoch")),
+        ("", OWN_OPTIMIZER, *(fields[field].help for field in ("frozen", *EPOCHS))),
+        strict=True,
+    ):
+        place.markdown(title, help=tr(about) or None)
     for name in settings()["tasks"]:
         _task(name, fields)
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
-    title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
+    title, own, frozen, *epochs = st.columns(WIDTHS, vertical_alignment="center")
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
     key = key_for(f"own_optimizer.{name}", read(path) is not None)
@@ -45,21 +54,16 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         if key == form_key(f"own_optimizer.{name}") and st.session_state[key] != (read(path) is not None):
             write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None)
 
-    own.toggle(
-        tr("Own optimizer"),
-        st.session_state[key],
-        key=key,
-        help=tr(fields["optimizer"].help)
-        if "optimizer" in fields
-        else tr("An optimizer with its own learning rate, for this task's own parameters."),
-        on_change=take,
-    )
-    with frozen:
-        draw_field(fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
-    for place, field in zip(epochs, EPOCHS, strict=True):
+    task = plain(name)
+    own.toggle(tr("Own optimizer of {task}", task=task), st.session_state[key], key=key, on_change=take, label_visibility="collapsed")
+    labels = {
+        "frozen": tr("{task} is frozen", task=task),
+        "start_epoch": tr("From epoch, {task}", task=task),
+        "stop_epoch": tr("Through epoch, {task}", task=task),
+    }
+    for place, field in zip((frozen, *epochs), labels, strict=True):
         with place:
-            label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
-            draw_field(fields[field], ("tasks", name, field), label)
+            draw_field(fields[field], ("tasks", name, field), labels[field], hide_label=True)
     if read(path) is not None:
         options_form(OptimizerConfig, path, columns=4)
 
