@@ -9,7 +9,7 @@ from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import shown_name
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import run_store
 
 SHOWN_RUNS = 5
@@ -18,7 +18,7 @@ SHOWN_RUNS = 5
 def delete_data(name: str) -> None:
     """Draw the content of the dialog."""
     if "dialog" not in st.session_state:
-        st.rerun()
+        rerun_page()
     runs = [run for run in run_store().on_data(name) if run.config.data.name == "imported"]
     going = [run for run in runs if not run.status.is_ended()]
     st.markdown(f"**{words.plain(name)}**")

@@ -35,6 +35,7 @@ from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
@@ -106,7 +107,7 @@ def _shape(moment: Moment) -> tuple[Any, ...]:
 def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
     moment = page.moment()
     if (waits and not _waits_for_steps(moment.run)) or _shape(moment) != shape:
-        st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
+        rerun_page()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
         _draw_top(run_id, page, moment)
@@ -114,7 +115,7 @@ def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, sha
     now = _page_seconds(run)
     slower, sooner = now > every, now == SOON_SECONDS != every
     if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
 
 
@@ -122,7 +123,7 @@ def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, sha
 def _still(run_id: str, view: str) -> None:
     _draw_top(run_id)
     if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab was chosen
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
 
 

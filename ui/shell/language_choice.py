@@ -11,7 +11,7 @@ from streamlit.components.v2 import component
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 
 ADDRESS = "lang"  # parameter of the address
 _SWITCH = "language_switch"
@@ -36,7 +36,7 @@ def language_switch() -> None:
     """Draw the choice of the language. Its entries are each in their own language."""
     spoken = language()
     if st.session_state.get(CHOSEN, spoken) != spoken:  # a click inside a live part redraws only that part
-        st.rerun()
+        rerun_page()
     with st.popover(LANGUAGES[spoken], icon=":material/translate:", type="tertiary", key=_SWITCH, on_change="rerun", help=tr("Language")):
         for name, title in LANGUAGES.items():
             mark = ":material/check:" if name == spoken else None

@@ -13,7 +13,7 @@ from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
@@ -80,7 +80,7 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
         tr("Run"), list(names), list(names).index(current), key=key, format_func=words.text_of(names), on_change=_go_to_picked, args=(key,), **kept
     )
     if st.session_state.pop("go_to_run", False):
-        st.rerun()  # works also inside a fragment
+        rerun_page()  # works also inside a fragment
     return True
 
 
