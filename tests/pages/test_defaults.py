@@ -67,3 +67,24 @@ def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, st
         assert time.monotonic() < deadline
         app.run()
     assert [(key, shown) for key, shown, _ in widgets] == [(key, default) for key, _, default in widgets]
+
+
+@pytest.mark.parametrize(("page", "state", "query"), PAGES, ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)
+def test_a_report_of_what_a_page_showed_changes_no_address(store, in_state, open_page, report_all, page, state, query):
+    """A browser may report a page's widgets again after a click that leaves the page, and Streamlit then takes what they show for choices."""
+    method_race.start(store, config(name="base"), ["fixed", "pcgrad"])
+    method_race.start(store, config(name="another"), ["fixed", "pcgrad"])
+    run = in_state(state)
+    address = {"run": run.id} if page in ("run", "predictions") else {}
+    app = open_page(page, **address, **query)
+    late, here = app._tree.get_widget_states(), address_of(app)
+    report_all(app)
+    assert address_of(app) == here
+    app.switch_page("pages/studies.py").run()
+    away = address_of(app)
+    report_all(app, late)
+    assert address_of(app) == away
+
+
+def address_of(app):
+    return {key: app.query_params[key] for key in app.query_params}
