@@ -52,7 +52,8 @@ def _view() -> str:
     hold("data.view", value)
 
     def take() -> None:
-        set_address({"view": st.session_state["data.view"]})
+        if st.session_state["data.view"] != value:  # what is shown may be reported after a click that leaves the page
+            set_address({"view": st.session_state["data.view"]})
 
     st.segmented_control(
         tr("View"),

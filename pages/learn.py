@@ -1,5 +1,7 @@
 """Learn: lessons that train small networks, and how balancing methods decide, on two parameters that can be seen."""
 
+from functools import partial
+
 import streamlit as st
 
 from mtl_core.language import mark, tr
@@ -19,8 +21,6 @@ from ui.shell.state import torch_is_ready
 from ui.shell.styles import enlarge
 from ui.shell.words import plain
 from ui.status.status_bar import polling_strip
-
-TABS = (mark("Lessons"), mark("The plane"), mark("Gradients by hand"), mark("For a class"), mark("The article"))
 
 
 def main() -> None:
@@ -43,23 +43,29 @@ def main() -> None:
     st.title(tr("Learn"), anchor=False)
     if address.lesson:
         st.error(tr("There is no lesson '{lesson}'. Choose one below.", lesson=plain(address.lesson[:60])), icon=":material/search_off:")
-    lessons, plane, by_hand, in_class, article = kept_tabs(TABS, "learn.tab")
-    with lessons:
-        lesson_list(learner)
-    with in_class:
-        class_form()
-    with article:
-        article_tour()
-    with plane:
-        ready = torch_is_ready()
-    if not ready:
-        return
-    from ui.learn.gradient_plotter import draw_plotter
-    from ui.learn.plane_section import draw_plane
+    kept_tabs(
+        {
+            mark("Lessons"): partial(lesson_list, learner),
+            mark("The plane"): _plane,
+            mark("Gradients by hand"): _by_hand,
+            mark("For a class"): class_form,
+            mark("The article"): article_tour,
+        },
+        "learn.tab",
+    )
 
-    with plane:
+
+def _plane() -> None:
+    if torch_is_ready():
+        from ui.learn.plane_section import draw_plane
+
         draw_plane()
-    with by_hand:
+
+
+def _by_hand() -> None:
+    if torch_is_ready():
+        from ui.learn.gradient_plotter import draw_plotter
+
         draw_plotter()
 
 

@@ -72,6 +72,8 @@ def _view(run_id: str) -> str:
 
     def chosen() -> None:
         picked = st.session_state[key] or view
+        if picked == view:  # what is shown may be reported after a click that leaves the page
+            return
         order = st.session_state.get("predictions.order")
         sample = str(order[0] if order else 0)
         set_address({"view": "own" if picked == "own" else None, "sample": sample if picked == "sample" else None})
@@ -84,15 +86,17 @@ def _view(run_id: str) -> str:
 def _source(run_id: str) -> str:
     asked = st.query_params.get("images", PROBE)
     key = f"predictions.images.{run_id}"
-    place = list(SPLITS).index(hold_first(key, asked if asked in SPLITS else PROBE))
+    held = hold_first(key, asked if asked in SPLITS else PROBE)
 
     def chosen() -> None:
+        if st.session_state[key] == held:  # likewise
+            return
         st.session_state.pop("predictions.order", None)
         if "sample" in st.query_params:
             set_address({"sample": "0"})
 
     kept: dict[str, Any] = {"label_visibility": "collapsed"}
-    source = st.selectbox(tr("Images"), list(SPLITS), place, format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
+    source = st.selectbox(tr("Images"), list(SPLITS), list(SPLITS).index(held), format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
     set_address({"images": None if source == PROBE else source})
     return source
 

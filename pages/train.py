@@ -1,5 +1,7 @@
 """Train: the form of a run, a sample of its data, and the Train button."""
 
+from functools import partial
+
 import streamlit as st
 
 from mtl_core.config import RunConfig
@@ -9,6 +11,7 @@ from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
 from ui.drawing.network_panel import network_panel, network_text
 from ui.shell.error_boundary import is_ours, run_inside_app
+from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
@@ -19,6 +22,7 @@ from ui.train.preflight_panel import preflight_panel
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
 from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
+from ui.train.selection_form import forget_removed_tasks
 
 NAME = "set.name"  # of the field, see ``form_key``
 
@@ -27,6 +31,7 @@ def main() -> None:
     if "not_submitted" in st.session_state:
         why = plain(tr(st.session_state.pop("not_submitted")))
         st.error(tr("The run was not started. {why}", why=why), icon=":material/block:")
+    forget_removed_tasks()
     train_form.note_problems(settings())
     form, beside = st.columns([11, 8], gap="large")
     with form:
@@ -74,10 +79,13 @@ def _side_panel() -> RunConfig | None:
         if not problems and jobs.warmed():
             with st.expander(tr("The network, and who reads what"), icon=":material/account_tree:", expanded=True, key="network"):
                 network_panel(config, task_colours(data_form.task_names()))
-        with st.expander(tr("Settings as YAML and as a command"), icon=":material/code:", key="as_text"):
-            st.code(config.to_yaml(), language="yaml", height=300)
-            st.code(_command(config), language="bash")
+        folded_section("as_text", tr("Settings as YAML and as a command"), ":material/code:", partial(_as_text, config))
     return config
+
+
+def _as_text(config: RunConfig) -> None:
+    st.code(config.to_yaml(), language="yaml", height=300)
+    st.code(_command(config), language="bash")
 
 
 def _command(config) -> str:

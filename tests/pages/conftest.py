@@ -31,6 +31,10 @@ from ui.shell.language_choice import CHOSEN
 PRESETS = cache(load_presets)  # read once for all tests; the session's own copies are made from them
 WAIT = 60  # seconds; a bound for slow machines
 HANGS = 300  # seconds without an end after which a page counts as hung; loading PyTorch alone takes a minute on a busy machine
+PARTS = ("data", "data.preprocessing.denoise", "backbone", "balancing", "update", "sharing")
+SECTIONS = ("data_options", "made", "weights", "frozen", "strategies", "advanced", "as_text")
+FOLDED = (*SECTIONS, *(f"options.{part}" for part in PARTS))  # all sections of the Train page that are folded at first
+TABS = ("What next?", "Settings", "Network", "Cost", "Log", "Lessons", "The plane", "Gradients by hand", "For a class", "The article")
 APP = str(Path(__file__).parents[2] / "app.py")
 LOSS = {"title": "Loss", "unit": "", "higher_is_better": False}
 TASKS = {
@@ -230,10 +234,17 @@ def finished(store):
 
 @pytest.fixture
 def open_page(store):
-    """The app at a page, as a browser opens it."""
+    """The app at a page, as a browser opens it.
 
-    def opened(page="", language="", **query):
+    ``unfolded`` are the sections of the Train form that someone has unfolded, ``tabs`` those of Learn and of a run that someone has opened before.
+    """
+
+    def opened(page="", language="", unfolded=(), tabs=(), **query):
         app = AppTest.from_file(APP, default_timeout=HANGS)
+        for section in unfolded:
+            app.session_state[f"{section}.open"] = True
+        for key in ("learn.tab", *(f"below.{query.get('run')}.{ended}" for ended in (False, True))):
+            app.session_state[f"{key}.seen"] = set(tabs)
         if language:
             app.session_state[CHOSEN] = language
         for key, value in query.items():
@@ -251,7 +262,7 @@ def open_page(store):
 def open_in_chinese(open_page, monkeypatch):
     """Opens a page in Chinese; its pictures are read too (``english_left``)."""
     read_pictures(monkeypatch)
-    return partial(open_page, language="zh")
+    return partial(open_page, language="zh", unfolded=FOLDED, tabs=TABS)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_a_cluster_that_is_silent_is_not_shown_as_it_was(open_page, store, state
 
 def test_the_train_page_says_where_runs_train_and_chinese_pages_are_chinese(open_page, open_in_chinese, store, state, texts):
     write_state(store, state)
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert f"Runs train on the Ray cluster at {HEAD}" in texts(app)
     assert not [group for group in app.button_group if group.key == "executor"]
     app = open_in_chinese("data")

@@ -23,14 +23,14 @@ def ready(app, run, work):
 
 
 def test_without_a_checkpoint_nothing_is_offered(open_page, finished, texts):
-    app = open_page("run", run=finished.id)
+    app = open_page("run", tabs=["Cost"], run=finished.id)
     assert "It can be measured when the run has a checkpoint" in texts(app)
     assert not [button for button in app.button if (button.key or "").startswith("cost.")]
 
 
 def test_the_measured_cost_is_a_table_and_a_sentence(open_page, in_state, texts):
     run = in_state("finished")
-    app = ready(open_page("run", run=run.id), run, lambda progress, cancelled: FOUND)
+    app = ready(open_page("run", tabs=["Cost"], run=run.id), run, lambda progress, cancelled: FOUND)
     table = app.dataframe[0].value
     assert list(table["network"]) == ["the shared network, every task", "digit alone", "slant alone", cost_tab.TOGETHER]
     assert list(table["milliseconds"]) == ["1.5", "1.5", "1.5", "3"]
@@ -42,7 +42,7 @@ def test_the_measured_cost_is_a_table_and_a_sentence(open_page, in_state, texts)
 
 def test_a_measurement_that_fails_is_a_sentence(open_page, in_state):
     run = in_state("finished")
-    app = open_page("run", run=run.id)
+    app = open_page("run", tabs=["Cost"], run=run.id)
     app.selectbox(key=f"cost.batch.{run.id}").select(16).run()
     app.button(key=f"cost.measure.{run.id}").click().run()  # its checkpoint's files are empty
     page_jobs.state_of(cost_tab.job_key(run.id))["thread"].join(60)

@@ -15,7 +15,7 @@ from ui.train import data_form
 @pytest.fixture
 def train_page(open_page):
     """The form with the quick preset, whose images are there at once."""
-    app = open_page("train")
+    app = open_page("train", unfolded=["data_options", "advanced"])
     choose_preset(app, "digits-quick")
     return app
 
@@ -76,7 +76,7 @@ def test_disjoint_runs_carry_their_division_and_a_clone_says_so(train_page, open
     [run] = store.runs()
     tasks = list(run.config.tasks)
     assert run.config.data.partition.among == tasks
-    clone = open_page("train", clone=run.id, set=[f"tasks.{tasks[-1]}=null"])
+    clone = open_page("train", unfolded=["data_options"], clone=run.id, set=[f"tasks.{tasks[-1]}=null"])
     assert f"The images are divided among {', '.join(tasks)}" in texts(clone)
     clone.button(key="among").click().run()
     assert setting(clone, "data", "partition", "among") == []

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mtl_core.runs import method_race
-from tests.pages.conftest import config
+from tests.pages.conftest import FOLDED, TABS, config
 from tests.pages.test_evaluation import stored
 
 PATIENCE = 60  # seconds; a bound for slow machines
@@ -61,9 +61,30 @@ def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, st
         stored(store, run)
     in_state("queued", name="the newest")
     address = {"race": first} if page == "race" else {"run": run.id} if page in ("run", "predictions") else {}
-    app = open_page(page, **address, **query)
+    app = open_page(page, unfolded=FOLDED, tabs=TABS, **address, **query)
     deadline = time.monotonic() + PATIENCE
     while not (widgets := list(shown_and_default(app))):  # the data are being prepared
         assert time.monotonic() < deadline
         app.run()
     assert [(key, shown) for key, shown, _ in widgets] == [(key, default) for key, _, default in widgets]
+
+
+@pytest.mark.parametrize(("page", "state", "query"), PAGES, ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)
+def test_a_report_of_what_a_page_showed_changes_no_address(store, in_state, open_page, report_all, page, state, query):
+    """A browser may report a page's widgets again after a click that leaves the page, and Streamlit then takes what they show for choices."""
+    method_race.start(store, config(name="base"), ["fixed", "pcgrad"])
+    method_race.start(store, config(name="another"), ["fixed", "pcgrad"])
+    run = in_state(state)
+    address = {"run": run.id} if page in ("run", "predictions") else {}
+    app = open_page(page, **address, **query)
+    late, here = app._tree.get_widget_states(), address_of(app)
+    report_all(app)
+    assert address_of(app) == here
+    app.query_params.clear()
+    app.switch_page("pages/train.py")
+    report_all(app, late)  # with the click that leaves the page
+    assert address_of(app) == {}
+
+
+def address_of(app):
+    return {key: app.query_params[key] for key in app.query_params}

@@ -37,7 +37,7 @@ def test_a_failure_is_a_sentence(open_page, finished, texts):
 
 
 def test_copy_as(open_page, finished):
-    app = open_page("run", run=finished.id)
+    app = open_page("run", tabs=["Settings"], run=finished.id)
     assert finished.config.to_yaml().strip() in codes(app)
     copy = f"copy_as.{finished.id}"
     app.button_group(key=copy).set_value("Command").run()
@@ -51,7 +51,7 @@ def test_a_fork_is_copied_as_a_fork(open_page, store, finished, keep):
 
     keep(store.get(finished.id), 1, 2, best=1)
     run = fork(store, finished.id, 1, fork_config(finished, 1, ["optimizer.lr=0.5"]))
-    app = open_page("run", run=run.id)
+    app = open_page("run", tabs=["Settings"], run=run.id)
     app.button_group(key=f"copy_as.{run.id}").set_value("Command").run()
     assert f"python -m mtl_core fork {finished.id} --epoch 1" in codes(app)
     assert "--set optimizer.lr=0.5" in codes(app)

@@ -45,7 +45,7 @@ def test_fork_goes_to_the_form_with_what_is_fixed_and_why(open_page, in_state, t
 
 def test_a_fork_with_another_loss_weight(open_page, in_state, store):
     parent = in_state("stopped")
-    app = open_page("train", fork=parent.id, epoch="1")
+    app = open_page("train", unfolded=["as_text"], fork=parent.id, epoch="1")
     app.number_input(key="set.tasks.slant.loss_weight").set_value(0.5).run()
     command = app.code[-1].value
     assert command.startswith(f"python -m mtl_core fork {parent.id} --epoch 1 ")
@@ -109,7 +109,7 @@ def test_a_fork_of_a_steered_run_begins_with_what_held_after_its_epoch_and_keeps
 
 def test_the_command_beside_the_form_makes_the_same_fork(open_page, in_state, store):
     parent = in_state("finished", changes=CHANGES)
-    app = open_page("train", fork=parent.id, epoch="2")
+    app = open_page("train", unfolded=["as_text"], fork=parent.id, epoch="2")
     app.number_input(key="set.tasks.digit.loss_weight").set_value(5.0).run()
     words = shlex.split(app.code[-1].value.replace("\\\n", " "))
     assert words[:7] == ["python", "-m", "mtl_core", "fork", parent.id, "--epoch", "2"]
@@ -138,7 +138,7 @@ def test_forks_and_clones_of_a_steered_run_train_with_what_the_form_says(open_pa
     config = RunConfig.from_dict(settings | {"batch_size": 96, "changes": changes, "device": "cpu", "precision": "fp32", "layout": "contiguous"})
     parent = execute(store, store.create(config).id)
     assert (parent.status, parent.info["steps_per_epoch"]) == ("finished", 13)
-    app = open_page("train", fork=parent.id, epoch="1")
+    app = open_page("train", unfolded=["as_text"], fork=parent.id, epoch="1")
     assert form_of(app)[:2] == (4.0, 2.0)
     app.number_input(key="set.tasks.digit.loss_weight").set_value(5.0).run()
     words = shlex.split(app.code[-1].value.replace("\\\n", " "))

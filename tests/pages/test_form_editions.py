@@ -8,7 +8,7 @@ import streamlit as st
 
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
-from tests.pages.conftest import choose_preset
+from tests.pages.conftest import FOLDED, choose_preset
 from ui.shell import state
 from ui.train import form_autosave
 
@@ -30,7 +30,7 @@ def choose(app, preset):
 
 
 def test_a_report_of_what_is_shown_changes_no_setting(open_page, report_all):
-    app, changed = open_page(), []
+    app, changed = open_page(unfolded=FOLDED), []
     for preset in PRESETS:  # one form for all: each is chosen after the report of the one before
         choose(app, preset)
         before = copy.deepcopy(app.session_state["settings"])
@@ -45,7 +45,7 @@ LAST_OF_GROUP = list({preset.group: preset.name for preset in load_presets()}.va
 
 @pytest.mark.parametrize("chosen", LAST_OF_GROUP)
 def test_reports_of_the_form_before_change_no_setting(open_page, report_all, chosen):
-    app = open_page()
+    app = open_page(unfolded=FOLDED)
     late = app._tree.get_widget_states()
     choose(app, chosen)
     known = copy.deepcopy(app.session_state["settings"])
@@ -55,7 +55,7 @@ def test_reports_of_the_form_before_change_no_setting(open_page, report_all, cho
 
 
 def test_a_change_and_the_choice_of_a_part_that_arrive_together_both_count(open_page):
-    app = open_page()
+    app = open_page(unfolded=FOLDED)
     choose(app, QUICK)
     app.number_input(key="set.epochs").set_value(9)
     app.selectbox(key="set.backbone.name.titled").set_value("mlp").run()
@@ -69,7 +69,7 @@ def without(states, *keys):
 
 
 def test_a_browser_that_still_shows_the_preset_as_lit_does_not_choose_it_again(open_page, report_all):
-    app = open_page()
+    app = open_page(unfolded=FOLDED)
     late = without(app._tree.get_widget_states(), "set.batch_size")
     app.number_input(key="set.batch_size").set_value(20).run()
     report_all(app, late, stale=True)
@@ -77,7 +77,7 @@ def test_a_browser_that_still_shows_the_preset_as_lit_does_not_choose_it_again(o
 
 
 def test_a_browser_that_still_shows_the_tasks_of_another_data_set_changes_none(open_page, report_all):
-    app = open_page()
+    app = open_page(unfolded=FOLDED)
     choose(app, "mnist-tasks")
     app.checkbox(key="task.slant").uncheck()
     app.number_input(key="set.tasks.digit.loss_weight").set_value(3.0)

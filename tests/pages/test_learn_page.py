@@ -7,13 +7,14 @@ import pytest
 
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.plane import LANDSCAPES
+from tests.pages.conftest import TABS
 from ui.learn import gradient_plotter
 from ui.learn.plane_section import logarithmic
 
 
 @pytest.fixture
 def learn(open_page):
-    return open_page("learn")
+    return open_page("learn", tabs=TABS)
 
 
 def table(app, number=0):

@@ -205,7 +205,7 @@ def test_the_teacher_stops_a_run_from_the_board(open_page, store):
 
 
 def test_the_links_of_a_class_hold_everything(open_page):
-    app = open_page("learn")
+    app = open_page("learn", tabs=["For a class"])
     app.number_input(key="class.seed").set_value(9)
     app.multiselect(key="class.hidden").set_value(["question", "text"])
     app.selectbox(key="class.lesson").set_value("fighting_tasks").run()

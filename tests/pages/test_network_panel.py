@@ -35,7 +35,7 @@ def quick(app):
 
 
 def test_the_drawing_follows_the_form(open_page):
-    app = quick(open_page())
+    app = quick(open_page(unfolded=["advanced"]))
     plain = drawing(app)
     assert "data:image/svg+xml;base64," in plain
     assert "head of ink" in plain
@@ -49,7 +49,7 @@ def test_the_drawing_follows_the_form(open_page):
 
 
 def test_a_run_shows_its_network(open_page, finished):
-    app = open_page("run", run=finished.id)
+    app = open_page("run", tabs=["Network"], run=finished.id)
     assert "head of slant" in drawing(app)
 
 
@@ -57,12 +57,12 @@ def test_a_page_does_not_wait_for_a_slow_drawing(open_page, finished, monkeypatc
     over = threading.Event()
     monkeypatch.setattr(network_panel, "PATIENCE", 0)
     monkeypatch.setattr(network_panel, "_parts", lambda config: over.wait(60) and [])
-    app = open_page("run", run=finished.id)
+    app = open_page("run", tabs=["Network"], run=finished.id)
     assert "Measuring the network" in texts(app)
     over.set()
 
 
 def test_a_network_that_cannot_be_built_has_a_sentence(open_page, make_run, texts):
-    app = open_page("run", run=make_run(backbone={"name": "not_here"}).id)
+    app = open_page("run", tabs=["Network"], run=make_run(backbone={"name": "not_here"}).id)
     assert not app.exception
     assert "No drawing: " in texts(app)

@@ -153,7 +153,7 @@ def test_an_object_store_that_is_away_is_said(open_page, texts, monkeypatch):
 @pytest.mark.parametrize("page", ["", "run", "predictions", "compare", "race", "studies", "data"])
 def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, texts, monkeypatch, page):
     monkeypatch.setattr(Database, "read_only", property(lambda self: True, lambda self, value: None), raising=False)
-    app = open_page(page, **({"run": finished.id} if page == "run" else {}))
+    app = open_page(page, unfolded=["advanced"], **({"run": finished.id} if page == "run" else {}))
     assert "Queued runs do not start: the run store" in texts(app)
     assert "can only be read" in texts(app)
     if page == "run":

@@ -29,7 +29,7 @@ def test_unknown_run_is_a_sentence(open_page, finished):
 
 
 def test_finished_run_shows_every_task_with_best_and_last(open_page, finished, texts):
-    app = open_page("run", run=finished.id)
+    app = open_page("run", tabs=["Log"], run=finished.id)
     assert app.title[0].value == "a run"
     assert len(charts(app)) == 2 * 2 + 2
     assert "last **0.600** · best **0.600** :gray[(epoch 2)]" in texts(app)

@@ -6,7 +6,7 @@ from mtl_core.presets import load_presets
 def test_weights_and_floors_go_into_the_settings_and_follow_the_choice(open_page):
     tasks = list(load_presets()[0].config.tasks)
     assert len(tasks) > 1
-    app = open_page("train")
+    app = open_page("train", unfolded=["advanced"])
 
     def field(task, name):
         return [each for each in app.number_input if f"set.tasks.{task}.{name}" in str(each.key)]
@@ -25,7 +25,7 @@ def test_weights_and_floors_go_into_the_settings_and_follow_the_choice(open_page
 
 def test_the_titles_of_weights_and_floors_stand_once_and_every_field_is_named(open_page, texts):
     tasks = list(load_presets()[0].config.tasks)
-    app = open_page("train")
+    app = open_page("train", unfolded=["advanced"])
     assert [texts(app).splitlines().count(title) for title in ("Selection weight", "Floor")] == [1, 1]
     shown = [each for each in app.number_input if "selection_" in str(each.key)]
     assert [each.label for each in shown] == [name for task in tasks for name in (f"Selection weight of {task}", f"Floor of {task}")]

@@ -20,7 +20,7 @@ def no_pictures(monkeypatch):
 
 
 def test_self_supervised_tasks_are_offered_beside_the_data_sets_own(open_page):
-    app = open_page()
+    app = open_page(unfolded=["made"])
     assert {f"task.{name}" for name in SELF_SUPERVISED} <= {box.key for box in app.checkbox}
     assert not any(app.checkbox(key=f"task.{name}").value for name in SELF_SUPERVISED)
     app.checkbox(key="task.rotation").check().run()

@@ -151,7 +151,7 @@ def labels(app):
 
 
 def test_options_that_do_nothing_are_hidden(open_page):
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     app.selectbox(key="set.optimizer.name").set_value("adamw").run()
     assert "Momentum" not in labels(app)
     app.selectbox(key="set.optimizer.name").set_value("sgd").run()
@@ -160,7 +160,7 @@ def test_options_that_do_nothing_are_hidden(open_page):
 
 def test_mnist_options_of_the_scenes_are_shown_with_mnist_and_what_is_fetched_is_said(open_page, monkeypatch, tmp_path, texts):
     monkeypatch.setenv("MTL_MNIST_ROOT", str(tmp_path))
-    app = open_page()
+    app = open_page(unfolded=["options.data"])
     assert app.session_state["settings"]["data"]["name"] == "digit_scenes"
     assert {"Folder", "Download"}.isdisjoint(labels(app))
     assert "MNIST's files" not in texts(app)
@@ -178,9 +178,9 @@ def test_mnist_options_of_the_scenes_are_shown_with_mnist_and_what_is_fetched_is
 def test_sharing_is_chosen_only_where_there_is_a_choice(open_page, monkeypatch):
     hard = {"hard": SHARING_SCHEMES.table["hard"]}
     monkeypatch.setattr(SHARING_SCHEMES, "_table", hard)
-    assert "Sharing" not in labels(open_page())
+    assert "Sharing" not in labels(open_page(unfolded=["advanced"]))
     monkeypatch.setattr(SHARING_SCHEMES, "_table", {**hard, "another": hard["hard"]})
-    assert "Sharing" in labels(open_page())
+    assert "Sharing" in labels(open_page(unfolded=["advanced"]))
 
 
 def test_a_second_click_of_the_same_drawing_shows_the_same_run(open_page, store):
@@ -198,7 +198,7 @@ def test_a_second_click_of_the_same_drawing_shows_the_same_run(open_page, store)
 
 
 def test_the_executor_is_the_stores_setting(open_page, store):
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert app.button_group(key="executor").value == "thread"
     app.button_group(key="executor").set_value("process").run()
     assert store.settings()["executor"] == "process"
@@ -206,7 +206,7 @@ def test_the_executor_is_the_stores_setting(open_page, store):
 
 def test_an_executor_of_the_environment_is_shown_as_fixed(open_page, monkeypatch, texts):
     monkeypatch.setenv("MTL_EXECUTOR", "process")
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert app.button_group(key="executor").value == "process"
     assert app.button_group(key="executor").disabled
     assert "Fixed by MTL_EXECUTOR=process" in texts(app)
@@ -219,7 +219,7 @@ def test_threads_are_chosen_for_runs_in_processes_of_their_own(open_page, store,
     monkeypatch.setattr("ui.train.executor_form.cores", lambda: 4)
     monkeypatch.setattr(jobs, "cores", lambda: 4)
     monkeypatch.delenv("MTL_THREADS", raising=False)
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert app.selectbox(key="threads.fixed").disabled  # in this server, another number would change other runs
     assert "which MTL_THREADS in its environment sets" in texts(app)
     app.button_group(key="executor").set_value("process").run()
@@ -241,7 +241,7 @@ def test_stored_threads_that_are_no_number_are_said(open_page, store, monkeypatc
     monkeypatch.delenv("MTL_THREADS", raising=False)
     store.set("executor", "process")
     store.set("threads", "many")
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert "expected a whole number from 1 to 1024, found 'many'" in app.error[0].value
     app.selectbox(key="threads").set_value("1").run()
     assert not app.error
@@ -268,7 +268,7 @@ def test_a_path_out_of_bounds_is_said_and_not_looked_at(open_page, store, monkey
 
 
 def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(open_page, texts):
-    app = open_page("train")
+    app = open_page("train", unfolded=["weights"])
     assert "No weights are published for this backbone." in texts(app)
     app.selectbox(key="set.backbone.weights").set_value("file").run()
     assert "weights_file is empty" in texts(app).replace("\\", "")
@@ -286,12 +286,12 @@ def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(
 @pytest.mark.parametrize("further", [[], ["cuda:1", "cuda:2"]])
 def test_each_gpu_is_offered_where_there_are_several(open_page, monkeypatch, further):
     monkeypatch.setattr(execution, "devices_here", lambda: ["cpu", "cuda", *further])  # 'auto' takes the CPU, which is there
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     assert app.selectbox(key="set.device").options == ["Auto", "CPU", "NVIDIA GPU (cuda)", "Apple GPU (mps)", *further]
 
 
 def test_methods_to_start_with_head_the_list_and_one_seed_stands_on_the_form(open_page):
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     options = app.selectbox(key="set.balancing.name.titled").options
     assert [option.endswith("· start here") for option in options[:4]] == [True, True, True, False]
     assert len(options) == len(set(options)) > 30
@@ -317,7 +317,7 @@ def test_all_mistakes_are_named_at_once_where_they_are(open_page):
 
 
 def test_a_short_run_is_offered_closer_measurements_of_conflict(open_page, texts):
-    app = open_page()
+    app = open_page(unfolded=["advanced"])
     choose_preset(app, "digits-quick")
     app.number_input(key="set.epochs").set_value(10)
     app.number_input(key="set.batch_size").set_value(64)  # 1,258 images: 19 steps an epoch

@@ -104,8 +104,51 @@ def test_an_address_is_sent_once_and_only_where_it_differs(monkeypatch):
     assert len(sent) == 2
 
 
-def test_the_address_is_changed_in_one_place():
-    """``st.query_params`` itself sends the whole address again, and the page's poller would take the new one back."""
-    written = re.compile(r"st\.query_params(\[[^\]]*\] = |\.(pop|clear|update|from_dict|setdefault)\()|del st\.query_params")
+def files_with(code):
     files = [ROOT / "app.py", *(path for folder in ("ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
-    assert {path.name for path in files if written.search(path.read_text(encoding="utf-8"))} == {"page_address.py"}
+    return {path.name for path in files if re.search(code, path.read_text(encoding="utf-8"), re.MULTILINE)}
+
+
+def test_the_address_is_changed_in_one_place():
+    """``st.query_params`` itself sends the whole address again, and the page's poller would take the new one back. No other name for it, either."""
+    changed = r"st\.query_params(\[[^\]]*\] = |\.(pop|clear|update|from_dict|setdefault)\()|del st\.query_params"
+    assert files_with(rf"{changed}|= st\.query_params$") == {"page_address.py"}
+
+
+def test_whole_pages_are_rerun_in_one_place():
+    """``st.rerun`` may draw another page. ``error_boundary.py`` has it for a page that runs without the app around it."""
+    assert files_with(r"st\.rerun\(\)") == {"page_address.py", "error_boundary.py"}
+
+
+def rerunning():
+    from unittest.mock import patch
+
+    import streamlit as st
+
+    from ui.shell.page_address import rerun_page
+
+    asked = st.session_state.setdefault("asked", [])
+    st.session_state["page"] = "train"
+
+    def plain():
+        asked.append("plain")
+        st.stop()
+
+    def switch(page, query_params):
+        asked.append((page, dict(query_params)))
+        st.stop()
+
+    with patch.object(st, "switch_page", switch), patch.object(st, "rerun", plain):
+        rerun_page()
+
+
+def test_a_rerun_of_the_whole_page_keeps_its_page_and_address():
+    """The address of another page has come back with a late refresh of that page."""
+    app = AppTest.from_function(rerunning)
+    app.query_params["fork"] = "a"
+    app.run()  # the page has not come to its end yet
+    app.session_state["address"] = {"fork": "a"}
+    app.run()
+    app.session_state["address"] = {"fork": "a", "epoch": "2"}
+    app.run()
+    assert app.session_state["asked"] == ["plain", "plain", ("pages/train.py", {"fork": "a", "epoch": "2"})]

@@ -19,7 +19,7 @@ from ui.run.run_page import refresh_seconds
 from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.live_part import end_live_part, live_part
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, hold_first, listing, run_store
 from ui.status.status_bar import polling_strip
 
@@ -159,13 +159,20 @@ def _picker(race_id: str) -> None:
     hold(key, race_id)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 360}
     st.selectbox(
-        tr("Race"), list(names), list(names).index(race_id), key=key, format_func=words.text_of(names), on_change=_take_picked, args=(key,), **kept
+        tr("Race"),
+        list(names),
+        list(names).index(race_id),
+        key=key,
+        format_func=words.text_of(names),
+        on_change=_take_picked,
+        args=(key, race_id),
+        **kept,
     )
     if st.session_state.pop("go_to_race", False):
-        st.rerun()  # works also inside a fragment
+        rerun_page()  # works also inside a fragment
 
 
-def _take_picked(key: str) -> None:
-    if st.session_state[key] in races():
+def _take_picked(key: str, shown: str) -> None:
+    if st.session_state[key] != shown and st.session_state[key] in races():  # what is shown may be reported after a click that leaves the page
         set_address({"race": st.session_state[key]})
         st.session_state["go_to_race"] = True

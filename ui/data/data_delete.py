@@ -10,7 +10,7 @@ from mtl_core.runs.sets.needed_sets import delete_set, waiting_runs
 from mtl_core.studies.weight_search import searches_on
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import run_store
 from ui.train.imported_sets import IMPORTED
 
@@ -20,7 +20,7 @@ SHOWN_RUNS = 5
 def delete_data(name: str) -> None:
     """Draw the content of the dialog."""
     if "dialog" not in st.session_state:
-        st.rerun()
+        rerun_page()
     store = run_store()
     waiting, studies = waiting_runs(store, name), searches_on(store, name)
     is_needed = bool(waiting or studies)

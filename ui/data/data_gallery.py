@@ -90,8 +90,9 @@ def _choice(key: str, label: str, options: list[str], name: str, words_of: Any =
     widget = f"data.{key}.{name}"
 
     def take() -> None:
-        set_address({key: st.session_state[widget]})
-        _begin_at_first_page()
+        if st.session_state[widget] != value:  # what is shown may be reported after a click that leaves the page
+            set_address({key: st.session_state[widget]})
+            _begin_at_first_page()
 
     hold(widget, value)
     st.segmented_control(label, options, default=value, required=True, key=widget, format_func=words_of, on_change=take)
@@ -103,8 +104,9 @@ def _class_filter(task: Task, name: str) -> int | None:
     value = asked if asked in choices else ""
 
     def take() -> None:
-        set_address({"class": st.session_state[widget] or None})
-        _begin_at_first_page()
+        if st.session_state[widget] != value:
+            set_address({"class": st.session_state[widget] or None})
+            _begin_at_first_page()
 
     hold(widget, value)
     st.selectbox(tr("Class"), choices, choices.index(value), key=widget, format_func=lambda text: text or tr("Any class"), on_change=take, width=220)

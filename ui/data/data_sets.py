@@ -21,7 +21,7 @@ from ui.data.set_sending import sending
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import LABELS
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.server_paths import path_problems
 from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
@@ -112,7 +112,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
     chosen = sets[rows[0]] if rows and rows[0] < len(sets) else sets[names.index(asked)]
     if chosen.name != asked:
         _open(chosen.name)
-        st.rerun()
+        rerun_page()
     set_address({"data": chosen.name})
     return chosen
 

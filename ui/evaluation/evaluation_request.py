@@ -13,6 +13,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import last_refusal, run_action, run_store
 
 POLL_SECONDS = 1.0
@@ -70,7 +71,7 @@ def _progress(run_id: str) -> None:
             raise
         note = None
     if not note or note["state"] != "running":
-        st.rerun()
+        rerun_page()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(min(1.0, note["share"]), text=tr("Evaluating: {words}", words=words.plain(tr(note["text"]))), width=420)
         st.button(tr("Cancel"), key=f"evaluate.end.{run_id}", icon=":material/stop:", on_click=lambda: evaluation_job.end(run_store().folder(run_id)))

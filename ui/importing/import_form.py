@@ -23,6 +23,7 @@ from ui.importing.import_sources import sources_step
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition
+from ui.shell.page_address import rerun_page
 from ui.shell.state import hold, wait_for
 
 DELIMITERS = {",": mark("comma"), ";": mark("semicolon"), "tab": mark("tab"), "|": mark("bar"), "space": mark("white space")}
@@ -172,7 +173,7 @@ def _table(table: Any) -> None:
             entry |= {"task": row["task"], "kind": row["kind"]}
             renamed = True
         if renamed:
-            st.rerun()  # the tasks above were drawn with the old settings
+            rerun_page()  # the tasks above were drawn with the old settings
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from ui.importing.import_report import report_step
 from ui.importing.import_source import source_step, suggested_name
 from ui.shell import page_jobs, words
 from ui.shell.form_editions import begin_edition
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 
 
 def import_panel() -> None:
@@ -81,7 +81,7 @@ def _finished(name: str) -> None:
     discard_draft()
     st.session_state.setdefault("toasts", []).append(tr("{name} is imported", name=words.plain(name)))
     set_address({**dict.fromkeys(st.query_params), "data": f"imported/{name}"})
-    st.rerun()
+    rerun_page()
 
 
 def _back() -> None:

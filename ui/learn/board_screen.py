@@ -20,6 +20,7 @@ from ui.learn.lesson_charts import Line, lesson_charts, value_of
 from ui.learn.training_state import how_long, stop_runs
 from ui.shell import words
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings
 
@@ -36,7 +37,7 @@ def _live(address: LessonAddress) -> None:
     draw_strip()
     _draw(address)
     if notice_endings(run_store()):
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
 
 

@@ -22,6 +22,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.shell.error_boundary import worded
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe
+from ui.shell.page_address import rerun_page
 from ui.shell.words import text_of, translated
 
 GRID = 81  # points of the contours to a side
@@ -81,7 +82,7 @@ def _draw() -> None:
         _advance(walks, PLAY_CLICKS * amount)
         if all(walk.stopped or len(walk.points) > MOST_STEPS for walk in walks.values()):
             st.session_state[_PLAYING] = False
-            st.rerun()
+            rerun_page()
     with pictures:
         _pictures(landscape, walks)
 
@@ -176,7 +177,7 @@ def _buttons(walks: dict[str, Walk], amount: int) -> None:
     about = tr("Takes four times as many steps at once, again and again")
     if play.button(tr("Pause") if playing else tr("Play"), disabled=not walks, width="stretch", key="plane.play", help=about):
         st.session_state[_PLAYING] = not playing
-        st.rerun()
+        rerun_page()
     reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))
     taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
     st.caption(tr("{taken:,} steps taken", taken=taken))

@@ -19,6 +19,7 @@ from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import task_of
 from ui.predictions.chosen_network import network_of
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain
 from ui.train.imported_sets import version_of
@@ -117,7 +118,7 @@ def _offer(store: RunStore, run: Any, split: str, network: str, checkpoint: str)
     begin = st.button(tr("Predict the {split} split", split=split), icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
     if begin:
         prediction_jobs.start(key, lambda progress: _work(store, run, split, network, checkpoint, progress))
-        st.rerun()
+        rerun_page()
 
 
 def _how_many(run: Any, split: str) -> str:
@@ -153,5 +154,5 @@ def _progress(key: str) -> None:
 
     state = prediction_jobs.state_of(key)
     if state is None or state["done"]:
-        st.rerun()
+        rerun_page()
     st.progress(state["share"], text=tr(state["text"]))

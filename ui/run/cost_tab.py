@@ -12,6 +12,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready
 
 BATCHES = (1, 4, 16, 64)
@@ -69,7 +70,7 @@ def _begin(run_id: str, device: str, batch: int) -> None:
 def _progress(run_id: str) -> None:
     state = page_jobs.state_of(job_key(run_id))
     if state is None or state["done"]:
-        st.rerun()
+        rerun_page()
     with st.container(horizontal=True, vertical_alignment="center"):
         now = words.plain(tr(state["text"])) or tr("the network is loaded")
         st.progress(min(1.0, state["share"]), text=tr("Measuring: {now}", now=now), width=420)

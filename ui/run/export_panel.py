@@ -19,6 +19,7 @@ from mtl_core.training.checkpoint_files import BEST_OF, kept_checkpoints
 from ui.run.failure_card import full_log_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import EXPORT, hold_first, run_store
 from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
 
@@ -98,7 +99,7 @@ def _exports(run_id: str, was_busy: bool) -> None:
     jobs = under_way(store, run_id)
     busy = any(job["state"] == "working" for job in jobs.values())
     if busy != was_busy:
-        st.rerun()  # before a download is drawn: a rerun just after a click on its button would lose the file
+        rerun_page()  # before a download is drawn: a rerun just after a click on its button would lose the file
     _choice(run_id, jobs)
     for name, job in jobs.items():
         title = _about(name)[0]

@@ -20,6 +20,7 @@ from ui.drawing.plotly_chart import feed_charts, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import whole_page_if_asked
 
 KEY = component_key("live_page")
@@ -108,7 +109,7 @@ class LivePage:
         def part() -> None:
             moment = self.moment()
             if moment.run.status.is_ended() != ended:
-                st.rerun()
+                rerun_page()
             self.parts[name] = Part(news, self._news(news, moment), is_slow, place)
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self.texts = {key: text for key, text in self.texts.items() if text.part != name}

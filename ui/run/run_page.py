@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -35,6 +36,7 @@ from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
@@ -106,7 +108,7 @@ def _shape(moment: Moment) -> tuple[Any, ...]:
 def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
     moment = page.moment()
     if (waits and not _waits_for_curves(moment)) or _shape(moment) != shape:
-        st.rerun()  # first, so that the first curves are not drawn here and then again at their own pace
+        rerun_page()  # first, so that the first curves are not drawn here and then again at their own pace
     draw_strip(own_run=run_id)
     with st.container():
         _draw_top(run_id, page, moment)
@@ -114,7 +116,7 @@ def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, sha
     now = _page_seconds(replace(moment, run=run))
     slower, sooner = now > every, now == SOON_SECONDS != every
     if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
 
 
@@ -122,7 +124,7 @@ def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, sha
 def _still(run_id: str, view: str) -> None:
     _draw_top(run_id)
     if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab was chosen
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
 
 
@@ -269,20 +271,20 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
 def _details(store: RunStore, run: Any) -> None:
     """Draw what next, settings and log."""
     ended = run.status.is_ended() and bool(run.info)
+    next_up: dict[str, Callable[[], None]] = {mark("What next?"): partial(next_steps, run)} if ended else {}
     # A key of its own for the end of a run: it opens what next for a person who watched.
-    names = [*([mark("What next?")] if ended else []), mark("Settings"), mark("Network"), mark("Cost"), mark("Log")]
-    tabs = kept_tabs(names, f"below.{run.id}.{ended}", first=names[0] if ended else names[-1])
-    if ended:
-        with tabs[0]:
-            next_steps(run)
-    with tabs[-4]:
-        copy_as(store, run)
-    with tabs[-3]:
-        network_panel(run.config, colours_of(run.config))
-    with tabs[-2]:
-        cost_tab(store, run)
+    contents = next_up | {
+        mark("Settings"): partial(copy_as, store, run),
+        mark("Network"): partial(network_panel, run.config, colours_of(run.config)),
+        mark("Cost"): partial(cost_tab, store, run),
+        mark("Log"): partial(_log, store, run),
+    }
+    kept_tabs(contents, f"below.{run.id}.{ended}", first="" if ended else "Log")
+
+
+def _log(store: RunStore, run: Any) -> None:
     lines = store.log(run.id)
     older = max(0, len(lines) - TRANSLATED)
     said = [line.text if place < older else tr(line.text) for place, line in enumerate(lines)]
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {told}" for line, told in zip(lines, said, strict=True))
-    tabs[-1].code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")
+    st.code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")

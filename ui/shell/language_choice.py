@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from streamlit.components.v2 import component
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 
 ADDRESS = "lang"  # parameter of the address
 _SWITCH = "language_switch"
@@ -36,7 +36,7 @@ def language_switch() -> None:
     """Draw the choice of the language. Its entries are each in their own language."""
     spoken = language()
     if st.session_state.get(CHOSEN, spoken) != spoken:  # a click inside a live part redraws only that part
-        st.rerun()
+        rerun_page()
     with st.popover(LANGUAGES[spoken], icon=":material/translate:", type="tertiary", key=_SWITCH, on_change="rerun", help=tr("Language")):
         for name, title in LANGUAGES.items():
             mark = ":material/check:" if name == spoken else None
@@ -63,24 +63,30 @@ def _is_choice(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def kept_tabs(names: Sequence[str], key: str, first: str = "") -> Sequence[Any]:
-    """Draw tabs and give their containers.
+def kept_tabs(contents: Mapping[str, Callable[[], None]], key: str, first: str = "") -> None:
+    """Draw tabs, each with its contents once it has been opened, and from then on always: what was set in one is still there on the way back.
 
     The browser knows a tab by its label, which is another one in another language. So the tabs of each language are a widget of their own, and
-    the session keeps the name of the open tab.
+    the session keeps the names of the open tab and of those that have been opened.
 
     Args:
-        names: English labels.
+        contents: English label -> draws what is in the tab.
         first: the tab that is open at first; the first one where none is given.
     """
     held, widget = f"{key}.open", f"{key}.{language()}"
-    labels = {tr(name): name for name in names}
-    opened = st.session_state.get(held, first)
+    labels = {tr(name): name for name in contents}
+    opened = st.session_state.get(held) or first or next(iter(contents))
 
     def keep() -> None:
         st.session_state[held] = labels.get(st.session_state[widget], "")
 
-    return st.tabs(list(labels), default=tr(opened) if opened in names else None, key=widget, on_change=keep)
+    tabs = st.tabs(list(labels), default=tr(opened) if opened in contents else None, key=widget, on_change=keep)
+    seen = st.session_state.setdefault(f"{key}.seen", set())
+    seen.update(name for tab, name in zip(tabs, contents, strict=True) if tab.open)
+    for tab, (name, draw) in zip(tabs, contents.items(), strict=True):
+        if name in seen:
+            with tab:
+                draw()
 
 
 def tell_browser() -> None:

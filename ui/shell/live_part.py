@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 
@@ -45,5 +46,5 @@ def end_live_part(every: float | None, is_as_drawn: bool) -> None:
         is_as_drawn: whether the part still is at the pace (``every``) that it was drawn for.
     """
     if (every and notice_endings(run_store())) or not is_as_drawn:
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()

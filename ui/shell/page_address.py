@@ -7,6 +7,7 @@ A run of a fragment gets the address that the browser had when it asked, and Str
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import streamlit as st
 
@@ -56,6 +57,18 @@ def return_to_page() -> None:
     st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
     if times in (2, 4, 6):  # not more often: the cause is another one then
         st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
+
+
+def rerun_page() -> NoReturn:
+    """Rerun the whole page, under the address that it was drawn under.
+
+    A late refresh of the previous page can bring that page and its address back (see ``return_to_page``). A plain rerun of a fragment would then draw
+    the previous page with the address of this one.
+    """
+    address = st.session_state.get(_DRAWN)
+    if address is None or address == st.query_params.to_dict():
+        st.rerun()
+    st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
 
 
 def _now() -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from mtl_core.runs.store import RunStore
 from ui.data.data_delete import delete_data
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
+from ui.shell.page_address import rerun_page
 from ui.shell.state import EXPORT, go_to, last_refusal, listing, run_action, run_store
 
 SHOWN_NAMES = 8  # of the runs to delete; a longer list is cut
@@ -55,7 +56,7 @@ def _there(store: RunStore, run_ids: list[str]) -> list[Any]:
 
 def _describe(run_ids: list[str]) -> None:
     if "dialog" not in st.session_state:
-        st.rerun()
+        rerun_page()
     run = run_store().get(run_ids[0])
     with st.form("describe", border=False):
         st.text_input(
@@ -106,7 +107,7 @@ def _delete_title(runs: list[Any]) -> str:
 
 def _delete(run_ids: list[str]) -> None:
     if "dialog" not in st.session_state:
-        st.rerun()
+        rerun_page()
     runs = _there(run_store(), run_ids)
     held = [run for run in runs if run.status.is_active()]
     free = [run for run in runs if not run.status.is_active()]

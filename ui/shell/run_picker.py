@@ -13,7 +13,7 @@ from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.page_address import set_address
+from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
@@ -77,15 +77,23 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     hold(key, current)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}
     st.selectbox(
-        tr("Run"), list(names), list(names).index(current), key=key, format_func=words.text_of(names), on_change=_go_to_picked, args=(key,), **kept
+        tr("Run"),
+        list(names),
+        list(names).index(current),
+        key=key,
+        format_func=words.text_of(names),
+        on_change=_go_to_picked,
+        args=(key, current),
+        **kept,
     )
     if st.session_state.pop("go_to_run", False):
-        st.rerun()  # works also inside a fragment
+        rerun_page()  # works also inside a fragment
     return True
 
 
-def _go_to_picked(key: str) -> None:
+def _go_to_picked(key: str, shown: str) -> None:
+    """Take a choice. After a click that leaves the page, the browser may report what was shown once more, which is none."""
     picked = st.session_state[key]
-    if RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
+    if picked != shown and RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
         set_address({"run": picked, "epoch": None})
         st.session_state["go_to_run"] = True

@@ -24,7 +24,7 @@ from mtl_core.settings import problems, remarks
 from mtl_core.studies.weight_search import follow_queue
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition
-from ui.shell.page_address import forget_address
+from ui.shell.page_address import forget_address, rerun_page
 
 _log = logging.getLogger(__name__)
 MISSING = object()
@@ -276,7 +276,7 @@ def whole_page_if_asked() -> None:
     if "go_to" in st.session_state:
         _switch()
     if ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
-        st.rerun()
+        rerun_page()
 
 
 def request_id() -> str:

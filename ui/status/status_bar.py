@@ -14,7 +14,7 @@ from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.language_choice import language_switch
-from ui.shell.page_address import return_to_page
+from ui.shell.page_address import rerun_page, return_to_page
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.cluster_list import cluster_popover
 from ui.status.gauge_bar import draw_gauges
@@ -31,7 +31,7 @@ def polling_strip(own_run: str = "", links: bool = True) -> None:
     """Draw the status bar as a poller, for pages without a live part."""
     draw_strip(own_run, links)
     if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
-        st.rerun()
+        rerun_page()
     whole_page_if_asked()
     return_to_page()
 

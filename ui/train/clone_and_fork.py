@@ -39,24 +39,19 @@ def take_origin() -> None:
 
     A late refresh can bring an outdated address. So an address that this session has seen starts nothing, unless a click led to it.
     """
-    query = st.query_params
     if is_fork() and _is_gone(origin()["run"]):
         st.session_state["origin_problem"] = tr("The run to fork ({name}) was deleted.", name=origin()["name"])
         restore_settings()
-    kind = next((kind for kind in ("clone", "fork") if kind in query), "")
+    kind = next((kind for kind in ("clone", "fork") if kind in st.query_params), "")
     by_click = st.session_state.pop("arrived", False)
     if kind:
-        changes = query.get_all("set")
-        if _is_new([kind, query[kind], query.get("epoch", ""), *changes]) or by_click:
-            _apply_origin(kind, query[kind], query.get("epoch", ""), changes)
+        changes = st.query_params.get_all("set")
+        if _is_new([kind, st.query_params[kind], st.query_params.get("epoch", ""), *changes]) or by_click:
+            _apply_origin(kind, st.query_params[kind], st.query_params.get("epoch", ""), changes)
     true = {"fork": origin()["run"], "epoch": str(origin()["epoch"])} if is_fork() else {}
     if true:
         _is_new(["fork", *true.values()])
-    for key in ("clone", "set", "fork", "epoch"):
-        if key in query and key not in true:
-            del query[key]
-        elif key in true and query.get(key) != true[key]:
-            query[key] = true[key]
+    set_address({key: true.get(key) for key in ("clone", "set", "fork", "epoch")})
 
 
 def _is_new(address: list[str]) -> bool:

@@ -17,6 +17,7 @@ from mtl_core.language import tr
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
+from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe, draw_field, options_form, widget_key
 from ui.shell.server_paths import path_problems
@@ -52,9 +53,14 @@ def data_section() -> None:
                     megabytes=fetch[1],
                 )
             )
-    with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
-        _preprocessing_form()
-        _partition_form()
+    folded_section("data_options", tr("Preprocessing, partition, labels used"), ":material/photo_filter:", _options)
+    if changed := _options_in_words():
+        st.caption(plain(tr("; ").join(changed)))
+
+
+def _options() -> None:
+    _preprocessing_form()
+    _partition_form()
 
 
 def _take_data_set() -> None:
@@ -108,15 +114,14 @@ def tasks_section() -> None:
                 _task_row(name, offered.get(name), loss_weight)
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
-        with st.expander(
-            tr("Self-supervised tasks: their targets are made from the pixels, without labels"),
-            icon=":material/auto_fix_high:",
-            expanded=chosen,
-            key="made",
-        ):
+
+        def rows() -> None:
             for name in made:
                 with st.container(key=element_key("task", name)):
                     _task_row(name, None, loss_weight, made=True)
+
+        title = tr("Self-supervised tasks: their targets are made from the pixels, without labels")
+        folded_section("made", title, ":material/auto_fix_high:", rows, opened=chosen)
 
 
 def _made_task(name: str) -> str:
@@ -162,13 +167,13 @@ def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False
         _made_options(name)
 
 
-def _options_label() -> str:
-    """The label of the folded options. It names every option that differs from its default."""
+def _options_in_words() -> list[str]:
+    """Every folded option that differs from its default."""
     words = data_in_words(settings()["data"])
     fewer = [f"{name} {task['label_fraction']:.0%}" for name, task in settings()["tasks"].items() if task.get("label_fraction", 1) < 1]
     if fewer:
         words.append(tr("labels: {shares}", shares=", ".join(fewer)))
-    return tr("Preprocessing, partition, labels used") + (f" · {plain(tr('; ').join(words))}" if words else "")
+    return words
 
 
 def data_in_words(data: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from mtl_core.language import tr
 from mtl_core.registry import Registry
 from ui.shell import state
+from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import options_form
 from ui.shell.state import hold, read, torch_is_ready
@@ -76,5 +78,5 @@ def part_chooser(
     elif len(part.Options.model_fields.keys() - set(without)) <= FEW_OPTIONS:
         options_form(part.Options, path, columns=columns, without=without)
     else:
-        with st.expander(tr("Options of {title}", title=tr(part.title)), icon=":material/tune:", key=f"options.{key}"):
-            options_form(part.Options, path, columns=3, without=without)
+        options = partial(options_form, part.Options, path, columns=3, without=without)
+        folded_section(f"options.{key}", tr("Options of {title}", title=tr(part.title)), ":material/tune:", options)

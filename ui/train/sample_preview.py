@@ -28,6 +28,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.contact_sheets import drawn_and_said, ink, room_for, said
 from ui.shell import words
+from ui.shell.page_address import rerun_page
 from ui.shell.state import presets, torch_is_ready, wait_for
 from ui.train.imported_sets import version_of
 from ui.train.label_coverage import coverage_panel
@@ -165,7 +166,7 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
         st.caption(tr(":material/error: No sample: {error}", error=words.plain(tr(job["error"]))))
         if st.button(tr("Try again"), icon=":material/refresh:"):
             _JOBS.drop(f"{store.cache.as_posix()} {text}")
-            st.rerun()
+            rerun_page()
         return None
     return job
 

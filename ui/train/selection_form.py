@@ -43,11 +43,17 @@ def selection_section() -> None:
             draw_field(fields["selection_floor"], ("tasks", task, "selection_floor"), label, hide_label=True)
 
 
+def forget_removed_tasks() -> None:
+    """Take tasks that are no longer chosen out of those that choose the best checkpoint, whether the form shows them or not."""
+    named = read(("select_by",), [])
+    chosen = [name for name in named if name in settings()["tasks"]]
+    if chosen != named:
+        write(("select_by",), chosen)
+
+
 def _select_by(tasks: list[str]) -> list[str]:
     about = RunConfig.model_fields["select_by"].description
-    chosen = [name for name in read(("select_by",), []) if name in tasks]
-    if chosen != read(("select_by",), []):  # a task was removed since
-        write(("select_by",), chosen)
+    chosen = list(read(("select_by",), []))
     key = key_for("select_by", chosen)
     hold(key, chosen)
 

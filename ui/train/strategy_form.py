@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.training import JOINT, UPDATES
+from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import describe, draw_field, options_form
 from ui.shell.state import hold, read, settings, write
@@ -16,20 +17,34 @@ from ui.shell.words import plain
 from ui.train.part_form import part_chooser
 
 EPOCHS = ("start_epoch", "stop_epoch")
+WIDTHS = (3, 3, 2, 3, 3)  # of the columns: task, own optimizer, frozen, first and last epoch
+OWN_OPTIMIZER = mark("An optimizer with its own learning rate, for this task's own parameters.")
 
 
 def strategy_section() -> None:
-    """Draw the folded section. Its label names what differs from the defaults."""
-    with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
-        part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
-        st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
-        fields = {field.name: field for field in describe(TaskConfig)}
-        for name in settings()["tasks"]:
-            _task(name, fields)
+    """Draw the folded section, and below it what differs from the defaults."""
+    folded_section("strategies", tr("How tasks share a step, and each task's own strategy"), ":material/alt_route:", _strategies)
+    if changed := _in_words():
+        st.caption(tr("; ").join(changed))
+
+
+def _strategies() -> None:
+    part_chooser(tr("How tasks share a step"), UPDATES, "update", default=JOINT, columns=3)
+    st.markdown(tr("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]"))
+    fields = {field.name: field for field in describe(TaskConfig)}
+    for place, title, about in zip(
+        st.columns(WIDTHS, vertical_alignment="bottom"),
+        ("", tr("Own optimizer"), tr("Frozen"), tr("From epoch"), tr("Through epoch")),
+        ("", OWN_OPTIMIZER, *(fields[field].help for field in ("frozen", *EPOCHS))),
+        strict=True,
+    ):
+        place.markdown(title, help=tr(about) or None)
+    for name in settings()["tasks"]:
+        _task(name, fields)
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
-    title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
+    title, own, frozen, *epochs = st.columns(WIDTHS, vertical_alignment="center")
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
     key = key_for(f"own_optimizer.{name}", read(path) is not None)
@@ -39,26 +54,22 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         if key == form_key(f"own_optimizer.{name}") and st.session_state[key] != (read(path) is not None):
             write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None)
 
-    own.toggle(
-        tr("Own optimizer"),
-        st.session_state[key],
-        key=key,
-        help=tr(fields["optimizer"].help)
-        if "optimizer" in fields
-        else tr("An optimizer with its own learning rate, for this task's own parameters."),
-        on_change=take,
-    )
-    with frozen:
-        draw_field(fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
-    for place, field in zip(epochs, EPOCHS, strict=True):
+    task = plain(name)
+    own.toggle(tr("Own optimizer of {task}", task=task), st.session_state[key], key=key, on_change=take, label_visibility="collapsed")
+    labels = {
+        "frozen": tr("{task} is frozen", task=task),
+        "start_epoch": tr("From epoch, {task}", task=task),
+        "stop_epoch": tr("Through epoch, {task}", task=task),
+    }
+    for place, field in zip((frozen, *epochs), labels, strict=True):
         with place:
-            label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
-            draw_field(fields[field], ("tasks", name, field), label)
+            draw_field(fields[field], ("tasks", name, field), labels[field], hide_label=True)
     if read(path) is not None:
         options_form(OptimizerConfig, path, columns=4)
 
 
-def _label() -> str:
+def _in_words() -> list[str]:
+    """The update and each task's strategy, as far as they differ from the defaults."""
     said = [] if read(("update", "name"), JOINT) == JOINT else [plain(tr(read(("update", "name")).replace("_", " ")))]
     for name, task in settings()["tasks"].items():
         own = [tr("own {optimizer}", optimizer=task["optimizer"].get("name", "optimizer"))] if task.get("optimizer") else []
@@ -68,4 +79,4 @@ def _label() -> str:
         own += [tr("frozen")] if task.get("frozen") else []
         if own:
             said.append(tr("{task}: {strategy}", task=plain(name), strategy=tr(", ").join(own)))
-    return tr("How tasks share a step, and each task's own strategy") + (f" · {tr('; ').join(said)}" if said else "")
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,7 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.language import tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
+from ui.shell.folded_section import folded_section
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import read, settings
@@ -74,20 +76,23 @@ def network_section() -> None:
     """Draw backbone and balancing; only balancing for a fork."""
     if clone_and_fork.is_fork():
         _balancing()
-        with st.expander(tr("What of the backbone is trained"), icon=":material/ac_unit:", key="frozen"):
-            options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
+        trained = partial(options_form, BackboneConfig, ("backbone",), columns=3, only=TRAINED)
+        folded_section("frozen", tr("What of the backbone is trained"), ":material/ac_unit:", trained)
         _trained()
         return
     left, right = st.columns(2)
     with left:
         part_chooser(tr("Backbone"), BACKBONES, "backbone")
-        with st.expander(tr("Starting weights, freezing"), icon=":material/ac_unit:", key="weights"):
-            options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
-            st.caption(about_weights())
+        folded_section("weights", tr("Starting weights, freezing"), ":material/ac_unit:", _weights)
         _trained()
     with right:
         _balancing()
     _compared()
+
+
+def _weights() -> None:
+    options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
+    st.caption(about_weights())
 
 
 def _compared() -> None:
@@ -173,25 +178,28 @@ def schedule_section() -> None:
 
 def advanced_section() -> None:
     """Draw all other settings, folded."""
-    with st.expander(tr("Advanced: optimizer, schedule, augmentation, device, precision"), icon=":material/tune:", key="advanced"):
-        st.markdown(tr("**Optimizer**"))
-        options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
-        st.markdown(tr("**Learning rate over the run**"))
-        options_form(ScheduleConfig, ("schedule",))
-        st.markdown(tr("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]"))
-        options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
-        st.markdown(tr("**The best checkpoint** :gray[chosen by the tasks' metrics on val, never by test]"))
-        selection_section()
-        if not clone_and_fork.is_fork():
-            _seeds_of_data()
-        st.markdown(tr("**Device and records**"))
-        options_form(RunConfig, (), columns=4, only=(*MACHINE, "conflict_every"), choices={"device": _device_choices()})
-        conflict_measurements()
-        _devices()
-        if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
-            part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
-        st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
-        executor_choice()
+    folded_section("advanced", tr("Advanced: optimizer, schedule, augmentation, device, precision"), ":material/tune:", _advanced)
+
+
+def _advanced() -> None:
+    st.markdown(tr("**Optimizer**"))
+    options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
+    st.markdown(tr("**Learning rate over the run**"))
+    options_form(ScheduleConfig, ("schedule",))
+    st.markdown(tr("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]"))
+    options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
+    st.markdown(tr("**The best checkpoint** :gray[chosen by the tasks' metrics on val, never by test]"))
+    selection_section()
+    if not clone_and_fork.is_fork():
+        _seeds_of_data()
+    st.markdown(tr("**Device and records**"))
+    options_form(RunConfig, (), columns=4, only=(*MACHINE, "conflict_every"), choices={"device": _device_choices()})
+    conflict_measurements()
+    _devices()
+    if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
+        part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
+    st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
+    executor_choice()
 
 
 def _device_choices() -> tuple[str, ...]:
