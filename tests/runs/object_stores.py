@@ -117,16 +117,14 @@ def log_of(store, run_id):
 
 
 class S3Server:
-    """A server of S3, localbucket, in a process of its own. It keeps the objects as files in ``folder``."""
+    """moto's server of S3 in a process of its own. ``folder`` gets its log."""
 
     def __init__(self, folder):
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        objects = folder / "objects"
-        objects.mkdir()
         with (folder / "log").open("w") as log:
-            command = [sys.executable, "-m", "localbucket", str(objects), "--port", str(self.port)]
+            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not self._answers():
@@ -136,7 +134,7 @@ class S3Server:
 
     @staticmethod
     def is_installed():
-        return all(find_spec(name) for name in ("localbucket", "s3fs"))
+        return all(find_spec(name) for name in ("moto", "flask", "flask_cors", "s3fs"))
 
     def environment(self):
         return {
@@ -159,7 +157,7 @@ class S3Server:
 
     def _answers(self):
         try:
-            urllib.request.urlopen(f"{self.address}/").close()
+            urllib.request.urlopen(f"{self.address}/moto-api/").close()
             return True
         except OSError:
             return False

@@ -9,6 +9,7 @@ from mtl_core.language import tr
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from ui.shell import words
 from ui.shell.error_boundary import worded
+from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store
 
 JOBS = BackgroundJobs("send-set")
@@ -35,7 +36,7 @@ def _sending(name: str) -> None:
     home = str(store.home)
     shared, job = shared_library(home), JOBS.state_of(_key(home, name))
     if shared is None or shared.is_sent(name):
-        st.rerun()
+        rerun_page()
     if name in shared.moving or (job and not job["done"]):
         share, now = shared.moving.get(name, (0.0, ""))
         st.progress(min(1.0, share), text=tr("On its way to other machines: {now}", now=words.plain(tr(now)) or tr("starting")))

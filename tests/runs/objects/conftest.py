@@ -14,7 +14,7 @@ PLACES = ["memory", "file", pytest.param("s3", marks=pytest.mark.objects)]
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     if not S3Server.is_installed():
-        pytest.skip("needs s3fs and localbucket, see requirements-dev.txt")
+        pytest.skip("needs s3fs and moto's server, see requirements-dev.txt")
     server = S3Server(tmp_path_factory.mktemp("s3"))
     yield server
     server.stop()
