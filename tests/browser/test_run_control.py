@@ -225,7 +225,8 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     for name in ("one", "two"):
         run = store.create(config(name, 1), columns=held_by_us("cpu"))
         store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 1.0))
-    page.goto(f"{server.url}/compare")
+    page.goto(f"{server.url}/runs")  # as people type it
+    page.wait_for_url("**/compare*")
     delete = page.get_by_role("button", name="Delete", exact=True)
     expect(delete).to_be_disabled()  # though the newest are selected already
     page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).first.wait_for(
