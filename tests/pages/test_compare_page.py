@@ -104,7 +104,7 @@ def of_two_sets(store):
     for data, names in (("digit_scenes", ["present", "boxes", "segments", "count"]), ("digits", ["digit", "slant", "ink"])):
         values = config(name=data, data={"name": data}, tasks={name: {} for name in names}, backbone={"name": "small_cnn"})
         run = store.create(values, columns=held_by_us("cpu"))
-        store.append(run.id, RunStarted(6, {**INFO, "tasks": {name: INFO["tasks"]["digit"] for name in names}}))
+        store.append(run.id, RunStarted(6, {**INFO, "tasks": dict.fromkeys(names, INFO["tasks"]["digit"])}))
         store.append(run.id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
     return run
 

@@ -101,7 +101,8 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
             "pin": st.column_config.TextColumn("", width=PIN_PIXELS, help=tr("Pinned")),
             "name": st.column_config.TextColumn(tr("Run"), width=int(NAME_PIXELS * wide)),
             "about": st.column_config.TextColumn(tr("Further settings"), width=int(PIXELS["about"] * wide), help=tr("What the name leaves out.")),
-            **{name: st.column_config.TextColumn(tr(name), width=int(PIXELS[name] * wide)) for name in ("status", "epochs")},
+            "status": st.column_config.TextColumn(tr("status"), width=int(PIXELS["status"] * wide)),
+            "epochs": st.column_config.TextColumn(tr("epochs"), width=int(PIXELS["epochs"] * wide)),
             "forked from": st.column_config.TextColumn(tr("Forked from"), width=PIXELS["forked from"]),
             **{
                 name: st.column_config.NumberColumn(head, format="%.3g", width=int(head_width(head) * wide), help=_about_column(name))
