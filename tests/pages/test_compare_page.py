@@ -35,6 +35,18 @@ def test_a_chart_for_each_task_and_metric(open_page, seeds):
     assert charts(app) == 5
 
 
+def test_runs_with_other_numbers_of_steps_per_epoch_say_so(open_page, seeds, store, texts):
+    chosen = ",".join(run.id for run in seeds)
+    assert "An epoch has" not in texts(open_page("compare", runs=chosen))
+    store.append(seeds[2].id, RunStarted(6, {**INFO, "steps_per_epoch": 1200}))
+    store.append(seeds[2].id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
+    app = open_page("compare", runs=chosen)
+    assert "An epoch has 2 to 1,200 steps in these runs" in texts(app)
+    app.segmented_control(key="view.axis").set_value("epoch").run()
+    assert not app.exception
+    assert "An epoch has" not in texts(app)
+
+
 def test_seeds_are_one_line_and_can_be_separated(open_page, seeds, texts):
     app = open_page("compare", runs=",".join(run.id for run in seeds))
     assert "one standard deviation over the seeds" in texts(app)
