@@ -274,7 +274,7 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
     if curve.faint:
         x, y = decimate(x, ema(y, smoothing) if smoothing > 0 and len(y) > 2 else y)
         pale = {"mode": "lines", "line": {"color": curve.colour, "width": 1.5, "dash": curve.dash}, "opacity": 0.6, "showlegend": False}
-        return [{**shared, **pale, "x": x, "y": y, "hovertemplate": "%{y:.4g}"}]
+        return [{**shared, **pale, "x": x, "y": y, "hovertemplate": _hover(y)}]
     if smoothing > 0 and len(y) > 2:
         raw_x, raw_y = decimate(x, y)
         faint = {"mode": "lines", "line": {"color": curve.colour, "width": 1}, "opacity": 0.28, "hoverinfo": "skip", "showlegend": False}
@@ -287,8 +287,14 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
     marker = {"color": curve.colour, "size": 5, "symbol": "circle" if curve.dash == "solid" else "circle-open"}
     look = {"mode": mode, "line": {"color": curve.colour, "width": width, "dash": curve.dash}, "marker": marker}
-    traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
+    traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": _hover(y)})
     return traces
+
+
+def _hover(y: np.ndarray) -> str:
+    """The value under the pointer. Large ones are written out, as on the axis."""
+    largest = np.abs(y[np.isfinite(y)]).max(initial=0.0)
+    return "%{y:,.6~r}" if 1e4 <= largest < 1e9 else "%{y:.4g}"
 
 
 def _band(curve: Curve, shared: dict[str, Any]) -> list[dict[str, Any]]:

@@ -210,6 +210,8 @@ def test_large_values_are_written_without_powers_of_ten():
     assert digits(0.0, 1200.0) == ",.3~r"
     assert digits(12_000.0, 12_400.0) == ",.4~r"
     assert digits(0.0, 2e6) == ".3~g"
+    hovers = [curve_figure([Curve("val", np.arange(2), np.array([0.0, high]), "#0072B2")]).data[0].hovertemplate for high in (9_999.0, 12_000.0, 1e9)]
+    assert hovers == ["%{y:.4g}", "%{y:,.6~r}", "%{y:.4g}"]
 
 
 def test_the_x_axis_has_whole_ticks_where_all_positions_are_whole():
