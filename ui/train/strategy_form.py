@@ -10,7 +10,7 @@ from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.language import tr
 from mtl_core.training import JOINT, UPDATES
 from ui.shell.form_editions import form_key, key_for
-from ui.shell.model_forms import describe, draw_field, options_form
+from ui.shell.model_forms import FieldRow, describe, field_row, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
 from ui.train.part_form import part_chooser
@@ -29,7 +29,15 @@ def strategy_section() -> None:
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
-    title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
+    with field_row([3, 3, 2, 2, 2]) as row:
+        _task_fields(row, name, fields)
+    path = ("tasks", name, "optimizer")
+    if read(path) is not None:
+        options_form(OptimizerConfig, path, columns=4)
+
+
+def _task_fields(row: FieldRow, name: str, fields: dict[str, Any]) -> None:
+    title, own, *_ = row.places
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
     key = key_for(f"own_optimizer.{name}", read(path) is not None)
@@ -48,14 +56,10 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         else tr("An optimizer with its own learning rate, for this task's own parameters."),
         on_change=take,
     )
-    with frozen:
-        draw_field(fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
-    for place, field in zip(epochs, EPOCHS, strict=True):
-        with place:
-            label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
-            draw_field(fields[field], ("tasks", name, field), label)
-    if read(path) is not None:
-        options_form(OptimizerConfig, path, columns=4)
+    row.draw(2, fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
+    for place, field in enumerate(EPOCHS, 3):
+        label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
+        row.draw(place, fields[field], ("tasks", name, field), label)
 
 
 def _label() -> str:
