@@ -13,6 +13,7 @@ from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
 from ui.shell.typed_address import say_unknown_address
+from ui.status.silent_server import prepare_words
 from ui.status.status_bar import polling_strip, show_toasts
 
 
@@ -37,5 +38,6 @@ def draw_app() -> None:
         page.run()
         draw_dialog()
     tell_browser()
+    prepare_words()
     show_toasts()
     record_address()
