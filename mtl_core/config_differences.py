@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from mtl_core.config_fingerprint import INDIFFERENT
-from mtl_core.language import SOURCE, language, mark, tr
+from mtl_core.language import SOURCE, HalfUp, filled, language, mark, tr
 from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
@@ -78,7 +78,7 @@ class Phrase:
     def english(self) -> str:
         """The text for names, which are kept."""
         values = {place: value.english if isinstance(value, Phrase) else value for place, value in self.values}
-        return self.template.format(**values) if values else self.template
+        return filled(self.template, **values) if values else self.template
 
     def said(self) -> str:
         """The text in the reader's language."""
@@ -242,7 +242,7 @@ def _labels(task: str, value: float) -> Phrase:
 
 _PARTITIONS = {"shared": mark("shared images"), "disjoint": mark("disjoint images")}
 _PHRASES: dict[Path, Callable[[Any], Phrase]] = {
-    ("epochs",): lambda value: phrase(mark("{value} epochs") if value != 1 else mark("{value} epoch"), value=value),
+    ("epochs",): lambda value: phrase(mark("{value:,} epochs") if value != 1 else mark("{value} epoch"), value=value),
     ("data", "train_size"): lambda value: _images(value, mark("{count:,} images"), mark("all images")),
     ("data", "val_size"): lambda value: _images(value, mark("{count:,} val images"), mark("all val images")),
     ("data", "test_size"): lambda value: _images(value, mark("{count:,} test images"), mark("all test images")),
@@ -292,7 +292,7 @@ def value_of(path: Path, value: Any) -> str:
 
 def _plain_value(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{HalfUp(value):g}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):

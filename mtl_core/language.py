@@ -31,6 +31,7 @@ MOST_SENTENCES = 4  # that are looked for together, where a text is translated s
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
+MOST_WRITTEN_OUT = 1e9  # a larger number is read by its power of ten
 _PRECISION = re.compile(r"\.\d+[efg%]$")  # at the end of a format
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
@@ -55,25 +56,30 @@ def tr(text: str, /, **values: object) -> str:
     """
     name = language()
     if values:
-        values = {place: HalfUp(value) if isinstance(value, float) else value for place, value in values.items()}
-    if name == SOURCE:
-        return text.format(**values) if values else text
-    if values:
-        return _catalogue(name).get(text, text).format(**values)
-    return _translated(text, name)
+        return filled(text if name == SOURCE else _catalogue(name).get(text, text), **values)
+    return text if name == SOURCE else _translated(text, name)
+
+
+def filled(text: str, /, **values: object) -> str:
+    """A text with its values, numbers as people write them (``HalfUp``). For English that is kept, such as a line of a log; ``tr`` translates it."""
+    return text.format(**{place: HalfUp(value) if isinstance(value, float) else value for place, value in values.items()})
 
 
 class HalfUp(float):
     """A number for people: a half is rounded away from zero, as in school. So 0.465 is 0.47 with two digits, and 0.125 is 13 %.
 
     Python rounds the binary number: 0.145, which is a little less than its name says, to 0.14, and 0.125 to the even 12 %.
+    The format ``g`` writes large numbers out, as ``12,345`` where Python has ``1.23e+04``.
     """
 
     def __format__(self, spec: str) -> str:
         value = float(self)
         if value and _PRECISION.search(spec):
             value = math.nextafter(value, math.copysign(math.inf, value))  # past the half, for a number that is printed as one
-        return format(value, spec)
+        text = format(value, spec)
+        if spec.endswith("g") and "e+" in text and abs(value) < MOST_WRITTEN_OUT:
+            return format(value, f"{'+' if spec.startswith('+') else ''},.0f")
+        return text
 
 
 def language() -> str:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from mtl_core import language
-from mtl_core.language import LANGUAGES, best_language, follow, speaking, tr
+from mtl_core.language import LANGUAGES, best_language, filled, follow, speaking, tr
 
 WORDS = {
     "Start": "开始",
@@ -110,3 +110,23 @@ def test_a_half_is_rounded_up_in_every_sentence():
     """Python alone writes 0.14, 12%, 81.2% and 2."""
     said = tr("{a:.2f} {b:.0%} {c:.1%} {d:,.0f} {e:+.2f} {f:.2f} {g}", a=0.145, b=0.125, c=0.8125, d=2.5, e=-0.145, f=0.0, g=0.125)
     assert said == "0.15 13% 81.3% 3 -0.15 0.00 0.125"
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "written"),
+    [
+        ("{x:.4g}", 10_000.0, "10,000"),
+        ("{x:.4g}", 12_345.0, "12,345"),
+        ("{x:g}", -1_234_567.4, "-1,234,567"),
+        ("{x:+.3g}", 1_234.0, "+1,234"),
+        ("{x:.4g}", 9_999.96, "10,000"),
+        ("{x:.4g}", 9_999.0, "9999"),
+        ("{x:.3g}", 999.5, "1,000"),
+        ("{x:.3g}", 0.00001234, "1.23e-05"),
+        ("{x:.3g}", 2.5e12, "2.5e+12"),
+        ("{x:.3g}", float("inf"), "inf"),
+        ("{x:.1e}", 10_000.0, "1.0e+04"),
+    ],
+)
+def test_large_numbers_are_written_out(form, value, written):
+    assert tr(form, x=value) == filled(form, x=value) == written

@@ -75,7 +75,7 @@ def _mask_check(boxes: Task, rows: np.ndarray, mask: Task, masks: np.ndarray) ->
     def say(row: int) -> str:
         empty = _empty_boxes(rows[row], boxes.classes, masks[row], {name: index for index, name in enumerate(mask.classes)})
         missing = [
-            tr("{boxes} {name} {score:.2f}: no pixels of {name} in {mask}", boxes=boxes.name, name=name, score=score, mask=mask.name)
+            tr("{boxes}: {name} ({score:.2f}) without pixels of {name} in {mask}", boxes=boxes.name, name=name, score=score, mask=mask.name)
             for name, score, without in empty
             if without
         ]

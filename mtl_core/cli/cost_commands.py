@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals, say
+from mtl_core.language import HalfUp
 from mtl_core.runs.store import open_store
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.priced_grouping import BudgetTable, budget_tables
@@ -43,7 +44,7 @@ def cost(study_id: str, as_json: bool) -> None:
         emit("not trained by the study, so measured with random values: " + ", ".join(receipt.untrained))
     for each in tables:
         emit(f"\n{each.title}")
-        rows = [(f"{grouping.cost:.3g}", "; ".join(each.names(grouping)), each.gain(grouping)) for grouping in each.divisions]
+        rows = [(f"{HalfUp(grouping.cost):.3g}", "; ".join(each.names(grouping)), each.gain(grouping)) for grouping in each.divisions]
         gain = "mean affinity (%)" if each.is_predicted else "mean gain (%)"
         emit_table(("from", "networks", gain), rows, numbers=("from", gain))
     if receipt.without_onnx:
@@ -73,7 +74,7 @@ def row_of(network: dict[str, Any]) -> dict[str, str]:
     return {
         "network": network["label"],
         "parameters": f"{network['parameters']:,}",
-        "multiply-adds": f"{network['multiply_adds']:.3g}",
+        "multiply-adds": f"{HalfUp(network['multiply_adds']):.3g}",
         "memory (MB)": f"{network['memory'] / 1e6:.3g}",
         "file (MB)": f"{network['file'] / 1e6:.3g}",
         **times,

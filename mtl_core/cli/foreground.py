@@ -20,6 +20,7 @@ from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
+from mtl_core.language import HalfUp
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -125,7 +126,7 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
             elif kind == "StepScalars":
                 loss = event.scalars.get("optimizer/loss")
                 text = f"epoch {min(int(event.epoch) + 1, config.epochs)}/{config.epochs}"
-                progress.update(bar, completed=event.step, description=text if loss is None else f"{text}  loss {loss:.4g}")
+                progress.update(bar, completed=event.step, description=text if loss is None else f"{text}  loss {HalfUp(loss):.4g}")
             elif kind == "Message":
                 progress.console.print(visible(event.text), markup=False, highlight=False)
 

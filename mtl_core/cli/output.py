@@ -20,6 +20,7 @@ from rich.text import Text
 
 from mtl_core.durations import duration
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
+from mtl_core.language import HalfUp
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
 from mtl_core.terminal_text import ACTED_ON, visible
@@ -173,7 +174,7 @@ def checkpoint_as_json(checkpoint: KeptCheckpoint) -> dict[str, Any]:
 
 def number(value: float | None) -> str:
     """Four significant digits; a dash for None."""
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{HalfUp(value):.4g}"
 
 
 def moment(seconds: float | None) -> str:

@@ -20,7 +20,7 @@ from mtl_core.exports import report_pictures
 from mtl_core.exports.chart_files import INK, colours_of, conflict_figure, curve_charts, svg
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.html_pages import render
-from mtl_core.language import speaking, tr
+from mtl_core.language import HalfUp, speaking, tr
 
 TITLE = "Report, one HTML file"
 SUMMARY = "Settings, curves, tables, conflict, pictures over the epochs, environment. Opens offline; print it to PDF."
@@ -96,7 +96,7 @@ def _results(source: ExportSource) -> list[dict[str, str]]:
                 "metric": _titled(metric["title"], metric.get("unit", "")),
                 "arrow": "↑" if metric["higher_is_better"] else "↓",
                 "best": number(val["best"] if val else None),
-                "best_epoch": f"{val['best_epoch']:g}" if val and val["best_epoch"] is not None else "",
+                "best_epoch": f"{HalfUp(val['best_epoch']):g}" if val and val["best_epoch"] is not None else "",
                 "last": number(val["last"] if val else None),
                 "test": number(test["last"] if test else None),
             }
@@ -168,7 +168,7 @@ def _environment(source: ExportSource) -> list[list[str]]:
 
 def number(value: float | None) -> str:
     """Four significant digits; a dash for None."""
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else f"{HalfUp(value):.4g}"
 
 
 def _inline(figure: Any) -> Markup:

@@ -15,6 +15,7 @@ from mtl_core.language import tr
 POINTS = 400  # per trace on screen; a live refresh costs more with more points
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
 TICKS = 5  # most on the y axis, approximately
+X_TICKS = 6
 TICK_HEIGHT = 16  # pixels of a tick's label with the gap to the next
 WORDS_HEIGHT = 18  # pixels of the marks' text
 EDGE = 0.12  # of the x axis; texts of marks nearer to an end would be cut off if they were centred
@@ -136,7 +137,8 @@ def curve_chart(
         "showgrid": False,
         "zeroline": False,
         "rangemode": "tozero",
-        "nticks": 6,
+        **_whole_ticks(curves, x_range),
+        "hoverformat": ",.3~f",
         **({"title": {"text": x_title, "standoff": 4}} if x_title else {}),  # Plotly keeps room for an empty title, too
         "autorange": True,
         # Not a range: it changes as the run goes on, and Plotly would take back a zoom with every change.
@@ -206,8 +208,19 @@ def _scale(values: np.ndarray, share: bool, log_y: bool, fitting: int) -> dict[s
         # Within a decade there may be none, and Plotly writes few others.
         scale |= {"dtick": "D2"} if 3 * np.log10(ratio) <= fitting else {"dtick": 1} if ratio >= 10 else {}
     digits = int(np.ceil(np.log10(TICKS * size / max(high - low, 1e-6 * size)))) + 1
-    scale["tickformat"] = f".{max(3, digits)}~g"
+    # Without powers of ten where people write none; of longer numbers only the power is read.
+    scale["tickformat"] = f",.{max(3, digits)}~r" if 1000 <= size < 1e6 else f".{max(3, digits)}~g"
     return scale
+
+
+def _whole_ticks(curves: list[Curve], x_range: tuple[float, float] | None) -> dict[str, Any]:
+    """Ticks of the x axis. They are whole where all positions are, as steps and the ends of epochs are, and large ones are written as 12,000."""
+    places = np.concatenate([np.asarray(x_range or (), dtype=float), *(np.asarray(curve.x, dtype=float) for curve in curves)])
+    first, last = _ends(curves, x_range)
+    ticks: dict[str, Any] = {"nticks": X_TICKS, "tickformat": ","}
+    if len(places) and last - first < X_TICKS and np.array_equal(places, np.round(places)):
+        ticks["dtick"] = 1
+    return ticks
 
 
 def _range(low: float, high: float, least: float, floor: float, ceiling: float) -> list[float]:
@@ -261,7 +274,7 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
     if curve.faint:
         x, y = decimate(x, ema(y, smoothing) if smoothing > 0 and len(y) > 2 else y)
         pale = {"mode": "lines", "line": {"color": curve.colour, "width": 1.5, "dash": curve.dash}, "opacity": 0.6, "showlegend": False}
-        return [{**shared, **pale, "x": x, "y": y, "hovertemplate": "%{y:.4g}"}]
+        return [{**shared, **pale, "x": x, "y": y, "hovertemplate": _hover(y)}]
     if smoothing > 0 and len(y) > 2:
         raw_x, raw_y = decimate(x, y)
         faint = {"mode": "lines", "line": {"color": curve.colour, "width": 1}, "opacity": 0.28, "hoverinfo": "skip", "showlegend": False}
@@ -274,8 +287,14 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
     marker = {"color": curve.colour, "size": 5, "symbol": "circle" if curve.dash == "solid" else "circle-open"}
     look = {"mode": mode, "line": {"color": curve.colour, "width": width, "dash": curve.dash}, "marker": marker}
-    traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
+    traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": _hover(y)})
     return traces
+
+
+def _hover(y: np.ndarray) -> str:
+    """The value under the pointer. Large ones are written out, as on the axis."""
+    largest = np.abs(y[np.isfinite(y)]).max(initial=0.0)
+    return "%{y:,.6~r}" if 1e4 <= largest < 1e9 else "%{y:.4g}"
 
 
 def _band(curve: Curve, shared: dict[str, Any]) -> list[dict[str, Any]]:

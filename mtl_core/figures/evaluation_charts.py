@@ -274,14 +274,13 @@ def regret_figure(found: Sequence[Regret], colours: dict[str, str], chosen: int 
     }
     words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": tr("chosen"), "font": {"color": GREY, "size": 11}}
     marks = {"shapes": [place_mark], "annotations": [words]} if chosen is not None else {"annotations": []}
-    costs = _axis(mark("% worse than its best"), rangemode="tozero", nticks=5)
+    costs, cut = _axis(mark("% worse than its best"), rangemode="tozero", nticks=5), ""
     if largest > MOST_COST:  # usually the first epoch, which would flatten the rest
         costs["range"] = [-0.02 * MOST_COST, MOST_COST]
-        place = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
-        text = tr("cut at {most} %; the worst is {largest:,.0f} %", most=MOST_COST, largest=largest)
-        marks["annotations"].append({**place, "text": text, "font": {"color": GREY, "size": 11}})
+        cut = f" ({tr('cut at {most} %; the worst is {largest:,.0f} %', most=MOST_COST, largest=largest)})"
     every = max(1, -(-max((len(regret.epochs) for regret in found), default=1) // MOST_EPOCH_TICKS))  # whole epochs only
-    axes = {"xaxis": _axis(mark("epoch"), showgrid=False, tick0=0, dtick=every), "yaxis": costs}
+    # Beside the axis, where no line and no mark crosses it.
+    axes = {"xaxis": _axis(tr("epoch") + cut, showgrid=False, tick0=0, dtick=every), "yaxis": costs}
     legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
     return go.Figure(
         traces,

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from plotly.colors import hex_to_rgb, qualitative, sequential
 
 from mtl_core.figures.picture_font import picture_font
+from mtl_core.language import HalfUp
 
 MASK_OPACITY = 0.6
 _CLASS_PALETTE = np.array([hex_to_rgb(colour) for colour in (*qualitative.D3, *qualitative.Set2, *qualitative.Dark24) if colour.startswith("#")])
@@ -40,7 +41,7 @@ def class_legend(classes: Sequence[str]) -> list[tuple[str, str]]:
 def depth_legend(near: float, far: float, unit: str) -> list[tuple[str, str]]:
     """The two ends of the depth scale."""
     ends = ((_DEPTH_SCALE[0], near), (_DEPTH_SCALE[-1], far))
-    return [("#{:02x}{:02x}{:02x}".format(*colour.astype(int)), f"{value:g} {unit}".strip()) for colour, value in ends]
+    return [("#{:02x}{:02x}{:02x}".format(*colour.astype(int)), f"{HalfUp(value):g} {unit}".strip()) for colour, value in ends]
 
 
 def depth_scale(steps: int = 64) -> list[str]:

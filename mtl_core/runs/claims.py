@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mtl_core.errors import NotPossibleError, RunTakenError
+from mtl_core.language import HalfUp
 from mtl_core.machine.device_names import devices_taken
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
@@ -221,8 +222,9 @@ def give_up(store: RunStore, run_id: str) -> Run:
         seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
         values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or store_time(), "owner_token": ""}
         given_up = connection.execute(seen.values(**values)).rowcount == 1
+    epoch = HalfUp(run.epoch)
     if given_up:  # False if another process did it, or the run ended, at the same moment
-        store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s without progress")
+        store.note(run.id, "error", f"interrupted at epoch {epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s without progress")
     return store.get(run.id)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, func, insert, select
 
 from mtl_core.errors import RunNotFoundError, StoreError
+from mtl_core.language import HalfUp
 from mtl_core.runs.alerts.run_alerts import ALERT
 from mtl_core.runs.objects.local_artifacts import LocalArtifacts
 from mtl_core.runs.process_identity import Owner
@@ -49,6 +50,7 @@ def unread_words(ids: Sequence[str]) -> str:
 
 
 def _gone_words(epoch: float) -> str:
+    epoch = HalfUp(epoch)
     return f"interrupted at epoch {epoch:.4g}: the process that trained it is gone"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
-from mtl_core.language import language, mark, speaking, tr
+from mtl_core.language import HalfUp, language, mark, speaking, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
@@ -138,7 +138,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:
-            row |= {"baseline": f"{line.baseline:.4g}", "value": f"{line.value:.4g}"}
+            row |= {"baseline": f"{HalfUp(line.baseline):.4g}", "value": f"{HalfUp(line.value):.4g}"}
     if said is None:
         return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": tr("no pair of runs yet"), "advice": ""}
     found = said.difference
@@ -189,7 +189,7 @@ def _beside_rows(answer: Answer, affinity: TaskAffinity | None) -> list[list[Any
 
 def _budget(table: BudgetTable) -> dict[str, Any]:
     gain = tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)")
-    rows = [[f"{each.cost:.4g}", tr("; ").join(table.names(each)), table.gain(each)] for each in table.divisions]
+    rows = [[f"{HalfUp(each.cost):.4g}", tr("; ").join(table.names(each)), table.gain(each)] for each in table.divisions]
     title = table.title
     return {"title": title[:1].upper() + title[1:], "head": [tr("from a budget of"), tr("division"), gain], "rows": rows}
 
@@ -202,7 +202,7 @@ def _cost_rows(receipt: Mapping[str, Any], labels: Mapping[str, str]) -> list[li
         [
             labels.get(network["label"], network["label"]),
             f"{network['parameters']:,}",
-            f"{network['multiply_adds']:.4g}",
+            f"{HalfUp(network['multiply_adds']):.4g}",
             f"{network['file'] / 1e6:.3g}",
             f"{network['memory'] / 1e6:.3g}",
             " / ".join(torch) or "–",

@@ -15,7 +15,7 @@ from mtl_core.data.dataset import SHARE, SINGULAR, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Number as NumberLayer
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from mtl_core.tasks.contents import TargetLayout, moments
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.lazy_torch import torch
@@ -47,7 +47,7 @@ class Number(TaskResult):
         return {"value": self.value, "unit": self.unit}
 
     def in_short(self) -> str:
-        return f"{self.value:.3g} {self.unit}".rstrip()
+        return f"{HalfUp(self.value):.3g} {self.unit}".rstrip()
 
 
 class Regression(TaskKind):
@@ -149,7 +149,7 @@ class Regression(TaskKind):
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
-        number = f"{float(target):.3g}"
+        number = f"{HalfUp(target):.3g}"
         unit = "" if task.unit == SHARE else SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
         return Drawing(enlarge(image, scale), f"{number} {tr(unit) if task.unit in SINGULAR else unit}".strip())
 

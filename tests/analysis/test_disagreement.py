@@ -71,7 +71,7 @@ def test_each_check_says_what_contradicts_what_with_the_numbers():
     checks = disagreements(tasks, predictions, targets, {"boxes": np.array([True]), "count": np.array([True])})
     assert [[check.say(row) for row in range(2)] for check in checks.values()] == [
         [
-            "boxes cat 0.90: no pixels of cat in mask; boxes dog 0.50: no pixels of dog in mask; and 1 more",
+            "boxes: cat (0.90) without pixels of cat in mask; boxes: dog (0.50) without pixels of dog in mask; and 1 more",
             "",
         ],
         ["boxes finds 3, but count says 0.98", "boxes finds 1, but count says 2"],

@@ -172,6 +172,7 @@ def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(page, server)
     actions.stop(store, run_id)
     wait_for(lambda: store.get(run_id).status == "stopped")
     expect(page.get_by_text(re.compile("running$")).first).to_be_visible()  # the page knows nothing yet
+    expect(page.get_by_role("dialog").get_by_text("The server does not answer")).to_be_visible()
     page.context.set_offline(False)
     for tab in (page, second):
         expect(tab.get_by_text(re.compile("stopped$")).first).to_be_visible()

@@ -225,7 +225,8 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     for name in ("one", "two"):
         run = store.create(config(name, 1), columns=held_by_us("cpu"))
         store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 1.0))
-    page.goto(f"{server.url}/compare")
+    page.goto(f"{server.url}/runs")  # as people type it
+    page.wait_for_url("**/compare*")
     delete = page.get_by_role("button", name="Delete", exact=True)
     expect(delete).to_be_disabled()  # though the newest are selected already
     page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).first.wait_for(
@@ -247,6 +248,11 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
 def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, busy):
     runs = [queue(store, name, 1) for name in ("one", "two")]
     page.goto(f"{server.url}/compare")
+    page.get_by_role("button", name="2 queued").wait_for()
+    page.locator(".st-key-strip .gauges").wait_for()
+    strip = page.locator(".st-key-strip").bounding_box()
+    assert strip is not None
+    assert strip["height"] < 60  # one line, at 1280 pixels
     page.get_by_role("button", name="2 queued").click()
     second = page.locator(f".st-key-queue_{runs[1].id}")
     second.get_by_role("button").first.wait_for()

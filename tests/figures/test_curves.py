@@ -200,3 +200,29 @@ def test_ticks_have_the_digits_that_tell_them_apart():
     assert digits(0.273) == ".3~g"  # a constant: its axis is as long as it is high
     assert digits(0.273, 0.274) == ".4~g"  # ticks about 0.001 apart
     assert digits(230.0, 235.0) == ".4~g"
+
+
+def test_large_values_are_written_without_powers_of_ten():
+    def digits(low, high):
+        return curve_figure([Curve("val", np.arange(2), np.array([low, high]), "#0072B2")]).layout.yaxis.tickformat
+
+    assert digits(0.0, 999.0) == ".3~g"
+    assert digits(0.0, 1200.0) == ",.3~r"
+    assert digits(12_000.0, 12_400.0) == ",.4~r"
+    assert digits(0.0, 2e6) == ".3~g"
+    hovers = [curve_figure([Curve("val", np.arange(2), np.array([0.0, high]), "#0072B2")]).data[0].hovertemplate for high in (9_999.0, 12_000.0, 1e9)]
+    assert hovers == ["%{y:.4g}", "%{y:,.6~r}", "%{y:.4g}"]
+
+
+def test_the_x_axis_has_whole_ticks_where_all_positions_are_whole():
+    def axis(*places, **looks):
+        return curve_figure([Curve("val", np.array(places), np.zeros(len(places)), "#0072B2")], **looks).layout.xaxis
+
+    assert axis(1.0, 2.0).dtick == 1  # Plotly alone has 0.5 and 1.5
+    assert axis(1.0, 5.0).dtick == 1
+    assert axis(1.0, 6.0).dtick is None  # Plotly chooses among whole numbers by itself
+    assert axis(0.5, 1.0, 1.5).dtick is None  # steps as parts of epochs
+    assert axis(1.0, 2.0, x_range=(0.0, 2.5)).dtick is None
+    assert axis(1.0, 2.0, x_range=(0.0, 40.0)).dtick is None
+    assert axis().dtick is None
+    assert {axis(1.0, 2.0).tickformat, axis(0.1).tickformat} == {","}

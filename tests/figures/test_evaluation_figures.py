@@ -93,7 +93,8 @@ def test_a_first_epoch_that_costs_very_much_does_not_press_the_others_flat():
     one = Regret("a", {}, 2, 0.1, 0.1, 0.0, 0.0, np.array([1.0, 2.0]), np.array([1.6, 0.1]))
     figure = figures.regret_figure([one], {"a": COLOUR}, 2)
     assert figure.layout.yaxis.range == (-4, 200)
-    assert figure.layout.annotations[1].text == "cut at 200 %; the worst is 1,500 %"
+    assert figure.layout.xaxis.title.text == "epoch (cut at 200 %; the worst is 1,500 %)"
+    assert [note.text for note in figure.layout.annotations] == ["chosen"]
     np.testing.assert_allclose(figure.data[0].y, [1500, 0])  # on hover it is read in full
 
 

@@ -4,8 +4,13 @@ import json
 
 import pytest
 
+from mtl_core.events import RunEnded, RunStarted
+from mtl_core.runs import actions
+from mtl_core.runs.claims import held_by_us
+from tests.pages.conftest import INFO, config
 from ui.compare.compare_groups import curve_of, groups_of
 from ui.compare.compare_predictions import nearest
+from ui.compare.fitting_columns import ROOM, fitting, head_width, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
 
@@ -28,6 +33,18 @@ def test_a_chart_for_each_task_and_metric(open_page, seeds):
     assert charts(app) == 4
     app.toggle(key="compare.anything").set_value(True).run()
     assert charts(app) == 5
+
+
+def test_runs_with_other_numbers_of_steps_per_epoch_say_so(open_page, seeds, store, texts):
+    chosen = ",".join(run.id for run in seeds)
+    assert "An epoch has" not in texts(open_page("compare", runs=chosen))
+    store.append(seeds[2].id, RunStarted(6, {**INFO, "steps_per_epoch": 1200}))
+    store.append(seeds[2].id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
+    app = open_page("compare", runs=chosen)
+    assert "An epoch has 2 to 1,200 steps in these runs" in texts(app)
+    app.segmented_control(key="view.axis").set_value("epoch").run()
+    assert not app.exception
+    assert "An epoch has" not in texts(app)
 
 
 def test_seeds_are_one_line_and_can_be_separated(open_page, seeds, texts):
@@ -84,6 +101,68 @@ def test_columns_are_chosen_and_kept(open_page, seeds):
     assert app.multiselect(key="compare.columns").value == ["status", "Accuracy of digit ↑ last"]
     other = open_page("compare")  # another viewer, or the same one tomorrow
     assert other.multiselect(key="compare.columns").value == ["status", "Accuracy of digit ↑ last"]
+
+
+def columns_of(app):
+    """Column of the table of runs -> its settings, for those that are shown."""
+    proto = app.dataframe[0].proto
+    found = json.loads(proto.columns)
+    return {name: found[name] for name in proto.column_order}
+
+
+@pytest.fixture
+def of_two_sets(store):
+    """Runs with seven tasks in all."""
+    for data, names in (("digit_scenes", ["present", "boxes", "segments", "count"]), ("digits", ["digit", "slant", "ink"])):
+        values = config(name=data, data={"name": data}, tasks={name: {} for name in names}, backbone={"name": "small_cnn"})
+        run = store.create(values, columns=held_by_us("cpu"))
+        store.append(run.id, RunStarted(6, {**INFO, "tasks": dict.fromkeys(names, INFO["tasks"]["digit"])}))
+        store.append(run.id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
+    return run
+
+
+def test_the_first_columns_stand_beside_each_other_at_1280(open_page, store, of_two_sets, in_state):
+    """The metrics have short heads, and what is the same in all rows is left out."""
+    app = open_page("compare")
+    shown = columns_of(app)
+    metrics = ["digit ↑", "slant ↑", "ink ↑", "present ↑", "boxes ↑", "segments ↑", "count ↑"]
+    assert [each["label"] for each in shown.values()] == ["Run", "Further settings", *metrics, "time"]
+    assert sum(each["width"] for each in shown.values()) <= ROOM
+    actions.pin(store, of_two_sets.id)
+    in_state("stopped", name="another")
+    shown = columns_of(app.run())
+    assert list(shown)[:3] == ["pin", "name", "status"]
+    assert sum(each["width"] for each in shown.values()) <= ROOM
+
+
+def test_chosen_columns_are_shown_however_wide_they_are(open_page, of_two_sets):
+    app = open_page("compare")
+    choice = app.multiselect(key="compare.columns")
+    choice.set_value([*choice.value, "epochs", "data", "backbone", "balancing", "made"]).run()
+    assert not app.exception
+    assert list(columns_of(app))[-5:] == ["epochs", "data", "backbone", "balancing", "made"]
+    assert sum(each.get("width") for each in columns_of(app).values()) > ROOM
+
+
+def test_few_metrics_are_named_in_full(open_page, seeds):
+    assert [each["label"] for each in columns_of(open_page("compare")).values()][1:] == [
+        *("Further settings", "status", "epochs", "Accuracy of digit ↑", "MAE of slant ↓", "time", "made")
+    ]
+
+
+def test_columns_are_left_out_as_far_as_the_room_asks():
+    widths = {"a": 100, "b": 200, "c": 300, "d": 50}
+    needed = ["c", "b", "a", "d"]
+    assert fitting(widths, needed, 650) == ["a", "b", "c", "d"]
+    assert fitting(widths, needed, 649) == ["a", "b", "c"]
+    assert fitting(widths, needed, 599) == ["b", "c", "d"]
+    assert fitting(widths, needed, 50) == ["d"]
+    assert head_width("ink") == 80
+    assert head_width("Accuracy of digit") == 26 + 7 * 17
+    assert head_width("准确率准确率") == 26 + 14 * 6
+    heads = {"x": ("Accuracy of x ↑", "x ↑"), "y": ("F1 of x ↑", "x ↑"), "z": ("F1 of z ↑", "z ↑")}
+    assert short_heads(heads, 0, 1000) == {"x": "Accuracy of x ↑", "y": "F1 of x ↑", "z": "F1 of z ↑"}
+    assert short_heads(heads, 1000, 1000) == {"x": "Accuracy of x ↑", "y": "F1 of x ↑", "z": "z ↑"}  # two metrics of x cannot be told apart else
 
 
 def test_what_was_chosen_of_columns_is_read_back():

@@ -104,6 +104,26 @@ def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
     assert [html.unescape(later[name]).partition(">")[2].partition("</div>")[0] for name in fed] == list(fed.values())
 
 
+def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):
+    def measured(step):
+        parts = {f"conflict/digit/slant/layers.{layer}": -0.3 for layer in range(3)}
+        store.append(drawn.run.id, StepScalars(step, step / 2, {"conflict/digit/slant": -0.3, "conflict_share/digit/slant": 1.0, **parts}))
+        store.append(drawn.run.id, Message("which stores the step at once"))
+
+    measured(5)
+    app = open_page("run", run=drawn.run.id)
+    app.segmented_control(key=f"conflict.block.{drawn.run.id}").set_value("map").run()
+    page = drawn.pages[-1]
+    [name] = [each for each in page.charts if each.startswith("conflict_map")]
+    for step in range(6, 26):
+        measured(step)
+    page.feed(page.moment(), {})
+    fed = drawn.sent[-1]
+    assert name in fed["charts"]
+    assert page.charts[name].build(page.moment().feed["frame"]).data[0].customdata[0][0][3] == 21  # points
+    assert "digit and slant are in conflict most often in all shared layers" in fed["texts"]["conflict-worst"]
+
+
 def test_a_change_that_another_viewer_asks_for_is_news_for_the_sliders(drawn, store):
     assert "steering" not in drawn.news()
     actions.change(store, drawn.run.id, "tasks.digit.loss_weight", 2.0)

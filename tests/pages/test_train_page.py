@@ -316,6 +316,20 @@ def test_all_mistakes_are_named_at_once_where_they_are(open_page):
     assert not [caption.value for caption in app.caption if caption.value.startswith(":red[")]
 
 
+def test_a_mistake_moves_no_field_of_its_row(open_page):
+    """The sentence stands in a row of its own, below the fields."""
+    app = open_page()
+    mistakes = {"optimizer.weight_decay": -1.0, "schedule.warmup_fraction": 2.0, "tasks.boxes.loss_weight": -1.0, "tasks.count.start_epoch": 0}
+    for name, value in {**mistakes, "tasks.count.selection_weight": -1.0, "conflict_every": -1}.items():
+        app.number_input(key=f"set.{name}").set_value(value)
+    app.run()
+    assert not app.exception
+    innermost = [column for column in app.columns if not column.columns]
+    said = [column for column in innermost if any(caption.value.startswith(":red[") for caption in column.caption)]
+    assert [len(column.caption) for column in said] == [1] * 6
+    assert not any(column.number_input for column in said)
+
+
 def test_a_short_run_is_offered_closer_measurements_of_conflict(open_page, texts):
     app = open_page(unfolded=["advanced"])
     choose_preset(app, "digits-quick")

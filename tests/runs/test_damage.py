@@ -113,7 +113,7 @@ def test_a_damaged_index_is_made_anew(store, wholes, interrupted, damage):
     damage(checkpoints / "index.json")
     resume(store, run.id)
     execute(store, run.id)
-    assert f"training continues at step {3 * BRIEF_STEPS} of {5 * BRIEF_STEPS}" in " ".join(line.text for line in store.log(run.id))
+    assert f"training continues at step {3 * BRIEF_STEPS:,} of {5 * BRIEF_STEPS:,}" in " ".join(line.text for line in store.log(run.id))
     wholes.assert_same(store, run.id)
 
 

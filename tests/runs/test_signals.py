@@ -43,5 +43,5 @@ def test_a_server_that_is_ended_saves_its_run(store, home, one_thread, executor,
     resume(store, run.id)
     stop_soon = lambda event: actions.stop(store, run.id) if type(event).__name__ == "RunStarted" else None  # noqa: E731
     execute(store, run.id, on_event=stop_soon)
-    assert f"training continues at step {ended.step} of {400 * 39} on" in " ".join(line.text for line in store.log(run.id))
+    assert f"training continues at step {ended.step:,} of {400 * 39:,} on" in " ".join(line.text for line in store.log(run.id))
     assert execute(store, waiting.id).status == "finished"

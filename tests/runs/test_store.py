@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mtl_core.errors import RunNotFoundError
-from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, SettingChanged, StepScalars
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, heartbeat, held_by_us, take_controls
 from mtl_core.runs.sql import event_writer
@@ -137,6 +137,19 @@ class StoreContract:
         ]
         written = (store.folder(run.id) / "log.txt").read_text(encoding="utf-8").splitlines()
         assert [line[28:] for line in written] == [text for _, text in lines]
+
+    def test_the_log_of_a_long_run_has_no_powers_of_ten(self, store, config):
+        run = store.create(config(epochs=10_000), columns=held_by_us("cpu"))
+        store.append(run.id, RunStarted(40_000, INFO))
+        store.append(run.id, SettingChanged(20_000, 5_000.0, "tasks.a.loss_weight", 1.0, 2_000_000.0, True))
+        store.append(run.id, EpochMetrics(40_000, 10_000, {"val/a/accuracy": 0.5, "selection/score": 54_321.0}))
+        store.append(run.id, RunEnded("finished", 40_000, 10_000.0, 12.5, 4321.0))
+        assert [line.text for line in store.log(run.id)][1:] == [
+            "training starts on cpu: 40,000 steps",
+            "step 20,000: tasks.a.loss_weight changed from 1 to 2,000,000 (as in the config)",
+            "epoch 10,000: measured, score 54,321",
+            "finished after 40,000 steps (10,000 epochs) in 4,321.0 s",
+        ]
 
     def test_metrics_are_safe_when_append_returns(self, store, config, monkeypatch):
         monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.events import EpochMetrics, RunStarted
 from mtl_core.runs.store import open_store
 from ui.compare.race_entries import Entry
-from ui.compare.race_table import RANK, _columns, at_chosen, constants_of, no_better, results_of, stars
+from ui.compare.race_table import PACE, RANK, _columns, at_chosen, constants_of, no_better, reference_of, results_of, stars
 
 INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"title": "F1", "higher_is_better": True}}}}}
 
@@ -36,6 +37,25 @@ def starred(values, column="present f1 ↑ val", constant=0.31):
     entries, table, _ = table_of(values)
     found = stars(table, column, True, entries, constant)
     return {one.method for one, star in zip(entries, found, strict=True) if star}
+
+
+def test_step_times_are_those_of_runs_that_finished():
+    """The first steps of a run take longest, so those of an interrupted one make the others look fast."""
+    entries = [entry("fixed", 0, "interrupted"), entry("pcgrad"), entry("fixed", 1), entry("mgda", 0, "running")]
+    for one, pace in zip(entries, (0.5, 8.0, 4.0, 6.0), strict=True):
+        one.run.steps_per_second = pace
+
+    def paces():
+        summaries = {one.run.id: {} for one in entries}
+        return list(results_of(entries, summaries, reference_of(entries), summaries)[0][PACE])
+
+    assert paces() == [pytest.approx(math.nan, nan_ok=True), 0.5, 1.0, pytest.approx(math.nan, nan_ok=True)]
+    entries[2].run.status = "failed"
+    assert reference_of(entries).method == "pcgrad"  # of those that finished there is none with plain weights
+    assert paces()[1] == 1.0
+    entries[1].run.status = "running"
+    assert reference_of(entries).method == "fixed"
+    assert all(map(math.isnan, paces()))
 
 
 def test_one_seed_gets_no_star_whatever_the_lead():

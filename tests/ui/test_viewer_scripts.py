@@ -45,7 +45,7 @@ def boxes(count: int, seed: int) -> np.ndarray:
     return np.concatenate([corner, corner + size, random.integers(0, 3, (count, 1)), random.uniform(0, 1, (count, 1))], 1)
 
 
-@pytest.mark.parametrize("name", ["layer_values", "notices"])
+@pytest.mark.parametrize("name", ["layer_values", "notices", "silent_server", "slider_double_click"])
 def test_worked_values(name):
     node("--test", str(Path(__file__).with_name(f"{name}.test.mjs")))
 

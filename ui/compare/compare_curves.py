@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
@@ -37,7 +38,7 @@ def overlay(store: RunStore, chosen: list[Any]) -> None:
     frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
     legend(shown)
     task_charts(chosen, tasks, metrics, shown, baseline, frames, view)
-    if said := about_groups(groups, baseline):
+    if said := " ".join(filter(None, (about_steps(chosen, tasks, view.axis), about_groups(groups, baseline)))):
         st.caption(said)
     if anything:
         _any_value(store, chosen, shown, baseline, frames, view)
@@ -50,6 +51,21 @@ def tasks_of(chosen: list[Any]) -> dict[str, dict[str, Any]]:
         for task, info in (run.info or {}).get("tasks", {}).items():
             found.setdefault(task, info)
     return found
+
+
+def about_steps(chosen: list[Any], tasks: Iterable[str], axis: str) -> str:
+    """A sentence where runs of one chart are drawn over steps, and their epochs have different numbers of them; empty elsewhere."""
+    started = [run.info for run in chosen if run.info]
+    of_tasks = [{info["steps_per_epoch"] for info in started if task in info["tasks"]} for task in tasks]
+    steps = set().union(*(counts for counts in of_tasks if len(counts) > 1))
+    if axis != "step" or not steps:
+        return ""
+    return tr(
+        "An epoch has {least:,} to {most:,} steps in these runs, so that at the same step they have seen different numbers of images. "
+        "*View* offers the epoch as x axis.",
+        least=min(steps),
+        most=max(steps),
+    )
 
 
 def metrics_of(tasks: dict[str, dict[str, Any]]) -> dict[str, str]:

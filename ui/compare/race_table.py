@@ -14,8 +14,8 @@ from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.aggregates import mean_ranks
+from ui.compare.fitting_columns import head_width
 from ui.compare.race_entries import Entry
-from ui.compare.runs_table import head_width
 from ui.shell import words
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
@@ -63,8 +63,9 @@ def table_of(store: RunStore, entries: list[Entry]) -> tuple[pd.DataFrame, dict[
 
 
 def reference_of(entries: list[Entry]) -> Entry:
-    """The run with plain loss weights, whose step time the others are compared with; without one, the first run."""
-    return next((entry for entry in entries if entry.run.config.balancing.name == PLAIN), entries[0])
+    """The run whose step time the others are compared with: of those that finished, one with plain loss weights, else the first."""
+    compared = [entry for entry in entries if str(entry.run.status) == "finished"] or entries
+    return next((entry for entry in compared if entry.run.config.balancing.name == PLAIN), compared[0])
 
 
 def _draw(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> None:
@@ -163,8 +164,9 @@ def _ranks(rows: pd.DataFrame, mains: dict[str, bool]) -> pd.Series:
 
 
 def _paces(entries: list[Entry], reference: Entry) -> list[float]:
-    plain = reference.run.steps_per_second
-    return [plain / entry.run.steps_per_second if plain and entry.run.steps_per_second else math.nan for entry in entries]
+    """Step times relative to the reference; NaN for runs that have not finished, whose first steps would count too much."""
+    paces = [entry.run.steps_per_second if str(entry.run.status) == "finished" else None for entry in (reference, *entries)]
+    return [paces[0] / pace if paces[0] and pace else math.nan for pace in paces[1:]]
 
 
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:

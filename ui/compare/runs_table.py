@@ -14,6 +14,7 @@ from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
+from ui.compare.fitting_columns import ROOM, fitting, head_width, short_heads
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
 from ui.shell import words
@@ -23,7 +24,11 @@ from ui.shell.state import go_to, last_refusal, open_dialog, run_action
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
-LETTER_PIXELS, LEAST_PIXELS = 7, 80  # width of a column: a letter of its head, and the least
+ROW_PIXELS = 35  # of Streamlit's tables; the edge has 2
+PIN_PIXELS, NAME_PIXELS, MOST_PIXELS = 28, 230, 240
+PIXELS = {"about": 170, "status": 78, "epochs": 70, "forked from": 200}  # width; that of the others follows from their heads and texts
+NEEDED = ("status", "about", "tags", "forked from", "epochs", "time", "made")  # beside the metrics, the most important first
+TELLING = ("status", "about", "tags", "forked from", "epochs")  # those that need no room where all rows have the same
 BEST, LAST = " best", " last"  # ends of the columns of metrics
 OTHERS = (
     mark("data"),
@@ -73,33 +78,37 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     preselected = [ids.index(run_id) for run_id in before]
     main = {f"val/{task}/{info['main_metric']}" for run in shown for task, info in (run.info or {}).get("tasks", {}).items()}
     summaries = store.summaries(ids, main)
+    full = _metric_heads(shown)
     table = pd.DataFrame([_row(run, summaries[run.id], shown) for run in shown])
+    names = list(map(str, table))
+    place = names.index("epochs") + 1  # metrics that only later rows have came last
+    table = table[[*names[:place], *(name for name in names if name in full), *(name for name in names[place:] if name not in full)]]
     with tools:
-        columns, wide = _columns(table)
+        columns, wide = _columns(table, full)
+    heads = _heads(columns, table, full)
     event = st.dataframe(
         table,
         hide_index=True,
         placeholder="",
-        height=min(36 * (len(shown) + 1), 420),
+        height=min(ROW_PIXELS * (len(shown) + 1) + 2, 420),
         on_select=lambda: _take_choice(key, preselected),
         selection_mode="multi-row",
         selection_default={"selection": {"rows": preselected}},
         key=key,
-        column_order=["pin", "name", *columns],
+        column_order=[*(["pin"] if table["pin"].any() else []), "name", *columns],
         column_config={
-            "about": st.column_config.TextColumn(tr("Further settings"), width=int(170 * wide), help=tr("What the name leaves out.")),
             # Not pinned: Streamlit draws pinned columns in a grey of too little contrast, as if their rows were disabled.
-            "pin": st.column_config.TextColumn("", width=28, help=tr("Pinned")),
-            "name": st.column_config.TextColumn(tr("Run"), width=int(230 * wide)),
-            "status": st.column_config.TextColumn(tr("status"), width=int(78 * wide)),
-            "epochs": st.column_config.TextColumn(tr("epochs"), width=int(70 * wide)),
-            "forked from": st.column_config.TextColumn(tr("Forked from"), width="medium"),
+            "pin": st.column_config.TextColumn("", width=PIN_PIXELS, help=tr("Pinned")),
+            "name": st.column_config.TextColumn(tr("Run"), width=int(NAME_PIXELS * wide)),
+            "about": st.column_config.TextColumn(tr("Further settings"), width=int(PIXELS["about"] * wide), help=tr("What the name leaves out.")),
+            "status": st.column_config.TextColumn(tr("status"), width=int(PIXELS["status"] * wide)),
+            "epochs": st.column_config.TextColumn(tr("epochs"), width=int(PIXELS["epochs"] * wide)),
+            "forked from": st.column_config.TextColumn(tr("Forked from"), width=PIXELS["forked from"]),
             **{
-                name: st.column_config.NumberColumn(_head(name), format="%.3g", width=int(head_width(_head(name)) * wide), help=_about_column(name))
-                for name in map(str, table)
-                if name.endswith((BEST, LAST))
+                name: st.column_config.NumberColumn(head, format="%.3g", width=int(head_width(head) * wide), help=_about_column(name))
+                for name, head in heads.items()
             },
-            **{name: st.column_config.Column(tr(name)) for name in OTHERS if name in table},
+            **{name: st.column_config.Column(tr(name), width=_pixels(name, table)) for name in OTHERS if name in columns},
         },
     )
     chosen = [ids[row] for row in event.selection.rows if row < len(ids)]
@@ -107,21 +116,57 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     return [run for run in shown if run.id in chosen]
 
 
-def head_width(head: str) -> int:
-    """Pixels of a column whose head is not cut."""
-    return max(LEAST_PIXELS, 26 + LETTER_PIXELS * len(head))
-
-
-def _columns(table: pd.DataFrame) -> tuple[list[str], float]:
+def _columns(table: pd.DataFrame, heads: dict[str, tuple[str, str]]) -> tuple[list[str], float]:
     """Draw the choice of the columns; returns those to show and the factor on their widths."""
     offered = [name for name in map(str, table) if name not in ("pin", "name")]
-    first = [name for name in offered if not name.endswith(LAST) and name not in HIDDEN_AT_FIRST]
-    return choose_columns(offered, first, _title)
+    return choose_columns(offered, _first(table, offered, heads), _title)
 
 
-def _head(column: str) -> str:
-    """The head of a metric's column. Best values are the rule."""
-    return column.removesuffix(BEST) if column.endswith(BEST) else _title(column)
+def _first(table: pd.DataFrame, offered: list[str], heads: dict[str, tuple[str, str]]) -> list[str]:
+    """The columns that are shown where nobody has chosen: as many as fit beside each other. Those that tell the runs apart come before others."""
+    empty = [name for name in ("about", "tags", "note") if name in table and not table[name].any()]
+    names = [name for name in offered if not name.endswith(LAST) and name not in (*HIDDEN_AT_FIRST, *empty)]
+    facts = [name for name in NEEDED if name in names]
+    alike = [name for name in facts if name in TELLING and table[name].nunique() == 1]
+    needed = [*(name for name in names if name in heads), *(name for name in facts if name not in alike), *alike]
+    widths = {name: head_width(heads[name][1]) if name in heads else _pixels(name, table) for name in names}
+    return fitting(widths, needed, ROOM - _before(table))
+
+
+def _before(table: pd.DataFrame) -> int:
+    """Width of the columns that are always shown: the name, and the pins if there are any."""
+    return NAME_PIXELS + (PIN_PIXELS if table["pin"].any() else 0)
+
+
+def _pixels(name: str, table: pd.DataFrame) -> int:
+    """Width of a column of texts. Neither the head nor a short text is cut."""
+    if name in PIXELS:
+        return PIXELS[name]
+    return min(max(map(head_width, (tr(name), *map(str, table[name])))), MOST_PIXELS)
+
+
+def _metric_heads(shown: list[Any]) -> dict[str, tuple[str, str]]:
+    """Column of a metric -> its head in full and in short. Best values are the rule, so only last ones say what they are."""
+    found: dict[str, tuple[str, str]] = {}
+    for run in shown:
+        for task, info in (run.info or {}).get("tasks", {}).items():
+            full, arrow = _metric_of(task, info), words.better(info["metrics"][info["main_metric"]]["higher_is_better"])
+            short = f"{task} {arrow}".rstrip()
+            found[f"{full}{BEST}"] = (full, short)
+            found[f"{full}{LAST}"] = (tr("{metric} last", metric=full), tr("{metric} last", metric=short))
+    return found
+
+
+def _heads(columns: list[str], table: pd.DataFrame, full: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Heads of the metrics among the columns that are shown."""
+    others = _before(table) + sum(_pixels(name, table) for name in columns if name not in full)
+    return short_heads({name: full[name] for name in columns if name in full}, others)
+
+
+def _metric_of(task: str, info: dict[str, Any]) -> str:
+    """A task's main metric in words, such as ``Accuracy of digit ↑``."""
+    main = info["main_metric"]
+    return metric_head(metric_words(main, info["metrics"]), task, info["metrics"][main]["higher_is_better"])
 
 
 def _about_column(column: str) -> str:
@@ -153,10 +198,8 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "epochs": f"{words.epochs(run.epoch)} / {run.epochs:,}",
     }
     for task, info in (run.info or {}).get("tasks", {}).items():
-        main = info["main_metric"]
-        entry = summary.get(f"val/{task}/{main}")
-        metric = info["metrics"][main]
-        title = metric_head(metric_words(main, info["metrics"]), task, metric["higher_is_better"])
+        entry = summary.get(f"val/{task}/{info['main_metric']}")
+        title = _metric_of(task, info)
         row[f"{title}{BEST}"] = entry["best"] if entry else None
         row[f"{title}{LAST}"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}

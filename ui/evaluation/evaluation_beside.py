@@ -13,7 +13,7 @@ from mtl_core.analysis.paired_errors import paired_errors
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.evaluation_charts import class_pairs_figure
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.evaluations import Evaluation, evaluations
 from mtl_core.runs.looks import same_data_set
@@ -176,7 +176,7 @@ def _images(
         )
     )
     rows = [int(row) for row in found.order[:SHOWN]]
-    notes = [f"A {arrays['errors'][row]:.2g}, B {other[row]:.2g}" for row in rows]
+    notes = [f"A {HalfUp(arrays['errors'][row]):.2g}, B {HalfUp(other[row]):.2g}" for row in rows]
     if rows:
         second = Second(beside.run.id, beside.evaluation.arrays(task))
         st.caption(tr("Where they differ most. The interval covers the choice of images, not other seeds."))

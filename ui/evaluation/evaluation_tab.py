@@ -15,6 +15,7 @@ from mtl_core.language import mark, tr
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
 from mtl_core.runs.looks import Look, looks, looks_at_data
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import metric_words
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed
@@ -235,6 +236,12 @@ def _why_chosen(run: Any, frame: pd.DataFrame, chosen: int) -> str:
     return text + where
 
 
+def _short(run: Any, task: str) -> str:
+    """A task's main metric in few letters, such as ``MAE``."""
+    info = run.info["tasks"][task]
+    return metric_words(info["main_metric"], info["metrics"])
+
+
 def _regret(run: Any, frame: pd.DataFrame) -> None:
     chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
     if chosen is None or not found:
@@ -248,7 +255,7 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
             tr("Its best epoch"): one.best_epoch,
             tr("Best"): words.measured(one.best, one.metric.get("unit", "")),
             tr("Epoch {chosen}", chosen=chosen): words.measured(one.chosen, one.metric.get("unit", "")),
-            tr("Metric on val"): f"{words.better(one.metric['higher_is_better'])} {tr(one.metric['title'])}",
+            tr("Metric on val"): f"{words.better(one.metric['higher_is_better'])} {_short(run, one.task)}",
         }
         for one in found
     ]

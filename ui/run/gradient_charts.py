@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -87,9 +88,10 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_text(feed, "conflict-meaning", lambda now: meaning(now, tasks))
     shown = _layers(run, measured_on)
     if not shown:
-        _map(run, frame, tasks, measured_on)
+        _map(run, feed, tasks, measured_on, view)
         return
     step = _step_slider(run, measured_steps(frame, shown[0]))
+    # Not fed like the other charts: it would show a newer step than the slider above it, until the slider is drawn anew.
     figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
     plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
     draw_text(feed, "conflict-pairs", lambda now: "\n".join(reading(now, tasks)[:SHOWN_SENTENCES]))
@@ -122,17 +124,20 @@ def _layers(run: Any, measured_on: list[str]) -> list[str]:
     return blocks if part == ALL_PARTS else [part]
 
 
-def _map(run: Any, frame: pd.DataFrame, tasks: list[str], measured_on: list[str]) -> None:
+def _map(run: Any, feed: dict[str, Any], tasks: list[str], measured_on: list[str], view: View) -> None:
     """Draw each pair's mean cosine in each region over the run so far; its parts on demand."""
     found, titles = regions(measured_on), block_titles(measured_on)
     if st.toggle(
         tr("Every part"), key=f"conflict.map.parts.{run.id}", help=tr("A column for each part of the network in place of early, middle and late.")
     ):
         found = {titles.get(block, block): [block] for region in found.values() for block in region}
-    table = conflict_map(frame, tasks, found)
-    plot(prepared(place_figure(table), tr("Mean cosine of each pair of tasks in each place of the network")), key="chart.conflict_map")
-    if sentence := most_in_conflict(table):
-        st.markdown(f":small[{words.plain(tr(sentence))}]")
+
+    def table(frame: pd.DataFrame) -> pd.DataFrame:
+        return conflict_map(frame, tasks, found)
+
+    alt = tr("Mean cosine of each pair of tasks in each place of the network")
+    draw_chart(feed, f"conflict_map.{len(found)}", replace(view, height=1.0), lambda frame: place_figure(table(frame)), alt)
+    draw_text(feed, "conflict-worst", lambda frame: tr(most_in_conflict(table(frame))))
     st.caption(tr("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover."))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.config import task_of
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
 
@@ -79,7 +79,7 @@ def _words(group: list[Placed]) -> str:
     for _, changes in group:
         for name, before, value in changes:
             ends[name] = (ends[name][0] if name in ends else before, value)
-    return ", ".join(f"{name} {before:g} → {value:g}" for name, (before, value) in ends.items())
+    return ", ".join(f"{name} {HalfUp(before):g} → {HalfUp(value):g}" for name, (before, value) in ends.items())
 
 
 def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:

@@ -3,6 +3,7 @@ const SLIDER = '[data-testid="stSlider"]';
 
 export default function ({ parentElement, setTriggerValue }) {
   const box = parentElement.closest(".st-key-steering");
+  if (!box) return; // the run has ended, and the browser has taken the sliders away meanwhile
   box.tell = (number) => setTriggerValue("doubled", number);
   if (box.listens) return;
   box.listens = true;

@@ -8,10 +8,11 @@ Each widget takes its value from the settings before it is drawn and writes chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from pydantic import BaseModel
@@ -123,12 +124,37 @@ def options_form(
     every = [replace(field, choices=choices[field.name]) if choices and field.name in choices else field for field in describe(model)]
     values = {field.name: read((*path, field.name), field.default) for field in every}
     fields = [field for field in every if (not only or field.name in only) and field.name not in without and is_shown(field, values)]
-    places: list[Any] = []
-    for index, field in enumerate(fields):
-        if index % columns == 0:
-            places = st.columns(columns, vertical_alignment="bottom")
-        with places[index % columns]:
-            draw_field(field, (*path, field.name))
+    for start in range(0, len(fields), columns):
+        with field_row(columns) as row:
+            for place, field in enumerate(fields[start : start + columns]):
+                row.draw(place, field, (*path, field.name))
+
+
+class FieldRow:
+    """Columns whose fields stand in line. What is wrong with them stands below the row, each in its field's column, and moves no field."""
+
+    def __init__(self, places: list[Any]):
+        self.places = places
+        self.problems: dict[int, str] = {}
+
+    def draw(self, place: int, field: Field, path: tuple[str, ...], label: str = "", **looks: bool) -> None:
+        """Draw a field into a column; ``looks`` as in ``draw_field``."""
+        with self.places[place]:
+            _draw_widget(field, path, label, **looks)
+        if problem := problem_at(path):
+            self.problems[place] = problem
+
+
+@contextmanager
+def field_row(widths: int | Sequence[int], vertical_alignment: Literal["center", "bottom"] = "bottom") -> Iterator[FieldRow]:
+    """A row of fields; ``widths`` as for ``st.columns``. The container keeps the place of what follows, whatever is wrong."""
+    with st.container(gap="xsmall"):
+        row = FieldRow(st.columns(widths, vertical_alignment=vertical_alignment))
+        yield row
+        if row.problems:
+            for place, said in enumerate(st.columns(widths)):
+                if place in row.problems:
+                    said.caption(row.problems[place])
 
 
 def is_shown(field: Field, values: dict[str, Any]) -> bool:
@@ -137,7 +163,19 @@ def is_shown(field: Field, values: dict[str, Any]) -> bool:
 
 
 def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
-    """Draw the widget of one setting."""
+    """Draw the widget of one setting, and below it what is wrong with it. Fields beside each other are drawn in a ``field_row``."""
+    _draw_widget(field, path, label, disabled=disabled, hide_label=hide_label)
+    if problem := problem_at(path):
+        st.caption(problem)
+
+
+def problem_at(path: tuple[str, ...]) -> str:
+    """What is wrong with a setting, for a caption; empty if nothing is."""
+    problem = st.session_state.get(PROBLEMS, {}).get(".".join(path))
+    return f":red[:material/error: {plain(tr(problem))}]" if problem else ""
+
+
+def _draw_widget(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
     key, value = widget_key(path), as_shown(field, read(path, field.default))
     if key in st.session_state and as_shown(field, as_kept(field, st.session_state[key])) != value:  # more than the spaces of a typed list
         key = widget_key(path, value)
@@ -160,8 +198,6 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         _number(field, label, shared)
     else:
         st.text_input(label, value, placeholder=tr("none") if field.nullable else None, **shared)
-    if problem := st.session_state.get(PROBLEMS, {}).get(".".join(path)):
-        st.caption(f":red[:material/error: {plain(tr(problem))}]")
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:

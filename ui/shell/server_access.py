@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from mtl_core.runs.background.program_end import begin_closing
+from ui.shell.typed_address import TypedAddress
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
@@ -36,7 +37,7 @@ _HEADERS = {
 
 def middleware() -> list[Middleware]:
     """The middleware that ``st.App`` runs before Streamlit's own request handling."""
-    return [Middleware(ServerAccess)]
+    return [Middleware(ServerAccess), Middleware(TypedAddress)]
 
 
 def end_in_order() -> None:

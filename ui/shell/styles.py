@@ -53,10 +53,13 @@ CSS = """
   padding: .35rem .75rem; cursor: pointer;}
 .notify:disabled {opacity: .5; cursor: default;}
 .notify-why {font-size: .82rem; opacity: .7; padding-top: .25rem;}
-.gauges {display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .8rem; opacity: .8; font-variant-numeric: tabular-nums; white-space: nowrap;}
+/* Gauges for which there is no room are left out; they move nothing to a second line. */
+.st-key-strip [data-testid="stElementContainer"]:has(.gauges) {flex: 1000 1 0; min-width: 0; max-width: max-content;}
+.gauges {display: flex; flex-wrap: wrap; gap: .5rem 1rem; height: 1.6rem; overflow: hidden;
+  font-size: .8rem; opacity: .8; font-variant-numeric: tabular-nums; white-space: nowrap;}
 .gauges i {display: block; height: 3px; border-radius: 2px; background: rgba(128,128,128,.3); overflow: hidden;}
 .gauges b {display: block; height: 100%; background: #56B4E9;}
-.gauges .marked {font-weight: 600;}
+.gauges .marked {font-weight: 600; order: -1;}
 .gauges .marked b {background: #D55E00;}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}

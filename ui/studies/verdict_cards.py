@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import mark, tr
+from mtl_core.language import HalfUp, mark, tr
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
@@ -86,7 +86,7 @@ def _card(answer: Answer, line: Line) -> None:
         st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
     test = mark("p {p:.2g} (sign test, Holm)") if difference.is_spread_unknown else mark("p {p:.2g} (Holm)")
     p = tr(test, p=said.p_corrected)
-    means = "" if line.metric is None else f"{line.baseline:.4g} → {line.value:.4g} · "
+    means = "" if line.metric is None else f"{HalfUp(line.baseline):.4g} → {HalfUp(line.value):.4g} · "
     st.caption(words.plain(tr("{means}{n} seeds · {p}", means=means, n=difference.n, p=p)))
 
 

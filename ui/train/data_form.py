@@ -19,7 +19,7 @@ from ui.shell import state
 from ui.shell.element_keys import element_key
 from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
-from ui.shell.model_forms import describe, draw_field, options_form, widget_key
+from ui.shell.model_forms import FieldRow, describe, field_row, options_form, widget_key
 from ui.shell.server_paths import path_problems
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain, unit_words
@@ -146,7 +146,14 @@ def _take_task(name: str, key: str) -> None:
 
 
 def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False) -> None:
-    check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
+    with field_row([3, 5, 3], "center") as row:
+        _task_fields(row, name, task, loss_weight, made)
+    if made and name in settings()["tasks"]:
+        _made_options(name)
+
+
+def _task_fields(row: FieldRow, name: str, task: Task | None, loss_weight: Any, made: bool) -> None:
+    check, what, number = row.places
     chosen = name in settings()["tasks"]
     key = key_for(f"task.{name}", chosen)
     hold(key, chosen)
@@ -158,13 +165,10 @@ def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False
     else:
         of = tr(", {classes} classes", classes=len(task.classes)) if task.classes else unit_words(task.unit)
         what.markdown(f":small[{plain(tr(task.title) or name)}] :small[:gray[{tr(task.kind.replace('_', ' '))}{plain(of)}]]")
-    with number:
-        if chosen:
-            draw_field(loss_weight, ("tasks", name, "loss_weight"), tr("Loss weight of {name}", name=name), hide_label=True)
-        else:
-            st.markdown(tr(":small[:gray[not trained]]"))
-    if made and chosen:
-        _made_options(name)
+    if chosen:
+        row.draw(2, loss_weight, ("tasks", name, "loss_weight"), tr("Loss weight of {name}", name=name), hide_label=True)
+    else:
+        number.markdown(tr(":small[:gray[not trained]]"))
 
 
 def _options_in_words() -> list[str]:

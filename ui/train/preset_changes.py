@@ -11,7 +11,7 @@ import yaml
 from mtl_core.config import RunConfig
 from mtl_core.config_differences import differences
 from mtl_core.errors import ConfigError
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from ui.shell import state
 
 MOST_CHANGES = 4  # live changes that are named one by one
@@ -27,7 +27,7 @@ def changes_in_words(values: dict[str, Any]) -> str:
     for change in made:
         what = tr("learning rate") if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
         before = now.get(change["key"])
-        values_said = f"{change['value']:g}" if before is None else f"{before:g} → {change['value']:g}"
+        values_said = f"{HalfUp(change['value']):g}" if before is None else f"{HalfUp(before):g} → {HalfUp(change['value']):g}"
         said.append(tr("step {step} {what} {values}", step=change["step"], what=what, values=values_said))
         now[change["key"]] = change["value"]
     first = tr(", ").join(said[:MOST_CHANGES])

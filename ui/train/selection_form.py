@@ -10,7 +10,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
 from mtl_core.language import tr
 from ui.shell.form_editions import form_key, key_for
-from ui.shell.model_forms import describe, draw_field
+from ui.shell.model_forms import describe, field_row
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
 
@@ -32,15 +32,13 @@ def selection_section() -> None:
         titles[1].markdown(tr("Selection weight"), help=tr(fields["selection_weight"].help))
     titles[2].markdown(tr("Floor"), help=tr(fields["selection_floor"].help))
     for task in tasks:
-        title, weight, floor, _ = st.columns(WIDTHS, vertical_alignment="center")
-        title.markdown(plain(task))
-        if task in choosing:
-            with weight:
+        with field_row(WIDTHS, "center") as row:
+            row.places[0].markdown(plain(task))
+            if task in choosing:
                 label = tr("Selection weight of {task}", task=plain(task))
-                draw_field(fields["selection_weight"], ("tasks", task, "selection_weight"), label, hide_label=True)
-        with floor:
+                row.draw(1, fields["selection_weight"], ("tasks", task, "selection_weight"), label, hide_label=True)
             label = tr("Floor of {task}", task=plain(task))
-            draw_field(fields["selection_floor"], ("tasks", task, "selection_floor"), label, hide_label=True)
+            row.draw(2, fields["selection_floor"], ("tasks", task, "selection_floor"), label, hide_label=True)
 
 
 def forget_removed_tasks() -> None:

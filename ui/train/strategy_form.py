@@ -11,7 +11,7 @@ from mtl_core.language import mark, tr
 from mtl_core.training import JOINT, UPDATES
 from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
-from ui.shell.model_forms import describe, draw_field, options_form
+from ui.shell.model_forms import FieldRow, describe, field_row, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
 from ui.train.part_form import part_chooser
@@ -44,8 +44,17 @@ def _strategies() -> None:
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
-    title, own, frozen, *epochs = st.columns(WIDTHS, vertical_alignment="center")
-    title.markdown(f"{plain(name)}")
+    with field_row(WIDTHS, "center") as row:
+        _task_fields(row, name, fields)
+    path = ("tasks", name, "optimizer")
+    if read(path) is not None:
+        options_form(OptimizerConfig, path, columns=4)
+
+
+def _task_fields(row: FieldRow, name: str, fields: dict[str, Any]) -> None:
+    title, own, *_ = row.places
+    task = plain(name)
+    title.markdown(task)
     path = ("tasks", name, "optimizer")
     key = key_for(f"own_optimizer.{name}", read(path) is not None)
     hold(key, read(path) is not None)
@@ -54,18 +63,14 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         if key == form_key(f"own_optimizer.{name}") and st.session_state[key] != (read(path) is not None):
             write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None)
 
-    task = plain(name)
     own.toggle(tr("Own optimizer of {task}", task=task), st.session_state[key], key=key, on_change=take, label_visibility="collapsed")
     labels = {
         "frozen": tr("{task} is frozen", task=task),
         "start_epoch": tr("From epoch, {task}", task=task),
         "stop_epoch": tr("Through epoch, {task}", task=task),
     }
-    for place, field in zip((frozen, *epochs), labels, strict=True):
-        with place:
-            draw_field(fields[field], ("tasks", name, field), labels[field], hide_label=True)
-    if read(path) is not None:
-        options_form(OptimizerConfig, path, columns=4)
+    for place, field in enumerate(labels, 2):
+        row.draw(place, fields[field], ("tasks", name, field), labels[field], hide_label=True)
 
 
 def _in_words() -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import SKIPPED
+from mtl_core.language import HalfUp
 from mtl_core.runs.alerts.thresholds import Threshold, mark_reached, thresholds
 from mtl_core.scalar_words import scalar_words
 
@@ -158,7 +159,7 @@ class RunAlerts:
 
 def _reached_words(scalar: str, threshold: Threshold, value: float, step: float, epoch: float) -> str:
     """The alert as one sentence for each case, so that it can be translated as a whole."""
-    bound = threshold.bound
+    bound, value = HalfUp(threshold.bound), HalfUp(value)
     if abs(epoch - round(epoch)) < 1e-6:
         return (
             f"{scalar} is above {bound:g}: {value:.4g} after epoch {epoch:.0f}"

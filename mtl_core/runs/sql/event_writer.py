@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from mtl_core.events import REFUSED
-from mtl_core.language import mark
+from mtl_core.language import filled, mark
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.leases import write_sign_of_life
@@ -24,18 +24,18 @@ COMMIT_SECONDS = 1.0
 FIRST_POINTS = 2  # a line needs two; so many are committed at once when training begins, so that the curves begin with the run
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
 # Lines of the log. They are kept in English, and the pages find their translations.
-STARTS, CONTINUES = mark("training starts on {where}: {steps} steps"), mark("training continues at step {step} of {steps} on {where}")
-CHANGED = mark("step {step}: {key} changed from {old:g} to {new:g}")
-REPEATED = mark("step {step}: {key} changed from {old:g} to {new:g} (as in the config)")
-PAUSED, RESUMED = mark("paused at step {step} (epoch {epoch:.4g})"), mark("resumed at step {step} (epoch {epoch:.4g})")
-SCORED, MEASURED = mark("epoch {epoch}: measured, score {score:.4g}"), "epoch {epoch}: measured {splits}"
-SAVED, SAVED_BEST = mark("epoch {epoch}: checkpoint saved"), mark("epoch {epoch}: checkpoint saved (best so far)")
-ENDED = "{status} after {step} steps ({epoch:.4g} epochs) in {seconds:.1f} s"
+STARTS, CONTINUES = mark("training starts on {where}: {steps:,} steps"), mark("training continues at step {step:,} of {steps:,} on {where}")
+CHANGED = mark("step {step:,}: {key} changed from {old:g} to {new:g}")
+REPEATED = mark("step {step:,}: {key} changed from {old:g} to {new:g} (as in the config)")
+PAUSED, RESUMED = mark("paused at step {step:,} (epoch {epoch:.4g})"), mark("resumed at step {step:,} (epoch {epoch:.4g})")
+SCORED, MEASURED = mark("epoch {epoch:,}: measured, score {score:.4g}"), "epoch {epoch:,}: measured {splits}"
+SAVED, SAVED_BEST = mark("epoch {epoch:,}: checkpoint saved"), mark("epoch {epoch:,}: checkpoint saved (best so far)")
+ENDED = "{status} after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"
 CASES = (  # of ``MEASURED`` and ``ENDED``: what the trainer reports
-    mark("epoch {epoch}: measured val"),
-    mark("epoch {epoch}: measured test"),
-    mark("finished after {step} steps ({epoch:.4g} epochs) in {seconds:.1f} s"),
-    mark("stopped after {step} steps ({epoch:.4g} epochs) in {seconds:.1f} s"),
+    mark("epoch {epoch:,}: measured val"),
+    mark("epoch {epoch:,}: measured test"),
+    mark("finished after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"),
+    mark("stopped after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"),
 )
 
 
@@ -158,8 +158,8 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **({"device": device} if device else {})))
         where = event.info.get("device_name") or device or "this machine"
         if event.step:
-            return "info", CONTINUES.format(step=event.step, steps=event.steps_total, where=where)
-        return "info", STARTS.format(where=where, steps=event.steps_total)
+            return "info", filled(CONTINUES, step=event.step, steps=event.steps_total, where=where)
+        return "info", filled(STARTS, where=where, steps=event.steps_total)
     if kind == "SettingChanged":
         if not event.replayed:  # the change becomes part of the run's config: a resumed run, a clone and a fork replay it
             config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar_one())
@@ -167,7 +167,7 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
             connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
             _forget_changes(connection, run_id, event.key)
             write_facts(connection, run_id)
-        return "info", (REPEATED if event.replayed else CHANGED).format(step=event.step, key=event.key, old=event.old, new=event.new)
+        return "info", filled(REPEATED if event.replayed else CHANGED, step=event.step, key=event.key, old=event.old, new=event.new)
     if kind in ("Paused", "Resumed"):
         before, after = ("running", "pausing"), "paused"
         if kind == "Resumed":
@@ -177,7 +177,7 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
             values |= {"training_started_at": store_time(), "resumed_step": event.step}
         # No change if a stop was requested meanwhile.
         connection.execute(update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(**values))
-        return "info", (PAUSED if kind == "Paused" else RESUMED).format(step=event.step, epoch=event.epoch)
+        return "info", filled(PAUSED if kind == "Paused" else RESUMED, step=event.step, epoch=event.epoch)
     if kind == "RunEnded":
         values = {"status": str(event.status), "finished_at": store_time(), "heartbeat_at": store_time()}
         if connection.execute(select(runs.c.training_started_at).where(runs.c.id == run_id)).scalar() is not None:
@@ -186,7 +186,7 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if pending.has_replaced:
             compute_results(connection, pending.run, pending.info)
-        return "info", ENDED.format(status=event.status, step=event.step, epoch=event.epoch, seconds=event.seconds)
+        return "info", filled(ENDED, status=event.status, step=event.step, epoch=event.epoch, seconds=event.seconds)
     if kind == "EpochMetrics" and event.constants:
         info = json.loads(connection.execute(select(runs.c.info).where(runs.c.id == run_id)).scalar() or "{}")
         connection.execute(update(runs).where(runs.c.id == run_id).values(info=schema.to_json(_with_constants(info, event.constants))))
@@ -199,10 +199,10 @@ def _line(kind: str, event: Any) -> tuple[str, str] | None:
     if kind == "EpochMetrics":
         score = event.scalars.get("selection/score")
         if score is not None:
-            return "info", SCORED.format(epoch=event.epoch, score=score)
-        return "info", MEASURED.format(epoch=event.epoch, splits=", ".join(sorted({key.split("/")[0] for key in event.scalars})))
+            return "info", filled(SCORED, epoch=event.epoch, score=score)
+        return "info", filled(MEASURED, epoch=event.epoch, splits=", ".join(sorted({key.split("/")[0] for key in event.scalars})))
     if kind == "CheckpointSaved":
-        return "info", (SAVED_BEST if event.best else SAVED).format(epoch=event.epoch)
+        return "info", filled(SAVED_BEST if event.best else SAVED, epoch=event.epoch)
     if kind == "Message":
         return event.level, event.text
     return None  # step scalars and probes appear in curves and files

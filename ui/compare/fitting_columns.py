@@ -1,0 +1,43 @@
+"""Columns of the table of runs for viewers who have chosen none: those that stand beside each other on a screen of 1280 pixels, and their heads."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+ROOM = 1084  # pixels of a table on a screen of 1280, without its ticks
+LETTER_PIXELS, PADDING, LEAST_PIXELS = 7, 26, 80  # width of a column: a letter of its head, the space beside it, and the least
+
+
+def head_width(head: str) -> int:
+    """Pixels of a column whose head is not cut. A Chinese letter is as wide as two others."""
+    letters = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in head)
+    return max(LEAST_PIXELS, PADDING + LETTER_PIXELS * letters)
+
+
+def fitting(widths: Mapping[str, int], needed: Sequence[str], room: int = ROOM) -> list[str]:
+    """The columns that fit into the room, in their order on screen.
+
+    Args:
+        widths: column -> its pixels, in the order on screen.
+        needed: the columns, the most important first. One that does not fit leaves its room to those after it.
+    """
+    kept: set[str] = set()
+    for name in needed:
+        if sum(widths[each] for each in (*kept, name)) <= room:
+            kept.add(name)
+    return [name for name in widths if name in kept]
+
+
+def short_heads(heads: Mapping[str, tuple[str, str]], others: int, room: int = ROOM) -> dict[str, str]:
+    """Heads of the metrics' columns: in full where all columns fit into the room so, else the task and the arrow.
+
+    Args:
+        heads: column -> (``Accuracy of digit ↑``, ``digit ↑``).
+        others: pixels of the other columns.
+    """
+    if others + sum(head_width(full) for full, _ in heads.values()) <= room:
+        return {name: full for name, (full, _) in heads.items()}
+    often = Counter(short for _, short in heads.values())
+    return {name: short if often[short] == 1 else full for name, (full, short) in heads.items()}
