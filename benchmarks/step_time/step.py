@@ -1,6 +1,6 @@
 """What the trainer costs beside a bare hand-written loop, and the data path beside a torch DataLoader.
 
-    python -m benchmarks.step_time.step [--preset digit-scenes] [--pairs 7]
+    python -m benchmarks.step_time.step [--preset digit-scenes] [--pairs 7] [--steps-only] [--cache FOLDER]
 
 Epochs of both are run in turn in one process, with the same network, data, optimizer, precision and memory layout, so that what else the
 machine does falls on both. Printed are ratios of CPU time (user + system, all threads) and of wall time: the median over pairs.
@@ -71,18 +71,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="digit-scenes")
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--steps-only", action="store_true", help="without the loops that read from a DataLoader")
+    parser.add_argument("--cache", type=Path, help="folder for prepared data, kept for the next time")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     tune_allocator()
     config = get_preset(arguments.preset).config.with_overrides(arguments.set)
-    with tempfile.TemporaryDirectory() as cache:
-        setup = build(resolve(config), Path(cache))
-        compare(setup, arguments.pairs)
+    with tempfile.TemporaryDirectory() as temporary:
+        setup = build(resolve(config), arguments.cache or Path(temporary))
+        compare(setup, arguments.pairs, arguments.steps_only)
 
 
-def compare(setup: Setup, pairs: int) -> None:
+def compare(setup: Setup, pairs: int, steps_only: bool = False) -> None:
     config, batches = setup.run.config, setup.run.train_batches
     model = copy.deepcopy(setup.network.model)
+    model.watch_features = None  # the bare loop measures no norms
     optimizer = build_optimizer(config.optimizer, model, torch.nn.Module())
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule_of(config.schedule, 10**6))
     loader = DataLoader(Images(setup), config.batch_size, shuffle=True, drop_last=True)
@@ -109,6 +112,8 @@ def compare(setup: Setup, pairs: int) -> None:
         "our data only": reading(lambda: batches.epoch(0)),
         "loader only": reading(lambda: iter(loader)),
     }
+    if steps_only:
+        ways = {"ours": ours, "bare": bare}
     for run in ways.values():
         run()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -136,8 +141,11 @@ def report(setup: Setup, times: dict[str, list[tuple[float, float]]]) -> None:
         ("data path: ours / DataLoader", "our data only", "loader only"),
     ]
     for title, first, second in rows:
-        cpu, wall = (statistics.median(a[kind] / b[kind] for a, b in zip(times[first], times[second], strict=True)) for kind in (0, 1))
-        print(f"{title:32s} CPU {cpu:.3f}   wall {wall:.3f}")
+        if second not in times:
+            continue
+        cpu, wall = ([a[kind] / b[kind] for a, b in zip(times[first], times[second], strict=True)] for kind in (0, 1))
+        each = " ".join(f"{ratio:.3f}" for ratio in cpu)
+        print(f"{title:32s} CPU {statistics.median(cpu):.3f}   wall {statistics.median(wall):.3f}   CPU of each pair {each}")
 
 
 if __name__ == "__main__":

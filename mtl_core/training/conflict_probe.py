@@ -47,6 +47,7 @@ class ConflictProbe:
         self._step = 0
         if isinstance(network.balancer, GradientAggregator) and self._gives_gradients and (self.every or self.has_norms):
             network.balancer.observer = self._observe
+        self.is_on = len(network.model.tasks) > 1 and bool(self.parameters) and (self.every > 0 or (self.has_norms and self._gives_gradients))
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
         """Measure, if due. Call before the balancer's backward pass, which frees the losses' graphs."""
