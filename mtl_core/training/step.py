@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
 from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.training.affinity_probe import AffinityProbe
-from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms
+from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms, Noted
 from mtl_core.training.losses_in_parts import loss_values, losses_of
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step_averages import StepResult
@@ -139,7 +139,7 @@ class JointStep:
         losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
         return losses, present & present.new_tensor(self.on)
 
-    def _begin_measuring(self, losses: Sequence[Tensor], present: Tensor, batch: Batch, number: int) -> Mapping[str, Tensor]:
+    def _begin_measuring(self, losses: Sequence[Tensor], present: Tensor, batch: Batch, number: int) -> Noted:
         """What is measured before the backward pass frees the graphs. Returns the affinities; the other probes note what they see."""
         self.conflict.before_update(losses, present, number)
         affinities = self.affinity.before_update(losses, present, batch, number)
