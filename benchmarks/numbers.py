@@ -73,6 +73,9 @@ def configs() -> dict[str, dict[str, Any]]:
     found |= {
         "scenes": SCENES,
         "scenes mixed": {**SCENES, "tasks": {"present": {}, "count": {}, "count_class": {}}, "augmentation": {"mixup": 0.4}},
+        "scenes in bf16": {**SCENES, "precision": "bf16", "layout": "channels_last"},
+        "one task": {**BASE, "tasks": {"digit": {}}},
+        "loss weights": {**BASE, "tasks": {"digit": {"loss_weight": 0.3}, "slant": {"loss_weight": 0.0}, "ink": {}}},
         "own optimizers": {**BASE, "tasks": {"digit": {"optimizer": OWN}, "slant": {}, "ink": {"optimizer": {"name": "adam", "lr": 0.004}}}},
         "constant schedule": {**BASE, "schedule": {"name": "constant", "warmup_fraction": 0.3}},
         "fewer labels": {**BASE, "tasks": FEWER},

@@ -145,16 +145,23 @@ def _task_gradients(
         own_gradients.append(ranks.sum_present(gradients[len(places) :], own))
         for parameter, gradient in zip(own, own_gradients[-1], strict=True):
             parameter.grad = gradient
-        for place, (part, gradient) in enumerate(zip(_split(jacobian[index], places), gradients, strict=False)):
-            if gradient is not None:
-                part.copy_(gradient)
-                reached[place] = True
+        found = fill(jacobian[index], places, gradients[: len(places)])
+        reached = [before or now for before, now in zip(reached, found, strict=True)]
+        del gradients  # one task's gradients at a time are in memory beside the Jacobian
     return jacobian, own_gradients, reached
 
 
 def _described(jacobian: Tensor, losses: Sequence[Tensor], rows: Tensor, own: Sequence[Sequence[Tensor | None]]) -> TaskGradients:
     values = torch.stack([losses[row].detach() for row in rows.tolist()])
     return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own)
+
+
+def fill(flat: Tensor, places: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[bool]:
+    """Write gradients into a flat vector (P,) of zeros. Returns which of them are not None."""
+    for part, gradient in zip(_split(flat, places), gradients, strict=True):
+        if gradient is not None:
+            part.copy_(gradient)
+    return [gradient is not None for gradient in gradients]
 
 
 def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

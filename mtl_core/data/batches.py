@@ -114,8 +114,9 @@ class Batches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], epoch, step)
 
     def _batch(self, index: np.ndarray, epoch: int, step: int) -> Batch:
-        random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
-        drawn = self._pipeline.draw(len(index), self._size, random)
+        drawn: list[Drawn] = []
+        if self._pipeline.steps:  # a generator for nothing takes as long as reading a batch of small images
+            drawn = self._pipeline.draw(len(index), self._size, np.random.default_rng([self.seed, _CHANGES, epoch, step]))
         if self.ranks.size > 1 and self.views is None:  # the changes are drawn for the whole batch, as in one process
             own = self.ranks.own(len(index))
             drawn = [{name: value[own] if np.ndim(value) else value for name, value in each.items()} for each in drawn]

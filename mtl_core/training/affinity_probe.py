@@ -38,6 +38,7 @@ class AffinityProbe:
         self.is_drawing = draws(network.model)
         shared = {id(parameter) for parameter in trained(network.model.shared_parameters())}
         self.names = {id(parameter): name for name, parameter in network.model.named_parameters() if id(parameter) in shared}
+        self.is_on = self.every > 0 and len(network.model.tasks) > 1 and bool(self.names)
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, batch: Batch, step: int) -> Noted:
         """``affinity/i/j`` for every two tasks present and ``affinity/i/i``; empty if not due. Call before the backward pass frees the graphs."""

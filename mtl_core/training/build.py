@@ -108,7 +108,7 @@ def build(
     run = Run(config, data, kinds, execution, train_batches, complete_targets(data) | made, ranks)
     rate = LearningRate(schedule_of(config.schedule, config.epochs * len(train_batches)), config.optimizer.lr)
     loss_weights = torch.ones(len(kinds), device=device)
-    network = Network(model, balancer, optimizer_of(config, model, balancer), rate, loss_weights, [True] * len(kinds))
+    network = Network(model, balancer, optimizer_of(config, model, balancer), rate, loss_weights, [1.0] * len(kinds))
     random.seed(config.seed)  # training starts from the same random state whatever the construction drew
     network.weigh([task.loss_weight for task in config.tasks.values()])
     update = parts.update.type(run, network, parts.update.options)

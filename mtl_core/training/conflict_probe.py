@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator
-from mtl_core.balancing.task_gradients import TaskGradients, shared_gradients
+from mtl_core.balancing.task_gradients import TaskGradients, fill, shared_gradients
 from mtl_core.config import RunConfig
 from mtl_core.sharing.model import MultiTaskModel, trained
 from mtl_core.training.setup import Network
@@ -47,6 +47,7 @@ class ConflictProbe:
         self._step = 0
         if isinstance(network.balancer, GradientAggregator) and self._gives_gradients and (self.every or self.has_norms):
             network.balancer.observer = self._observe
+        self.is_on = len(network.model.tasks) > 1 and bool(self.parameters) and (self.every > 0 or (self.has_norms and self._gives_gradients))
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
         """Measure, if due. Call before the balancer's backward pass, which frees the losses' graphs."""
@@ -56,8 +57,10 @@ class ConflictProbe:
         rows = present.nonzero()[:, 0].tolist()
         if len(rows) < 2:
             return
-        gradients = [shared_gradients(self.network.model, losses[row]) for row in rows]
-        jacobian = self.network.balancer.ranks.sum_over(torch.stack([_flat(each, self.parameters) for each in gradients]))
+        jacobian = torch.zeros((len(rows), sum(parameter.numel() for parameter in self.parameters)), device=present.device)
+        for flat, row in zip(jacobian, rows, strict=True):  # row by row, so that one task's gradients at a time are in memory beside it
+            fill(flat, self.parameters, shared_gradients(self.network.model, losses[row]))
+        jacobian = self.network.balancer.ranks.sum_over(jacobian)
         self._note(rows, jacobian, by_block=True, loss_weights=self.network.loss_weights[rows])
 
     def _is_due(self) -> bool:
@@ -110,11 +113,6 @@ def _with_shares(norms: Tensor, absent: Sequence[int]) -> Noted:
     if absent:
         shares[list(absent)] = 0.0
     return {"gradient_norm": norms, "gradient_share": shares}
-
-
-def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
-    parts = (torch.zeros_like(parameter) if gradient is None else gradient for parameter, gradient in zip(parameters, gradients, strict=True))
-    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def _blocks(model: MultiTaskModel) -> dict[str, slice]:

@@ -41,9 +41,11 @@ class Execution:
     layout: str
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """The autocast context of the model's forward pass."""
+        """The autocast context of the model's forward pass; one without effect in fp32."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
         half = torch.float16 if self.precision == "fp16" else torch.bfloat16
-        return torch.autocast(torch.device(self.device).type, half, enabled=self.precision != "fp32")
+        return torch.autocast(torch.device(self.device).type, half)
 
     @property
     def memory_format(self) -> torch.memory_format:

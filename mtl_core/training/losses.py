@@ -37,13 +37,22 @@ def separate_losses(
     """
     if ranks.size > 1:
         return _over_ranks(kinds, outputs, batch, complete, ranks)
-    losses, present = [], []
-    for name, kind in kinds.items():
-        parts = [(share, *labelled_part(kind, outputs[name], part, complete)) for share, part in as_seen(batch)]
-        parts = [(share * len(target), kind.loss(output, target)) for share, output, target in parts if share > 0 and len(target)]
-        present.append(bool(parts))
-        losses.append(_mean(parts) if parts else batch.images.new_zeros(()))
-    return losses, torch.tensor(present, device=batch.images.device)
+    found = [(_loss if batch.mix is None else _mixed_loss)(kind, outputs[name], batch, complete) for name, kind in kinds.items()]
+    present = torch.tensor([loss is not None for loss in found], device=batch.images.device)
+    return [batch.images.new_zeros(()) if loss is None else loss for loss in found], present
+
+
+def _loss(kind: TaskKind, output: Any, batch: Batch, complete: Set[str]) -> Tensor | None:
+    """A task's mean loss over the images labelled for it; None without such an image."""
+    output, target = labelled_part(kind, output, batch, complete)
+    return kind.loss(output, target) if len(target) else None
+
+
+def _mixed_loss(kind: TaskKind, output: Any, batch: Batch, complete: Set[str]) -> Tensor | None:
+    """``_loss`` after mixup: the mean over an image's own target and its partner's, by their shares."""
+    parts = [(share, *labelled_part(kind, output, part, complete)) for share, part in as_seen(batch)]
+    parts = [(share * len(target), kind.loss(own, target)) for share, own, target in parts if share > 0 and len(target)]
+    return _mean(parts) if parts else None
 
 
 def _over_ranks(

@@ -84,10 +84,6 @@ class JoinedOptimizer:
         """The groups of all parts, in order; the parts' own dicts, not copies."""
         return [group for part in self.parts for group in part.param_groups]
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for part in self.parts:
-            part.zero_grad(set_to_none)
-
     def step(self) -> None:
         for part in self.parts:
             part.step()

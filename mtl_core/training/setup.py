@@ -47,6 +47,11 @@ class Run:
         """Optimizer steps in one pass over the training split."""
         return len(self.train_batches)
 
+    @cached_property
+    def has_own_epochs(self) -> bool:
+        """Whether some task is trained in a part of the epochs only."""
+        return not all(all(self.config.trains(epoch)) for epoch in range(1, self.config.epochs + 1))
+
     def trained_at(self, step: int) -> list[bool]:
         """Which tasks are trained in a step (1 is the first)."""
         return self.config.trains((step - 1) // self.steps_per_epoch + 1)
@@ -75,7 +80,7 @@ class Network:
     Attributes:
         rate: the learning rate of a step.
         loss_weights: (T,) current loss weights. One tensor for the whole run, changed in place.
-        weighted: T flags, True for a loss weight above 0.
+        weights: the same as T numbers.
     """
 
     model: MultiTaskModel
@@ -83,13 +88,21 @@ class Network:
     optimizer: RunOptimizer
     rate: LearningRate
     loss_weights: Tensor
-    weighted: list[bool]
+    weights: list[float]
 
     def weigh(self, loss_weights: Sequence[float]) -> None:
         """Train with these loss weights (T,) from the next step on."""
         self.loss_weights.copy_(self.loss_weights.new_tensor(loss_weights))  # in place: the curves' window reads the same tensor
-        self.weighted[:] = [weight > 0 for weight in loss_weights]
+        self.weights[:] = loss_weights
         self.balancer.use_loss_weights(self.loss_weights)
+
+    def weighted(self, losses: Sequence[Tensor]) -> list[Tensor]:
+        """T losses times their loss weights. A loss of weight 0 has no graph then: a gradient of zeros would let momentum and weight decay move
+        its task's head. Losses whose weights are all 1 are given back as they are."""
+        if self.weights.count(1.0) == len(losses):
+            return list(losses)
+        triples = zip(losses, self.loss_weights, self.weights, strict=True)
+        return [loss * factor if weight > 0 else loss.new_zeros(()) for loss, factor, weight in triples]
 
     @cached_property
     def draws(self) -> bool:

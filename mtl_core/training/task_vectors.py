@@ -110,7 +110,7 @@ class TaskVectors:
                 loss = self._local_step(name, place, batch, number) if is_on else None
                 if loss is not None:
                     values[place], present[place] = loss, True
-                    stepped[place] = self.network.weighted[place]
+                    stepped[place] = self.network.weights[place] > 0
         finally:
             self.model.only = None
             self._lend(start)
@@ -170,7 +170,7 @@ class TaskVectors:
         [loss], present = losses_of(run, network, batch, {task: run.kinds[task]})  # mixed images included
         if not bool(present):
             return None
-        if not network.weighted[place] or not loss.requires_grad:  # in the second case all parameters of this task are frozen
+        if network.weights[place] == 0 or not loss.requires_grad:  # in the second case all parameters of this task are frozen
             return loss.detach()
         optimizer.zero_grad(set_to_none=True)
         (loss * network.loss_weights[place]).backward()

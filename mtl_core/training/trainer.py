@@ -148,7 +148,8 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
     if freeze(network.model, run.config, position.epoch + 1):
         setup.update.trained_anew()
     network.model.train()
-    every = max(1, run.steps_per_epoch // CURVE_POINTS)
+    steps = run.steps_per_epoch
+    every = max(1, steps // CURVE_POINTS)
     for batch in run.train_batches.epoch(position.epoch, start=position.step_in_epoch):
         control.agree()
         if control.interrupted:
@@ -156,7 +157,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
         yield from changes.due(control, position.step, setup.epochs_done)
         position.step += 1
         position.step_in_epoch += 1
-        network.model.at_step(position.step, run.config.epochs * run.steps_per_epoch)
+        network.model.at_step(position.step, run.config.epochs * steps)
         try:
             with setup.drawing():
                 result = setup.update(batch, position.step)
@@ -165,7 +166,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
             yield Message(str(overflowed))
         except SkippedStep as skipped:
             yield Message(str(skipped), "warning", SKIPPED)
-        if position.step_in_epoch % every == 0 or position.step_in_epoch == run.steps_per_epoch:
+        if position.step_in_epoch % every == 0 or position.step_in_epoch == steps:
             scalars = {**window.close(position.step), "optimizer/lr": network.rate.at(position.step)}
             yield StepScalars(position.step, setup.epochs_done, scalars)
     return Outcome.DONE

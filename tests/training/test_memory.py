@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
 from mtl_core.__main__ import main
-from mtl_core.balancing import BALANCERS
+from mtl_core.balancing import BALANCERS, task_gradients
 from mtl_core.balancing.balancer import GradientAggregator
 from mtl_core.balancing.task_gradients import TaskGradients
 from mtl_core.config import RunConfig
@@ -16,7 +18,9 @@ from mtl_core.events import Control
 from mtl_core.machine import free_memory
 from mtl_core.presets import load_presets
 from mtl_core.runs.failures import failure_of
+from mtl_core.training import conflict_probe
 from mtl_core.training.before_training import memory
+from mtl_core.training.build import build
 from mtl_core.training.check import problems
 from mtl_core.training.parts import network_parts, resolve
 from mtl_core.training.trainer import train
@@ -56,16 +60,39 @@ def test_the_parts_of_an_estimate():
     assert estimated(optimizer={"name": "sgd", "momentum": 0}).fixed == fixed
     assert estimated(optimizer={"name": "sgd"}).fixed == fixed + SHARED + HEADS
     assert estimated().fixed == fixed + 2 * (SHARED + HEADS)
-    assert estimated(balancing={"name": "pcgrad"}).jacobian == 6 * SHARED
+    assert estimated(balancing={"name": "pcgrad"}).jacobian == 4 * SHARED
+    assert estimated(balancing={"name": "mgda"}).jacobian == 6 * SHARED
     assert estimated(balancing={"name": "moco"}).jacobian == 8 * SHARED
     assert estimated(balancing={"name": "pcgrad", "gradients": "features"}).jacobian == 0
     assert estimated(update={"name": "task_vectors"}).jacobian == 5 * SHARED
-    assert estimated(conflict_every=5).jacobian == 4 * SHARED
+    assert estimated(conflict_every=5).jacobian == 3 * SHARED
     assert estimated(precision="auto", optimizer={"name": "sgd"}).fixed == fixed + 2 * (SHARED + HEADS)
     kept = 4 * (64 + 30 + 20)  # the flattened image is the image; each ReLU's result is the next layer's input, and both heads read the last one
     sizes = sizes_of(RunConfig.from_dict(DIGITS))
     assert (sizes.shared, sizes.own, sizes.outputs, sizes.features) == (SHARED, (4 * 210, 4 * 21), 4 * 11, 4 * 20)
     assert kept - 4 * 64 <= sizes.kept <= kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [({"conflict_every": 1}, (conflict_probe, "shared_gradients")), ({"balancing": {"name": "mgda"}}, (task_gradients, "_gradients"))],
+)
+def test_one_tasks_gradients_at_a_time_are_in_memory_beside_the_jacobian(changes, place, monkeypatch, shared_cache):
+    tasks = {"digit": {}, "ink": {}, "slant": {}}
+    setup = build(resolve(RunConfig.from_dict({**DIGITS, "tasks": tasks, **changes})), shared_cache)
+    count = len(setup.network.model.shared_parameters())
+    compute, alive = getattr(*place), []
+
+    def computed(*arguments, **options):
+        assert not any(gradient() is not None for gradient in alive)
+        found = compute(*arguments, **options)
+        alive.extend(weakref.ref(gradient) for gradient in found[:count])
+        return found
+
+    monkeypatch.setattr(*place, computed)
+    setup.network.model.train()
+    setup.update(next(iter(setup.run.train_batches.epoch(0))), 1)
+    assert len(alive) == len(tasks) * count
 
 
 def test_views_of_self_supervised_tasks_are_counted():

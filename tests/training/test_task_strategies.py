@@ -62,7 +62,8 @@ def test_joined_optimizers_number_their_parameters_through():
 
     def descend(parameters, optimizer, steps):
         for _ in range(steps):
-            optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             sum((parameter**2).sum() for parameter in parameters).backward()
             optimizer.step()
 

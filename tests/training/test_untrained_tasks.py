@@ -66,6 +66,7 @@ def moved(before, after) -> list[bool]:
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_a_task_that_is_left_out_stands_still(method, shared_cache, monkeypatch):
+    monkeypatch.setattr(Run, "has_own_epochs", True)
     thoroughly = "update" in method or method["balancing"]["name"] in ("fixed", "uncertainty", "roulette", "pcgrad")
     for optimizer in OPTIMIZERS if thoroughly else OPTIMIZERS[:1]:
         setup, update, batch = made(shared_cache, optimizer=optimizer, **method)
