@@ -11,11 +11,11 @@ from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
 from ui.drawing.network_panel import network_panel, network_text
 from ui.shell.error_boundary import is_ours, run_inside_app
-from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form, preset_choice, strategy_form, train_form
+from ui.train.folded_section import folded_section
 from ui.train.form_autosave import keep_draft
 from ui.train.pasted_settings import yaml_section
 from ui.train.preflight_panel import preflight_panel

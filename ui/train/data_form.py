@@ -17,13 +17,13 @@ from mtl_core.language import tr
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
-from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import FieldRow, describe, field_row, options_form, widget_key
 from ui.shell.server_paths import path_problems
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain, unit_words
 from ui.train import clone_and_fork
+from ui.train.folded_section import folded_section
 from ui.train.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.train.part_form import part_chooser
 

@@ -11,10 +11,10 @@ import streamlit as st
 from mtl_core.language import tr
 from mtl_core.registry import Registry
 from ui.shell import state
-from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import options_form
 from ui.shell.state import hold, read, torch_is_ready
+from ui.train.folded_section import folded_section
 
 FEW_OPTIONS = 3  # more options are folded
 

@@ -9,11 +9,11 @@ import streamlit as st
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.language import mark, tr
 from mtl_core.training import JOINT, UPDATES
-from ui.shell.folded_section import folded_section
 from ui.shell.form_editions import form_key, key_for
 from ui.shell.model_forms import FieldRow, describe, field_row, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
+from ui.train.folded_section import folded_section
 from ui.train.part_form import part_chooser
 
 EPOCHS = ("start_epoch", "stop_epoch")

@@ -20,7 +20,6 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.language import tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
-from ui.shell.folded_section import folded_section
 from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import read, settings
@@ -29,6 +28,7 @@ from ui.train import clone_and_fork
 from ui.train.backbone_panel import backbone_panel
 from ui.train.data_form import data_in_words
 from ui.train.executor_form import executor_choice
+from ui.train.folded_section import folded_section
 from ui.train.part_form import part_chooser
 from ui.train.run_length import conflict_measurements, length_in_words
 from ui.train.selection_form import selection_section
