@@ -10,7 +10,7 @@ from ui.data.preprocessing_preview import preprocessing_view
 from ui.importing.import_panel import import_panel
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.page_address import set_address
-from ui.shell.state import hold
+from ui.shell.state import hold, is_choice
 from ui.shell.words import translated
 
 VIEWS = {"images": mark("Images"), "numbers": mark("In numbers"), "preprocessing": mark("Preprocessing")}
@@ -52,7 +52,7 @@ def _view() -> str:
     hold("data.view", value)
 
     def take() -> None:
-        if st.session_state["data.view"] != value:  # what is shown may be reported after a click that leaves the page
+        if is_choice("data.view", value):
             set_address({"view": st.session_state["data.view"]})
 
     st.segmented_control(

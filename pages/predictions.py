@@ -15,7 +15,7 @@ from ui.predictions.sample_view import sample_view, second_run
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.page_address import set_address
 from ui.shell.run_picker import asked_run, no_runs, run_picker
-from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
+from ui.shell.state import hold, hold_first, is_choice, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
 from ui.shell.words import plain, translated
 
@@ -71,9 +71,9 @@ def _view(run_id: str) -> str:
     hold(key, view)
 
     def chosen() -> None:
-        picked = st.session_state[key] or view
-        if picked == view:  # what is shown may be reported after a click that leaves the page
+        if not is_choice(key, view):
             return
+        picked = st.session_state[key] or view
         order = st.session_state.get("predictions.order")
         sample = str(order[0] if order else 0)
         set_address({"view": "own" if picked == "own" else None, "sample": sample if picked == "sample" else None})
@@ -89,7 +89,7 @@ def _source(run_id: str) -> str:
     held = hold_first(key, asked if asked in SPLITS else PROBE)
 
     def chosen() -> None:
-        if st.session_state[key] == held:  # likewise
+        if not is_choice(key, held):
             return
         st.session_state.pop("predictions.order", None)
         if "sample" in st.query_params:

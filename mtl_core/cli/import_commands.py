@@ -192,7 +192,7 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
     _emit_report(examined.report)
     emit(f"\nImported as '{name}'. Train on it with  data: {{name: imported, set: {name}}}")
     if (shared := shared_library()) and (problem := shared.problems.get(name)):
-        complain(f"'{name}' is on this machine alone, and is sent later: {problem}")
+        complain(f"'{name}' is on this machine alone: {problem}")
 
 
 def share_sets() -> None:

@@ -52,6 +52,9 @@ def test_self_supervised_tasks_are_open_where_one_is_chosen(open_page):
     assert "task.rotation" not in [box.key for box in app.checkbox]
     app.session_state["settings"]["tasks"]["rotation"] = {"loss_weight": 1.0}
     assert "task.rotation" in [box.key for box in app.run().checkbox]
+    assert any(caption.value == "Trained: rotation" for caption in app.caption)
+    app.checkbox(key="task.rotation").uncheck().run()
+    assert "task.rotation" in [box.key for box in app.checkbox]  # the section stays open
     fold(app, "made", False)  # the viewer's choice counts
     assert "task.rotation" not in [box.key for box in app.checkbox]
 

@@ -17,7 +17,7 @@ from tests.pages.conftest import WAIT, config
 from tests.pages.test_data_page import settle
 from ui.data.set_sending import JOBS
 
-ALONE = "This data set is on this machine alone, and is sent later."
+ALONE = "This data set is on this machine alone."
 
 
 class Line:
@@ -165,7 +165,7 @@ def test_a_chinese_page_says_all_of_it_in_chinese(open_in_chinese, in_chinese, d
     run = lab.create(config(data={"name": "imported", "set": "nights"}, tasks={days.tasks[0].name: {}}))  # a set that is on no machine
     app = open_in_chinese("data", data="imported/days")
     said = "\n".join(element.value.replace("\\", "") for kind in (app.warning, app.caption) for element in kind)
-    assert "此数据集只在本机上，稍后发送。另一台机器已将其他数据作为数据集 'days' 发送" in said
+    assert "此数据集只在本机上。另一台机器已将其他数据作为数据集 'days' 发送" in said
     assert "导入的数据集：另一台机器已将其他数据" in said
     assert "它会失败：" in said  # in the queue
     assert run.status == "queued"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from ui.shell import page_address
+from ui.shell import page_address, state
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,3 +152,16 @@ def test_a_rerun_of_the_whole_page_keeps_its_page_and_address():
     app.session_state["address"] = {"fork": "a", "epoch": "2"}
     app.run()
     assert app.session_state["asked"] == ["plain", "plain", ("pages/train.py", {"fork": "a", "epoch": "2"})]
+
+
+def test_a_choice_is_another_value_than_the_one_that_was_shown_or_taken_last(monkeypatch):
+    monkeypatch.setattr(state.st, "session_state", {})
+    state.hold("view", "images")
+    assert not state.is_choice("view", "images")  # reported once more
+    state.st.session_state["view"] = "numbers"
+    assert state.is_choice("view", "images")
+    assert not state.is_choice("view", "images")
+    state.st.session_state["view"] = "images"  # back again before it was drawn
+    assert state.is_choice("view", "images")
+    state.hold("view", "images")
+    assert not state.is_choice("view", "images")

@@ -20,7 +20,7 @@ from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.live_part import end_live_part, live_part
 from ui.shell.page_address import rerun_page, set_address
-from ui.shell.state import hold, hold_first, listing, run_store
+from ui.shell.state import hold, hold_first, is_choice, listing, run_store
 from ui.status.status_bar import polling_strip
 
 USUAL_LAYOUT = "contiguous"
@@ -173,6 +173,6 @@ def _picker(race_id: str) -> None:
 
 
 def _take_picked(key: str, shown: str) -> None:
-    if st.session_state[key] != shown and st.session_state[key] in races():  # what is shown may be reported after a click that leaves the page
+    if is_choice(key, shown) and st.session_state[key] in races():
         set_address({"race": st.session_state[key]})
         st.session_state["go_to_race"] = True

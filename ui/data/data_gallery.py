@@ -18,7 +18,7 @@ from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
 from ui.shell import page_jobs, words
 from ui.shell.page_address import set_address
-from ui.shell.state import hold, run_store, torch_is_ready
+from ui.shell.state import hold, is_choice, run_store, torch_is_ready
 
 PER_PAGE = 24
 COLUMNS = 8
@@ -90,7 +90,7 @@ def _choice(key: str, label: str, options: list[str], name: str, words_of: Any =
     widget = f"data.{key}.{name}"
 
     def take() -> None:
-        if st.session_state[widget] != value:  # what is shown may be reported after a click that leaves the page
+        if is_choice(widget, value):
             set_address({key: st.session_state[widget]})
             _begin_at_first_page()
 
@@ -104,7 +104,7 @@ def _class_filter(task: Task, name: str) -> int | None:
     value = asked if asked in choices else ""
 
     def take() -> None:
-        if st.session_state[widget] != value:
+        if is_choice(widget, value):
             set_address({"class": st.session_state[widget] or None})
             _begin_at_first_page()
 

@@ -44,7 +44,7 @@ def _sending(name: str) -> None:
     problem = shared.problems.get(name) or (job or {}).get("error", "")
     if problem == store.artifacts.problem:  # the status bar says it
         problem = ""
-    said = tr("This data set is on this machine alone, and is sent later. {problem}", problem=words.plain(tr(problem)))
+    said = tr("This data set is on this machine alone. {problem}", problem=words.plain(tr(problem)))
     st.warning(said.rstrip(), icon=":material/cloud_off:")
     st.button(tr("Send it now"), icon=":material/cloud_upload:", key=f"data.send.{name}", on_click=begin_sending, args=(home, name))
 

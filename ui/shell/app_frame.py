@@ -12,7 +12,7 @@ from ui.shell.run_dialogs import draw_dialog
 from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
-from ui.shell.typed_address import say_unknown_address
+from ui.shell.typed_address import forget_unknown_address, say_unknown_address
 from ui.status.silent_server import prepare_words
 from ui.status.status_bar import polling_strip, show_toasts
 
@@ -35,6 +35,8 @@ def draw_app() -> None:
             polling_strip()
         if not page.url_path:
             say_unknown_address()
+        else:
+            forget_unknown_address()
         page.run()
         draw_dialog()
     tell_browser()

@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
 from ui.shell.page_address import rerun_page, set_address
+from ui.shell.state import hold
 
 ADDRESS = "lang"  # parameter of the address
 _SWITCH = "language_switch"
@@ -75,12 +76,16 @@ def kept_tabs(contents: Mapping[str, Callable[[], None]], key: str, first: str =
     """
     held, widget = f"{key}.open", f"{key}.{language()}"
     labels = {tr(name): name for name in contents}
-    opened = st.session_state.get(held) or first or next(iter(contents))
+    opened = st.session_state.get(held)
+    opened = opened if opened in contents else first or next(iter(contents))
+    hold(
+        widget, tr(opened)
+    )  # not as the default: Streamlit takes tabs with another default for other tabs, and the focus of the keyboard would be lost
 
     def keep() -> None:
         st.session_state[held] = labels.get(st.session_state[widget], "")
 
-    tabs = st.tabs(list(labels), default=tr(opened) if opened in contents else None, key=widget, on_change=keep)
+    tabs = st.tabs(list(labels), key=widget, on_change=keep)
     seen = st.session_state.setdefault(f"{key}.seen", set())
     seen.update(name for tab, name in zip(tabs, contents, strict=True) if tab.open)
     for tab, (name, draw) in zip(tabs, contents.items(), strict=True):

@@ -14,7 +14,7 @@ from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.shell import words
 from ui.shell.page_address import rerun_page, set_address
-from ui.shell.state import hold, run_store
+from ui.shell.state import hold, is_choice, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
 
@@ -92,8 +92,7 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
 
 
 def _go_to_picked(key: str, shown: str) -> None:
-    """Take a choice. After a click that leaves the page, the browser may report what was shown once more, which is none."""
     picked = st.session_state[key]
-    if picked != shown and RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
+    if is_choice(key, shown) and RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
         set_address({"run": picked, "epoch": None})
         st.session_state["go_to_run"] = True

@@ -168,9 +168,22 @@ def hold(key: str, value: Any) -> Any:
     Pass the same value to the widget as its default. A script run that is interrupted may have set the value without sending it to the browser,
     which would then show the widget's default and report it as the viewer's choice.
     """
+    st.session_state.pop(f"{key}.taken", None)
     if st.session_state.get(key, MISSING) != value:
         st.session_state[key] = copy.deepcopy(value)
     return value
+
+
+def is_choice(key: str, shown: Any) -> bool:
+    """In ``on_change`` of a widget that is held: whether the viewer chose another value than the one that was shown or taken last.
+
+    After a click that leaves the page, the browser may report once more what the widget showed.
+    """
+    value = st.session_state[key]
+    if value == st.session_state.get(f"{key}.taken", shown):
+        return False
+    st.session_state[f"{key}.taken"] = value  # a second choice may come before the widget is drawn with the first
+    return True
 
 
 def hold_first(key: str, value: Any, allowed: Any = None) -> Any:

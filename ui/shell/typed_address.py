@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 
 from mtl_core.language import tr
+from ui.shell.page_address import set_address
 from ui.shell.page_imports import PAGES
 from ui.shell.words import plain
 
-UNKNOWN = "unknown"  # parameter of the start page's address: what was typed
+UNKNOWN = "unknown"  # parameter of the start page's address, then key of the session until the page is left: what was typed
 START = "train"
 LONGEST = 60  # letters of an unknown address that are shown
 OTHER_WORDS = {
@@ -71,9 +72,17 @@ def page_names() -> tuple[str, ...]:
 
 def say_unknown_address() -> None:
     """On the start page: say that there is no page at the address that was typed."""
-    if typed := st.query_params.get(UNKNOWN):
-        said = tr("There is no page at the address /{typed}. The pages are listed at the top; this is Train.", typed=plain(typed[:LONGEST]))
+    if asked := st.query_params.get(UNKNOWN):
+        st.session_state[UNKNOWN] = asked[:LONGEST]
+        set_address({UNKNOWN: None})
+    if typed := st.session_state.get(UNKNOWN):
+        said = tr("There is no page at the address /{typed}. The pages are listed at the top; this is Train.", typed=plain(typed))
         st.warning(said, icon=":material/wrong_location:")
+
+
+def forget_unknown_address() -> None:
+    """On any other page: the sentence has been read."""
+    st.session_state.pop(UNKNOWN, None)
 
 
 class TypedAddress:

@@ -113,7 +113,6 @@ def tasks_section() -> None:
             with st.container(key=element_key("task", name)):
                 _task_row(name, offered.get(name), loss_weight)
     if made:
-        chosen = any(name in settings()["tasks"] for name in made)
 
         def rows() -> None:
             for name in made:
@@ -121,7 +120,10 @@ def tasks_section() -> None:
                     _task_row(name, None, loss_weight, made=True)
 
         title = tr("Self-supervised tasks: their targets are made from the pixels, without labels")
-        folded_section("made", title, ":material/auto_fix_high:", rows, opened=chosen)
+        chosen = [name for name in made if name in settings()["tasks"]]
+        folded_section("made", title, ":material/auto_fix_high:", rows, opened=bool(chosen))
+        if chosen:
+            st.caption(tr("Trained: {tasks}", tasks=plain(tr(", ").join(chosen))))
 
 
 def _made_task(name: str) -> str:

@@ -17,10 +17,12 @@ def folded_section(key: str, label: str, icon: str, draw: Callable[[], None], *,
         label: the head. It does not change with what is typed into the section: Streamlit takes another label for another section, and the
             focus of the keyboard would be lost.
         draw: draws the contents.
-        opened: whether the section is open until someone folds or unfolds it.
+        opened: whether the section opens, unless someone has folded it.
     """
     kept = f"{key}.open"
-    hold(key, st.session_state.get(kept, opened))
+    if opened:
+        st.session_state.setdefault(kept, True)  # it stays open when what has opened it is gone
+    hold(key, st.session_state.get(kept, False))
 
     def keep() -> None:
         st.session_state[kept] = st.session_state[key]

@@ -7,6 +7,7 @@ from mtl_core.data.imports.import_library import get_imported, shared_library
 from mtl_core.data.imports.imported_source import cache_name
 from mtl_core.data.imports.pinned_set import check_pin
 from mtl_core.errors import DataError, StoreError
+from mtl_core.runs.cluster.cluster_start import is_on_cluster
 from mtl_core.runs.objects.set_transfer import megabytes
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import RunStore
@@ -18,7 +19,7 @@ def before_training(store: RunStore, run: Run) -> str:
     It reads small files, and asks the database where there is an object store.
     """
     name = run.config.imported_set
-    if not name:
+    if not name or is_on_cluster():  # there another machine trains
         return ""
     try:
         check_pin(store.place(run.id), name, store.home)

@@ -56,7 +56,7 @@ def test_the_commands_for_data_sets(tmp_path, monkeypatch, capsys):
     objects.rename(tmp_path / "elsewhere")
     objects.write_text("a file")
     assert main(["data", "import", str(folder), "--name", "late", "--accept"]) == 0
-    assert "'late' is on this machine alone, and is sent later: the object store" in capsys.readouterr().err
+    assert "'late' is on this machine alone: the object store" in capsys.readouterr().err
     assert main(["data", "send"]) == 1
     out, err = capsys.readouterr()
     assert out == "sent to the object store: 0 of 1 data sets that waited here\n"
