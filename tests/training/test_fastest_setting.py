@@ -90,8 +90,8 @@ def test_short_steps_are_timed_to_the_end(fastest):
 
 
 def test_the_best_of_three_after_a_first_one_decides(fastest):
-    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.95]})[0] == LAST
-    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.96]})[0] == PLAIN  # noise must not decide
+    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.94]})[0] == LAST
+    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.95]})[0] == PLAIN  # noise must not decide
 
 
 def test_a_first_step_that_takes_far_too_long_is_the_only_one(fastest):
@@ -105,6 +105,12 @@ def test_on_a_cpu_a_step_has_as_few_images_as_take_a_moment(images_timed):
     assert images_timed([PLAIN, LAST], 0.5, 32) == [8] * 9  # and 4 s here; fewer would not fill a batch normalisation
     assert images_timed([PLAIN, LAST], 0.002, 32) == [8, *[20] * 8]
     assert images_timed([PLAIN, LAST], 0.00001, 32) == [8, *[32] * 8]
+
+
+def test_steps_that_a_coarse_clock_measures_as_nothing_change_nothing(fastest, images_timed):
+    """As on Windows, where a thread's processor time comes in steps of 16 ms."""
+    assert images_timed([PLAIN, LAST], 0.0, 32) == [8, *[32] * 8]
+    assert fastest(times(0.0, 0.0, 0.0, 0.0))[0] == PLAIN
 
 
 def test_a_small_batch_and_a_batch_on_a_gpu_are_timed_whole(images_timed, monkeypatch):
