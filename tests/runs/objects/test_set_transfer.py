@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from imported_sets import arrays_of, config_on, import_as, on, pictures, set_files
-from object_stores import log_of, machines, objects_of, one_place
+from object_stores import Killed, log_of, machines, objects_of, one_place
 
 from mtl_core.data import open_source
 from mtl_core.data.imports import delete, imported
@@ -19,6 +19,7 @@ from mtl_core.errors import DataError, StoreError
 from mtl_core.runs.executor import execute
 from mtl_core.runs.objects import fetched_sets
 from mtl_core.runs.objects.bucket import Bucket
+from mtl_core.runs.objects.pointers import shared_sets
 from mtl_core.runs.objects.set_transfer import Transfer, at_tenths, megabytes, sent_words
 from mtl_core.runs.objects.unsent_marks import marked
 from mtl_core.runs.sets.set_states import before_training, set_problems
@@ -213,6 +214,56 @@ def test_an_object_store_that_is_away_is_told_once(two, folder):
     here.bucket.is_away = False
     here.artifacts.background_sync.round()
     assert here.artifacts.sets.problems == {}
+
+
+@one_place
+def test_what_could_not_be_removed_is_told_until_it_is(two, folder, tmp_path, monkeypatch):
+    """Looking at the sets of other machines does not clear it, and each round tries again."""
+    here, _ = two
+    import_as(here, folder)
+    import_as(here, pictures(tmp_path / "others", seed=1), "nights")
+    [left] = {name.split("/")[0].removeprefix("description-") for name in objects_of(here) if name.startswith("description-")} - {
+        shared.id for name, shared in shared_of(here).items() if name == "nights"
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "remove", refused)
+        delete("days", here.home)
+        assert here.artifacts.sets.problems == {"": "the object store refuses"}
+        here.artifacts.sets._looked = -fetched_sets.FRESH_SECONDS
+        here.artifacts.sets.refresh()
+        here.artifacts.background_sync.round()
+        assert set_problems(here) == ["the object store refuses"]
+        assert any(left in name for name in objects_of(here))
+    here.artifacts.background_sync.round()
+    assert set_problems(here) == []
+    assert not any(left in name for name in objects_of(here))
+
+
+@one_place
+def test_what_a_cut_attempt_has_left_is_told_until_it_is_removed(two, folder, monkeypatch):
+    here, _ = two
+    here.bucket.dies_after = 6
+    with pytest.raises(Killed):
+        import_as(here, folder)
+    here.bucket.dies_after = None
+    assert objects_of(here)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "remove", refused)
+        delete("days", here.home)
+        here.artifacts.sets._looked = -fetched_sets.FRESH_SECONDS
+        here.artifacts.sets.refresh()
+        assert set_problems(here) == ["the object store refuses"]
+    here.artifacts.background_sync.round()
+    assert (set_problems(here), objects_of(here)) == ([], [])
+
+
+def refused(bucket, names):
+    raise StoreError("the object store refuses")
+
+
+def shared_of(machine):
+    with machine.database.read() as connection:
+        return shared_sets(connection)
 
 
 def test_without_an_object_store_a_lost_cache_is_told(store, folder, monkeypatch):
