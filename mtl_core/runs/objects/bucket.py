@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtl_core.errors import StoreError, UnreachableObjectsError
+from mtl_core.errors import DISK_FULL, StoreError, UnreachableObjectsError
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60  # of one request to S3
 # A place that is away must be found out soon: the run that trains waits for it.
@@ -18,7 +17,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"auto_mkdir": True},
 }
 _OPTIONS |= {"s3a": _OPTIONS["s3"], "local": _OPTIONS["file"]}
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 Result = TypeVar("Result")
 Moved = Callable[[int], None]  # called with the bytes of one object that were moved so far
 
@@ -86,7 +84,7 @@ class Bucket:
             try:
                 files.get_file(place, str(target), callback=_counting(moved))
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in DISK_FULL:
                     raise
                 raise _EndedError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
 

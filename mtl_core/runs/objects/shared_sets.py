@@ -16,7 +16,7 @@ from mtl_core.data.data_source import Progress
 from mtl_core.data.imports.import_library import ImportedSet, read_set, sets_here, share
 from mtl_core.data.imports.imported_source import Imported, ImportedOptions, cache_name
 from mtl_core.data.prepare import prepare
-from mtl_core.errors import DataError, StoreError
+from mtl_core.errors import DISK_FULL, DataError, StoreError
 from mtl_core.names import SET_NAME
 from mtl_core.runs.objects.bucket import Bucket
 from mtl_core.runs.objects.fetched_sets import FetchedSets, Locked
@@ -115,7 +115,10 @@ class SharedSets(FetchedSets):
                         self._send(found, tell)
                 except OSError as error:
                     why = error.strerror or error
-                    raise StoreError(f"the data set '{name}' cannot be sent: {why}. Free some space in '{self.folder}'") from error
+                    if error.errno in DISK_FULL:
+                        raise StoreError(f"the data set '{name}' cannot be sent: {why}. Free some space in '{self.folder}'") from error
+                    file = error.filename or self.folder
+                    raise StoreError(f"the data set '{name}' cannot be sent: {why}. Check '{file}'") from error
                 self._note_success()
             return True
 

@@ -1,7 +1,5 @@
 """How far the sending and the fetching of an imported set are, who else is told, and what is wrong with a set, in words."""
 
-import errno
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from imported_sets import arrays_of, config_on, import_as, on, pictures, set_files
-from object_stores import Killed, log_of, machines, objects_of, one_place
+from object_stores import log_of, machines, objects_of, one_place
 
 from mtl_core.data import open_source
 from mtl_core.data.imports import delete, imported
@@ -19,7 +17,6 @@ from mtl_core.errors import DataError, StoreError
 from mtl_core.runs.executor import execute
 from mtl_core.runs.objects import fetched_sets
 from mtl_core.runs.objects.bucket import Bucket
-from mtl_core.runs.objects.pointers import shared_sets
 from mtl_core.runs.objects.set_transfer import Transfer, at_tenths, megabytes, sent_words
 from mtl_core.runs.objects.unsent_marks import marked
 from mtl_core.runs.sets.set_states import before_training, set_problems
@@ -216,56 +213,6 @@ def test_an_object_store_that_is_away_is_told_once(two, folder):
     assert here.artifacts.sets.problems == {}
 
 
-@one_place
-def test_what_could_not_be_removed_is_told_until_it_is(two, folder, tmp_path, monkeypatch):
-    """Looking at the sets of other machines does not clear it, and each round tries again."""
-    here, _ = two
-    import_as(here, folder)
-    import_as(here, pictures(tmp_path / "others", seed=1), "nights")
-    [left] = {name.split("/")[0].removeprefix("description-") for name in objects_of(here) if name.startswith("description-")} - {
-        shared.id for name, shared in shared_of(here).items() if name == "nights"
-    }
-    with monkeypatch.context() as patch:
-        patch.setattr(Bucket, "remove", refused)
-        delete("days", here.home)
-        assert here.artifacts.sets.problems == {"": "the object store refuses"}
-        here.artifacts.sets._looked = -fetched_sets.FRESH_SECONDS
-        here.artifacts.sets.refresh()
-        here.artifacts.background_sync.round()
-        assert set_problems(here) == ["the object store refuses"]
-        assert any(left in name for name in objects_of(here))
-    here.artifacts.background_sync.round()
-    assert set_problems(here) == []
-    assert not any(left in name for name in objects_of(here))
-
-
-@one_place
-def test_what_a_cut_attempt_has_left_is_told_until_it_is_removed(two, folder, monkeypatch):
-    here, _ = two
-    here.bucket.dies_after = 6
-    with pytest.raises(Killed):
-        import_as(here, folder)
-    here.bucket.dies_after = None
-    assert objects_of(here)
-    with monkeypatch.context() as patch:
-        patch.setattr(Bucket, "remove", refused)
-        delete("days", here.home)
-        here.artifacts.sets._looked = -fetched_sets.FRESH_SECONDS
-        here.artifacts.sets.refresh()
-        assert set_problems(here) == ["the object store refuses"]
-    here.artifacts.background_sync.round()
-    assert (set_problems(here), objects_of(here)) == ([], [])
-
-
-def refused(bucket, names):
-    raise StoreError("the object store refuses")
-
-
-def shared_of(machine):
-    with machine.database.read() as connection:
-        return shared_sets(connection)
-
-
 def test_without_an_object_store_a_lost_cache_is_told(store, folder, monkeypatch):
     monkeypatch.setenv("MTL_HOME", str(store.home))
     import_as(store, folder)
@@ -292,39 +239,6 @@ def test_an_import_whose_sending_is_ended_by_who_is_told_stays(two, folder):
     assert here.artifacts.sets.send_waiting(is_asked=True, progress=told) == [("days", "")]
     assert told[-1][0] == 1.0
     assert len(objects_of(here)) == FILES
-
-
-def full(*arguments, **more):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@one_place
-def test_a_full_disk_keeps_the_import_and_blames_no_object_store(two, folder, monkeypatch):
-    here, there = two
-    with monkeypatch.context() as patch:
-        patch.setattr("mtl_core.runs.objects.unsent_marks.write_text", full)
-        import_as(here, folder)
-        problem = f"the data set 'days' cannot be sent: No space left on device. Free some space in '{here.home / 'imports'}'"
-        assert here.artifacts.sets.problems == {"days": problem}
-        with pytest.raises(StoreError, match="cannot be sent: No space left on device"):
-            here.create(config_on("days"))
-    assert (here.artifacts.problem, objects_of(here)) == ("", [])
-    run = here.create(config_on("days"))  # sends it
-    assert here.artifacts.sets.problems == {}
-    folder.rename(folder.with_name("elsewhere"))
-    with monkeypatch.context() as patch:
-        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
-        there.artifacts.sets.refresh()
-        assert "' cannot be written: No space left on device. Free some space" in there.artifacts.sets.problems["days"]
-    there.artifacts.sets.refresh()
-    assert there.artifacts.sets.problems == {}
-    with monkeypatch.context() as patch:
-        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
-        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
-            on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
-    assert (arrays_of(there), there.artifacts.problem) == ({}, "")
-    on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
-    assert arrays_of(there) == arrays_of(here)
 
 
 KILLED = """
