@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 Moved = Callable[[int], None]  # called with the bytes of one object that were moved so far
 
 
-class _EndedError(Exception):
-    """Something on this machine has raised ``cause``, such as who is told how many bytes were moved. That is no fault of the object store."""
+class _LocalError(Exception):
+    """An error of this machine inside a transfer, such as a full disk or a cancelled job. The object store is not at fault. ``cause``: that error."""
 
     def __init__(self, cause: Exception):
         super().__init__(str(cause))
@@ -86,7 +86,7 @@ class Bucket:
             except OSError as error:
                 if error.errno not in DISK_FULL:
                     raise
-                raise _EndedError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
+                raise _LocalError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
 
         try:
             self._call(get, name)
@@ -109,7 +109,7 @@ class Bucket:
             return do(files, f"{root}/{name}")
         except FileNotFoundError:
             raise
-        except _EndedError as ended:
+        except _LocalError as ended:
             raise ended.cause from None
         except Exception as error:  # each kind of object store has errors of its own
             reason = (" ".join(str(error).split())[:300] or type(error).__name__).replace(self.url, self.shown)
@@ -133,6 +133,6 @@ def _counting(moved: Moved) -> Any:
         try:
             moved(value)
         except Exception as error:
-            raise _EndedError(error) from error
+            raise _LocalError(error) from error
 
     return Callback(hooks={"moved": pass_on})

@@ -66,13 +66,8 @@ class FetchedSets:
         """Set -> why it could not be fetched the last time; the key is empty for what concerns all."""
         return self._unfetched
 
-    @property
-    def problem(self) -> str:
-        """The newest of ``problems``; empty without one."""
-        return next(reversed(self.problems.values()), "")
-
     def is_sent(self, name: str) -> bool:
-        """Whether all machines have the set that is here."""
+        """Whether the object store has the set that is here."""
         return (self.folder / name / RECORD).exists()
 
     def refresh(self) -> None:
