@@ -19,8 +19,11 @@ Each message names the thing, what was expected, what was found and what to do. 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: no space, no quota, a file larger than the disk's format or a limit permits
 
 
 @dataclass(frozen=True)

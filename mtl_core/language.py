@@ -31,6 +31,7 @@ MOST_SENTENCES = 4  # that are looked for together, where a text is translated s
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
+LEAST_GROUPED = 10_000  # from here on a whole number has commas
 MOST_WRITTEN_OUT = 1e9  # a larger number is read by its power of ten
 _PRECISION = re.compile(r"\.\d+[efg%]$")  # at the end of a format
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
@@ -69,7 +70,7 @@ class HalfUp(float):
     """A number for people: a half is rounded away from zero, as in school. So 0.465 is 0.47 with two digits, and 0.125 is 13 %.
 
     Python rounds the binary number: 0.145, which is a little less than its name says, to 0.14, and 0.125 to the even 12 %.
-    The format ``g`` writes large numbers out, as ``12,345`` where Python has ``1.23e+04``.
+    The format ``g`` writes large numbers out, as ``12,345`` where Python has ``1.23e+04`` or ``12345``.
     """
 
     def __format__(self, spec: str) -> str:
@@ -77,7 +78,8 @@ class HalfUp(float):
         if value and _PRECISION.search(spec):
             value = math.nextafter(value, math.copysign(math.inf, value))  # past the half, for a number that is printed as one
         text = format(value, spec)
-        if spec.endswith("g") and "e+" in text and abs(value) < MOST_WRITTEN_OUT:
+        is_whole = abs(value) >= LEAST_GROUPED and "." not in text and "e" not in text
+        if spec.endswith("g") and (is_whole or "e+" in text) and abs(value) < MOST_WRITTEN_OUT:
             return format(value, f"{'+' if spec.startswith('+') else ''},.0f")
         return text
 

@@ -253,6 +253,7 @@ class GradientAggregator(Balancer):
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
     options: GradientOptions
+    makes_jacobian: ClassVar[bool] = True  # ``aggregate`` may make a matrix of the Jacobian's size, beside those of ``jacobians_kept``
     observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 
     @abstractmethod
@@ -290,6 +291,8 @@ class GradientAggregator(Balancer):
 
 class GramianAggregator(GradientAggregator):
     """Parent of the gradient aggregators that need only the gradients' scalar products."""
+
+    makes_jacobian: ClassVar[bool] = False
 
     @abstractmethod
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ class MGDA(GradientAggregator):
     pareto_stationary: ClassVar[bool] = True
     no_conflict: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
+    makes_jacobian: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {"no_conflict": {"normalise": ("none",)}}
     Options = MGDAOptions
     options: MGDAOptions

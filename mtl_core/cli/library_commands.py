@@ -12,6 +12,7 @@ import click
 from mtl_core.cli.output import emit, emit_sent, headline, say
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions, claims
+from mtl_core.runs.objects.set_transfer import megabytes
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
@@ -127,7 +128,7 @@ def export_runs(run_ids: tuple[str, ...], path: Path) -> None:
     store = open_store()
     found = _find_all(store, run_ids)
     size = write_archive(store, found, path, lambda run: say(headline(run)))
-    emit(f"{path}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {in_megabytes(size)}")
+    emit(f"{path}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {megabytes(size)} MB")
 
 
 @click.command("import")
@@ -161,9 +162,9 @@ def prune(statuses: tuple[str, ...], older_than: float | None, archived: bool, k
         emit("no run matches; nothing was deleted")
         return
     for each in found:
-        say(f"{headline(each.run)}  {in_megabytes(each.size)}")
+        say(f"{headline(each.run)}  {megabytes(each.size)} MB")
     count = "1 run" if len(found) == 1 else f"{len(found)} runs"
-    say(f"{count}, about {in_megabytes(sum(each.size for each in found))}")
+    say(f"{count}, about {megabytes(sum(each.size for each in found))} MB")
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("'prune' asks for confirmation, and standard input is no terminal; add --yes")
@@ -171,7 +172,7 @@ def prune(statuses: tuple[str, ...], older_than: float | None, archived: bool, k
     for each in found:
         actions.delete_run(store, each.run.id)
     store.database.give_back_space()
-    emit(f"deleted {count}, about {in_megabytes(sum(each.size for each in found))} are free")
+    emit(f"deleted {count}, about {megabytes(sum(each.size for each in found))} MB are free")
 
 
 @click.command()
@@ -187,11 +188,6 @@ def send() -> int:
     artifacts.mark_all()
     found = artifacts.send_waiting(is_asked=True)
     return emit_sent(found, "whole in the object store: {sent} of {count} runs")
-
-
-def in_megabytes(size: int) -> str:
-    """A number of bytes for people, such as '12.3 MB'."""
-    return f"{size / 1e6:,.1f} MB"
 
 
 COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, interrupt, export_runs, import_runs, prune, send)

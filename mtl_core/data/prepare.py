@@ -29,7 +29,7 @@ from mtl_core.data.dataset import MultiTaskDataset, PreparedData
 from mtl_core.data.prepared_identity import FORMAT, data_hash, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.statistics import measure
-from mtl_core.errors import DataError, StoreError
+from mtl_core.errors import DISK_FULL, DataError, StoreError
 
 SPLITS = ("train", "val", "test")
 _TEMPORARY = ".preparing-"
@@ -256,7 +256,7 @@ def _maker_is_alive(folder: Path) -> bool:
 
 
 def _writing_failed(cache: Path, error: OSError) -> DataError | StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in DISK_FULL:
         return DataError(
             f"the disk is full: preparing the data in '{cache}' failed ({error.strerror}). Free some space or set MTL_HOME to another disk."
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 from collections.abc import Iterator
 
+from mtl_core.errors import DISK_FULL
+
 _LONGEST_TRACE = 12_000  # characters
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _CURES = {
     "config": "Clone the run, change the setting named above, and train again.",
@@ -62,7 +62,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return True
     text = str(error).lower()
     return "database or disk is full" in text or "no space left on device" in text

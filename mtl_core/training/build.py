@@ -283,21 +283,20 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
 def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Told | None
 ) -> Execution:
-    whole: Batch = next(iter(train_batches.epoch(0)))
-    if config.accumulate > 1:  # one part of it is in memory at a time
-        whole = part_of(whole, parts_of(len(whole.index), config.accumulate)[0])
+    whole = _labelled_batch(train_batches, kinds, config.accumulate)
     made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
     def step_on(count: int) -> Step:
-        # Mixup names partners in the whole batch.
-        batch = replace(part_of(whole, slice(0, count)), mix=None)
+        # Without a target there is no backward pass. Mixup names partners in the whole batch.
+        start = min(int(_labelled_rows(whole, kinds).int().argmax()), len(whole.index) - count)
+        batch = replace(part_of(whole, slice(start, start + count)), mix=None)
 
         def step(timed: nn.Module, execution: Execution) -> None:
             images = batch.images.contiguous(memory_format=execution.memory_format)
             with execution.autocast():
                 outputs = timed(images, batch.parts)
             losses, _ = task_losses(kinds, outputs, batch, made)
-            if losses.requires_grad:  # else no image of this batch has any target
+            if losses.requires_grad:  # else no batch of the first epoch has any target
                 losses.sum().backward()
             timed.zero_grad()
             if progress:
@@ -306,3 +305,24 @@ def _choose_execution(
         return step
 
     return choose(config, device, model, step_on, len(whole.index), cache / "execution.json")
+
+
+def _labelled_batch(batches: Batches, kinds: dict[str, TaskKind], accumulate: int) -> Batch:
+    """What is in memory at a time of the first batch that has a target of any task: all of it, or one part where gradients accumulate. Without such a
+    batch, that of the first one."""
+    first: Batch | None = None
+    for batch in batches.epoch(0):
+        for own in parts_of(len(batch.index), accumulate):
+            part = part_of(batch, own) if accumulate > 1 else batch
+            if bool(_labelled_rows(part, kinds).any()):
+                return part
+            first = first or part
+    assert first is not None  # a split has at least one batch
+    return first
+
+
+def _labelled_rows(batch: Batch, kinds: dict[str, TaskKind]) -> torch.Tensor:
+    """Which images have a target of any task: bool (n,). Self-supervised tasks make one of every image."""
+    if any(kind.is_self_supervised for kind in kinds.values()):
+        return torch.ones(len(batch.index), dtype=torch.bool)
+    return torch.stack([batch.labelled[kind.task.target] for kind in kinds.values()]).any(dim=0)

@@ -22,11 +22,12 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import DeviceError, Problem
 from mtl_core.machine.device_names import device_named, kind_of
 
-WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
-HOPELESS, HOPELESS_SECONDS = 4, 1.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
-BEHIND, SHORT_SECONDS = 1.5, 0.05  # a candidate whose step takes so many times the fastest's, and so long, is not timed again
+WORTH_IT = 0.95  # a setting must take less than this share of the best earlier time, or noise would decide
+HOPELESS, HOPELESS_SECONDS = 4, 1.0  # a candidate whose first step, to warm up, takes so many times the fastest first one, and so long, has no second
+BEHIND, SHORT_SECONDS = 1.5, 0.05  # a candidate whose best step so far takes so many times the fastest's, and so long, is not timed again
 ROUNDS = 3  # timed steps of a candidate that stays in the comparison
 FEWEST_IMAGES, ENOUGH_SECONDS = 8, 0.04  # on a CPU, a timed step has at least so many images, and as many as take about so long
+SHORTEST_SECONDS = 1e-6  # a step that a coarse clock measures as 0 counts as so long; Windows counts processor time in steps of 16 ms
 
 
 Step = Callable[[nn.Module, "Execution"], None]  # one forward and backward pass of the given model
@@ -144,14 +145,15 @@ def _fastest(candidates: list[Execution], model: nn.Module, step_on: Callable[[i
     seconds = {candidate: min(times) for candidate, times in found.items() if not _is_behind(candidate, found)}
     best, *others = seconds
     for candidate in others:
-        if seconds[candidate] <= WORTH_IT * seconds[best]:
+        if seconds[candidate] < WORTH_IT * seconds[best]:  # not <=, or of two steps of 0 seconds the later would win
             best = candidate
     return best
 
 
 def _one_thread(device: str) -> contextlib.AbstractContextManager:
-    """On a CPU, have this thread compute alone. Two wait for each other in every layer, so their time says what other programs do: beside a load of 7
-    the same bf16 step took 0.05 to 0.34 s of a processor with two threads and 0.06 s with one. Other threads keep their number, which rounds sums.
+    """On a CPU, have this thread compute alone. With two threads each layer waits for the slower one, so the time depends on other programs: beside a
+    load of 7 the same bf16 step took 0.05 to 0.34 s of a processor with two threads and 0.06 s with one. Other threads keep their number of threads,
+    on which the rounding of sums depends.
     """
     if device != "cpu":
         return contextlib.nullcontext()
@@ -164,7 +166,7 @@ def _images_to_time(plain: Execution, model: nn.Module, step_on: Callable[[int],
     if plain.device != "cpu" or images <= FEWEST_IMAGES:
         return images
     seconds = _time(plain, copy.deepcopy(model), step_on(FEWEST_IMAGES))
-    return min(images, max(FEWEST_IMAGES, int(FEWEST_IMAGES * ENOUGH_SECONDS / seconds)))
+    return min(images, max(FEWEST_IMAGES, int(FEWEST_IMAGES * ENOUGH_SECONDS / max(seconds, SHORTEST_SECONDS))))
 
 
 def _is_behind(candidate: Execution, found: Mapping[Execution, list[float]], alike: bool = False) -> bool:

@@ -18,6 +18,7 @@ from mtl_core.runs.archives.archive_reading import read_archive
 from mtl_core.runs.archives.pruning import prunable
 from mtl_core.runs.archives.run_archive import write_archive
 from mtl_core.runs.claims import held_by_us
+from mtl_core.runs.objects.set_transfer import megabytes
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import schema
 from mtl_core.runs.store import open_store
@@ -243,7 +244,7 @@ def test_the_commands(store, run, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MTL_HOME", str(store.home))
     out = tmp_path / "one.zip"
     assert main(["runs", "export", run.id, "--out", str(out)]) == 0
-    assert f"{out}: 1 run, 0.0 MB" in capsys.readouterr().out
+    assert f"{out}: 1 run, {megabytes(out.stat().st_size)} MB" in capsys.readouterr().out
     assert main(["runs", "prune"]) == 2
     assert "say which runs" in capsys.readouterr().err
     assert main(["runs", "prune", "--keep", "1", "--yes"]) == 0
@@ -251,7 +252,7 @@ def test_the_commands(store, run, tmp_path, monkeypatch, capsys):
     assert main(["runs", "prune", "--status", "finished"]) == 2
     said = capsys.readouterr().err
     assert run.id in said
-    assert "1 run, about 0.0 MB" in said
+    assert f"1 run, about {megabytes(prunable(store)[0].size)} MB" in said
     assert "add --yes" in said
     assert len(store.runs()) == 1
     assert main(["runs", "prune", "--status", "finished", "--yes"]) == 0

@@ -11,7 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from mtl_core.config import RunConfig
 from mtl_core.training import execution
+from mtl_core.training.build import build
 from mtl_core.training.execution import FEWEST_IMAGES, Execution
+from mtl_core.training.parts import resolve
 
 PLAIN, LAST, HALF, HALF_LAST = (Execution("cpu", precision, layout) for precision in ("fp32", "bf16") for layout in ("contiguous", "channels_last"))
 ALL = [PLAIN, LAST, HALF, HALF_LAST]
@@ -90,8 +92,8 @@ def test_short_steps_are_timed_to_the_end(fastest):
 
 
 def test_the_best_of_three_after_a_first_one_decides(fastest):
-    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.95]})[0] == LAST
-    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.96]})[0] == PLAIN  # noise must not decide
+    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.94]})[0] == LAST
+    assert fastest({PLAIN: [3.0, 1.0, 1.0, 1.0], LAST: [0.1, 1.4, 1.4, 0.95]})[0] == PLAIN  # noise must not decide
 
 
 def test_a_first_step_that_takes_far_too_long_is_the_only_one(fastest):
@@ -107,10 +109,38 @@ def test_on_a_cpu_a_step_has_as_few_images_as_take_a_moment(images_timed):
     assert images_timed([PLAIN, LAST], 0.00001, 32) == [8, *[32] * 8]
 
 
+def test_steps_that_a_coarse_clock_measures_as_nothing_change_nothing(fastest, images_timed):
+    """As on Windows, where a thread's processor time comes in steps of 16 ms."""
+    assert images_timed([PLAIN, LAST], 0.0, 32) == [8, *[32] * 8]
+    assert fastest(times(0.0, 0.0, 0.0, 0.0))[0] == PLAIN
+
+
 def test_a_small_batch_and_a_batch_on_a_gpu_are_timed_whole(images_timed, monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     assert images_timed([PLAIN, LAST], 0.5, 6) == [6] * 8
     assert images_timed(GPU, 0.5, 32) == [32] * 8
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_timed_step_has_a_backward_pass_where_few_images_have_a_target(accumulate, shared_cache, monkeypatch):
+    """The first batch has no target here. A forward pass alone would say nothing of a step."""
+    seen, backward = [], []
+
+    def choose(config, device, model, step_on, images, memory):
+        next(model.parameters()).register_hook(lambda gradient: backward.append(len(seen)))
+        with model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0]))):
+            for count in (1, 3, images):
+                step_on(count)(model, PLAIN)
+        return PLAIN
+
+    monkeypatch.setattr("mtl_core.training.build.choose", choose)
+    data = {"name": "digit_scenes", "train_size": 64, "val_size": 6, "test_size": 4, "max_digits": 2, "image_size": 32}
+    tasks = {"present": {"label_fraction": 0.02}, "count": {"label_fraction": 0.02}}
+    changes = {"batch_size": 8, "accumulate": accumulate, "device": "cpu", "layout": "contiguous", "probe_samples": 1, "seed": 4}
+    setup = build(resolve(RunConfig.from_dict({"data": data, "tasks": tasks, "backbone": {"name": "mlp", "hidden": [16]}, **changes})), shared_cache)
+    first = next(iter(setup.run.train_batches.epoch(0)))
+    assert [bool(flags.any()) for flags in first.labelled.values()] == [False] * len(first.labelled)
+    assert (seen, backward) == ([1, 3, 8 // accumulate], [1, 2, 3])
 
 
 def test_other_programs_count_for_nothing_in_a_step_on_a_cpu(monkeypatch):

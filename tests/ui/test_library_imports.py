@@ -37,6 +37,18 @@ print(set(page_imports.modules_of_pages()) <= set(sys.modules), torch.is_alive()
 seen.set()
 torch.join()
 """
+# The second import of a module that failed half way raises another error.
+FAILED = """
+from mtl_core.runs.background import engine_import
+from ui.shell import library_imports
+
+def broken(name):
+    raise ImportError("libcudart.so.12: cannot open shared object file")
+
+engine_import.import_module = broken
+library_imports.import_torch_next().join()
+print("ended")
+"""
 # Two threads import PyTorch and the pages at once. A module that both need may be half initialised in one of them, if it is part of a circle.
 COMMON = """
 import os, sys
@@ -57,6 +69,13 @@ os.waitpid(child, 0)
 common = (set(sys.modules) - before) & of_torch
 print("torch" in of_torch, sorted(name for name in common if name.partition(".")[0] not in sys.stdlib_module_names))
 """
+
+
+def test_why_an_import_of_torch_has_failed_is_in_the_servers_log():
+    done = subprocess.run([sys.executable, "-c", FAILED], capture_output=True, text=True, check=False)
+    assert done.stdout == "ended\n"
+    assert "the import of PyTorch failed" in done.stderr
+    assert "ImportError: libcudart.so.12: cannot open shared object file" in done.stderr
 
 
 def said_by(script: str) -> str:

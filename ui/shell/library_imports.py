@@ -1,18 +1,20 @@
 """Imports in the background while the server starts: of the libraries that nearly every page needs, so that the first page does not wait for them,
-and then of PyTorch, so that it is there sooner after the first click. A server waits a second or two for its first browser.
+and then of PyTorch, so that it is there sooner after the first click.
 """
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from importlib import import_module
 
 from mtl_core.runs.background.engine_import import import_torch
 from mtl_core.runs.background.garbage_collection import without_collections
+from mtl_core.runs.background.program_end import is_closing
 from mtl_core.runs.process_singletons import process_slot
 
+_logger = logging.getLogger(__name__)
 LIBRARIES = ("sqlalchemy", "pandas", "scipy.special")  # about a second of a processor together
 
 
@@ -41,11 +43,16 @@ def _begin(name: str, imports: Callable[[], None]) -> threading.Thread:
 def _import() -> None:
     with without_collections():
         for name in LIBRARIES:
-            with contextlib.suppress(Exception):  # the page that needs it says what is wrong
+            try:
                 import_module(name)
+            except Exception:  # the page that needs it imports it again, which may raise another error
+                _logger.exception("the import of %s failed", name)
 
 
 def _import_torch() -> None:
     wait_for_libraries()
-    with contextlib.suppress(Exception):  # the import of the engine says what is wrong
+    try:
         import_torch()
+    except Exception:  # the engine imports it again; after an import that failed half way, that raises another error
+        if not is_closing():
+            _logger.exception("the import of PyTorch failed")

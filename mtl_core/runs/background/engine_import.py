@@ -39,7 +39,7 @@ def import_engine() -> ModuleType:
 
 
 def import_torch() -> None:
-    """Import PyTorch alone, the first and largest part of the engine. ``import_engine`` waits for it meanwhile."""
+    """Import PyTorch alone, the first and largest part of the engine. ``import_engine`` waits until it is done."""
     with _lock():
         with without_collections():
             import_module("torch")

@@ -15,7 +15,7 @@ from mtl_core.runs.process_singletons import process_slot
 def without_collections() -> Iterator[None]:
     """Leave the collector off during imports, which make no garbage worth a look: it takes a quarter of the import of PyTorch.
 
-    Several threads may be in such a block at once. The collector is on again when the one has left that came first; the others then import with it.
+    Several threads may be in such a block at once. The collector is on again as soon as the thread that entered first has left.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtl_core.errors import StoreError, UnreachableObjectsError
+from mtl_core.errors import DISK_FULL, StoreError, UnreachableObjectsError
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60  # of one request to S3
 # A place that is away must be found out soon: the run that trains waits for it.
@@ -18,13 +17,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"auto_mkdir": True},
 }
 _OPTIONS |= {"s3a": _OPTIONS["s3"], "local": _OPTIONS["file"]}
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 Result = TypeVar("Result")
 Moved = Callable[[int], None]  # called with the bytes of one object that were moved so far
 
 
-class _EndedError(Exception):
-    """Something on this machine has raised ``cause``, such as who is told how many bytes were moved. That is no fault of the object store."""
+class _LocalError(Exception):
+    """An error of this machine inside a transfer, such as a full disk or a cancelled job. The object store is not at fault. ``cause``: that error."""
 
     def __init__(self, cause: Exception):
         super().__init__(str(cause))
@@ -86,9 +84,9 @@ class Bucket:
             try:
                 files.get_file(place, str(target), callback=_counting(moved))
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in DISK_FULL:
                     raise
-                raise _EndedError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
+                raise _LocalError(StoreError(f"'{target.parent}' cannot be written: {error.strerror}. Free some space")) from error
 
         try:
             self._call(get, name)
@@ -111,7 +109,7 @@ class Bucket:
             return do(files, f"{root}/{name}")
         except FileNotFoundError:
             raise
-        except _EndedError as ended:
+        except _LocalError as ended:
             raise ended.cause from None
         except Exception as error:  # each kind of object store has errors of its own
             reason = (" ".join(str(error).split())[:300] or type(error).__name__).replace(self.url, self.shown)
@@ -135,6 +133,6 @@ def _counting(moved: Moved) -> Any:
         try:
             moved(value)
         except Exception as error:
-            raise _EndedError(error) from error
+            raise _LocalError(error) from error
 
     return Callback(hooks={"moved": pass_on})

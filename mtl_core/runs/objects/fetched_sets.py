@@ -34,7 +34,7 @@ Locked = Callable[[Path, bool], AbstractContextManager[bool]]  # a folder's lock
 
 
 class FetchedSets:
-    """The reading half of ``SharedSets``.
+    """What a machine fetches of the data sets of others; ``SharedSets`` adds sending.
 
     Args:
         locked: one round at a time over a folder, among all processes of this machine.
@@ -57,23 +57,17 @@ class FetchedSets:
         self.store, self.bucket, self._locked = store, bucket, locked
         self._is_away, self._note_failure, self._note_success = is_away, note_failure, note_success
         self.moving: dict[str, tuple[float, str]] = {}
-        self._unsent: dict[str, str] = {}
         self._unfetched: dict[str, str] = {}
         self.folder = store.home / "imports"
         self._looked = -FRESH_SECONDS
 
     @property
     def problems(self) -> dict[str, str]:
-        """Set -> why it could not be sent or fetched the last time; the key is empty for what concerns all."""
-        return self._unfetched | self._unsent
-
-    @property
-    def problem(self) -> str:
-        """The newest of ``problems``; empty without one."""
-        return next(reversed(self.problems.values()), "")
+        """Set -> why it could not be fetched the last time; the key is empty for what concerns all."""
+        return self._unfetched
 
     def is_sent(self, name: str) -> bool:
-        """Whether all machines have the set that is here."""
+        """Whether the object store has the set that is here."""
         return (self.folder / name / RECORD).exists()
 
     def refresh(self) -> None:

@@ -16,7 +16,7 @@ from mtl_core.data.data_source import Progress
 from mtl_core.data.imports.import_library import ImportedSet, read_set, sets_here, share
 from mtl_core.data.imports.imported_source import Imported, ImportedOptions, cache_name
 from mtl_core.data.prepare import prepare
-from mtl_core.errors import DataError, StoreError
+from mtl_core.errors import DISK_FULL, DataError, StoreError
 from mtl_core.names import SET_NAME
 from mtl_core.runs.objects.bucket import Bucket
 from mtl_core.runs.objects.fetched_sets import FetchedSets, Locked
@@ -54,7 +54,14 @@ class SharedSets(FetchedSets):
         note_success: Callable[[], None],
     ):
         super().__init__(store, bucket, locked, is_away, note_failure, note_success)
+        self._unsent: dict[str, str] = {}
+        self._unremoved: dict[str, str] = {}  # owner of a mark, or empty for deleted sets -> why objects could not be removed
         share(store.home, self)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Set -> why it could not be sent or fetched the last time, and what ``_unremoved`` has. The key is empty for what concerns all."""
+        return self._unremoved | super().problems | self._unsent
 
     def to_be_sent(self, name: str) -> None:
         with contextlib.suppress(OSError):  # a full disk: the set is sent by a click, by 'mtl data send', or with the first run on it
@@ -108,7 +115,10 @@ class SharedSets(FetchedSets):
                         self._send(found, tell)
                 except OSError as error:
                     why = error.strerror or error
-                    raise StoreError(f"the data set '{name}' cannot be sent: {why}. Free some space in '{self.folder}'") from error
+                    if error.errno in DISK_FULL:
+                        raise StoreError(f"the data set '{name}' cannot be sent: {why}. Free some space in '{self.folder}'") from error
+                    file = error.filename or self.folder
+                    raise StoreError(f"the data set '{name}' cannot be sent: {why}. Check '{file}'") from error
                 self._note_success()
             return True
 
@@ -129,7 +139,7 @@ class SharedSets(FetchedSets):
             self._note_sent(found)
 
     def send_waiting(self, is_asked: bool = False, progress: Progress = lambda share, what: None) -> list[tuple[str, str]]:
-        """Send the sets that wait on this machine, and remove what an attempt that was cut has left of others.
+        """Send the sets that wait on this machine, and remove what an attempt that was cut has left of others, and what could not be removed before.
 
         Args:
             is_asked: by a person; tries even if the object store was away a moment ago.
@@ -141,6 +151,9 @@ class SharedSets(FetchedSets):
         waiting = marked(self.folder, lambda owner: set_of_owner(owner) is not None)
         if not waiting:
             self._unsent = {}
+        self._unremoved = {owner: problem for owner, problem in self._unremoved.items() if not owner or owner in waiting}
+        if "" in self._unremoved and (is_asked or not self._is_away()):
+            self.remove_deleted()
         if not waiting or (self._is_away() and not is_asked):
             return found
         ids = {_id_of(one): one.name for one in sets_here(self.store.home)}
@@ -170,6 +183,7 @@ class SharedSets(FetchedSets):
         Args:
             ids: of the sets; None for all that were deleted.
         """
+        of_all = ids is None
         try:
             if ids is None:
                 with self.store.database.read() as connection:
@@ -184,7 +198,10 @@ class SharedSets(FetchedSets):
                     for owner, each in pointers.items():
                         write_pointers(connection, owner, {}, list(each))
         except StoreError as error:
-            self._note(error, self._unfetched)
+            self._note(error, self._unremoved)
+        else:
+            if of_all:
+                self._unremoved.pop("", None)
 
     def _is_sent(self, found: ImportedSet, shared: dict[str, SharedSet] | None = None) -> bool:
         """Whether the object store has the data of this set. Raises StoreError if it has others under this name."""
@@ -210,13 +227,14 @@ class SharedSets(FetchedSets):
     def _clear_marks(self, ids: list[str]) -> None:
         """Remove the marks of sets, and the objects that an attempt that was cut has left. What cannot be removed now stays marked."""
         for owner in (owner for set_id in ids for owner in owners_of_set(set_id)):
+            self._unremoved.pop(owner, None)
             mark = UnsentMark.of(self.folder, owner)
             if mark is None:
                 continue
             try:
                 FolderSending(self.store.database, self.bucket, FolderRecord(self.folder), mark, is_trainer=True).remove_leftovers()
             except StoreError as error:
-                self._note(error, self._unfetched)
+                self._note(error, self._unremoved, owner)
             mark.drop()
 
 

@@ -1,4 +1,4 @@
-"""The runs that still need an imported data set, and the deletion of a set, which they prevent."""
+"""Which runs still need an imported data set, and its deletion, which is refused while some do."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def _restarted(store: RunStore) -> set[str]:
 
 def delete_set(store: RunStore, name: str, studies: Sequence[str], even_if_needed: bool = False) -> None:
     """Delete an imported set that no run waits for; see ``mtl_core.data.imports.delete``.
+
+    The check and the deletion are two steps. A run that is queued between them fails when it starts, and says that the set is missing.
 
     Args:
         studies: titles of the studies that will still make runs on it (``mtl_core.studies.weight_search.searches_on``).

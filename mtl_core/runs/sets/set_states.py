@@ -49,6 +49,7 @@ def missing_here(store: RunStore, config: RunConfig) -> str:
 
 
 def set_problems(store: RunStore) -> list[str]:
-    """What is wrong with the sets that this machine sends or fetches, except that the object store is away: ``artifacts.problem`` says that."""
+    """What is wrong with the sets that this machine sends or fetches, each once. That the object store is away is said by ``artifacts.problem``."""
     shared = shared_library(store.home)
-    return [problem for problem in shared.problems.values() if problem != store.artifacts.problem] if shared else []
+    found = dict.fromkeys(shared.problems.values()) if shared else {}
+    return [problem for problem in found if problem != store.artifacts.problem]

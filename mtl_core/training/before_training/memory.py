@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from mtl_core import settings
-from mtl_core.balancing.balancer import Balancer, GradientAggregator, GramianAggregator
+from mtl_core.balancing.balancer import Balancer, GradientAggregator
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig
 from mtl_core.data.batches import DEVICE_RESIDENT_BYTES, Batch
@@ -151,10 +151,9 @@ def copies_kept(config: RunConfig, balancer: Balancer) -> int:
     count = len(config.tasks)
     if config.update.name == "task_vectors":
         return 2 * count + 1  # each task's copy, and its difference at the end of a round; the network itself is counted elsewhere
-    if isinstance(balancer, GramianAggregator) and not balancer.is_plain():
-        return count + 2  # the Jacobian; one task's parts; the update
     if isinstance(balancer, GradientAggregator) and not balancer.is_plain():
-        return (2 + balancer.jacobians_kept) * count + 2  # the Jacobian, the method's result and stored Jacobians; one task's parts; the update
+        matrices = 1 + balancer.makes_jacobian + balancer.jacobians_kept  # the Jacobian, the method's result, stored Jacobians
+        return matrices * count + 2  # and one task's parts; the update
     if config.conflict_every and count > 1:
         return count + 1  # the Jacobian; one task's parts
     if config.affinity_every and count > 1:

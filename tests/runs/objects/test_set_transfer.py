@@ -1,7 +1,5 @@
 """How far the sending and the fetching of an imported set are, who else is told, and what is wrong with a set, in words."""
 
-import errno
-import os
 import signal
 import subprocess
 import sys
@@ -241,39 +239,6 @@ def test_an_import_whose_sending_is_ended_by_who_is_told_stays(two, folder):
     assert here.artifacts.sets.send_waiting(is_asked=True, progress=told) == [("days", "")]
     assert told[-1][0] == 1.0
     assert len(objects_of(here)) == FILES
-
-
-def full(*arguments, **more):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@one_place
-def test_a_full_disk_keeps_the_import_and_blames_no_object_store(two, folder, monkeypatch):
-    here, there = two
-    with monkeypatch.context() as patch:
-        patch.setattr("mtl_core.runs.objects.unsent_marks.write_text", full)
-        import_as(here, folder)
-        problem = f"the data set 'days' cannot be sent: No space left on device. Free some space in '{here.home / 'imports'}'"
-        assert here.artifacts.sets.problems == {"days": problem}
-        with pytest.raises(StoreError, match="cannot be sent: No space left on device"):
-            here.create(config_on("days"))
-    assert (here.artifacts.problem, objects_of(here)) == ("", [])
-    run = here.create(config_on("days"))  # sends it
-    assert here.artifacts.sets.problems == {}
-    folder.rename(folder.with_name("elsewhere"))
-    with monkeypatch.context() as patch:
-        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
-        there.artifacts.sets.refresh()
-        assert "' cannot be written: No space left on device. Free some space" in there.artifacts.sets.problems["days"]
-    there.artifacts.sets.refresh()
-    assert there.artifacts.sets.problems == {}
-    with monkeypatch.context() as patch:
-        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
-        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
-            on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
-    assert (arrays_of(there), there.artifacts.problem) == ({}, "")
-    on(there, monkeypatch, lambda: prepare(open_source(run.config.data), there.home / "data"))
-    assert arrays_of(there) == arrays_of(here)
 
 
 KILLED = """

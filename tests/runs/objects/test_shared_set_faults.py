@@ -176,7 +176,7 @@ def test_a_damaged_description_is_said_and_hides_no_other_set(two, folder, tmp_p
     with here.database.read() as connection:
         damage(here, f"{shared_sets(connection)['days'].id}/set.json")
     assert [one.name for one in imported(there.home)] == ["nights"]
-    assert "is not what was sent" in there.artifacts.sets.problem
+    assert "is not what was sent" in there.artifacts.sets.problems["days"]
     assert not (there.home / "imports" / "days").exists()
 
 
@@ -191,7 +191,7 @@ def test_without_the_object_store_an_import_is_kept_here_and_sent_later(two, fol
     assert [(name, "no route to host" in problem) for name, problem in here.artifacts.sets.send_waiting(is_asked=True)] == [("days", True)]
     here.bucket.is_away = False
     here.artifacts.background_sync.round()
-    assert (here.artifacts.problem, here.artifacts.sets.problem) == ("", "")
+    assert (here.artifacts.problem, here.artifacts.sets.problems) == ("", {})
     assert [one.name for one in imported(there.home)] == ["days"]
 
 

@@ -220,7 +220,7 @@ def test_a_set_that_a_stranger_has_named_is_refused(two, folder):
     with here.database.write() as connection:
         pointers.write_set(connection, "../../outside", pointers.SharedSet("0" * 32, "0" * 64))
     assert imported(there.home) == []
-    assert "which no version of this program writes" in there.artifacts.sets.problem
+    assert "which no version of this program writes" in there.artifacts.sets.problems[""]
     assert {path.name for path in there.home.rglob("*")} == set()
     with pytest.raises(DataError, match="unknown imported data set"):
         get_imported("../../outside", there.home)
