@@ -165,6 +165,7 @@ def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(page, server)
         expect(tab.get_by_role("heading", name="cut off")).to_be_visible()
         expect(tab.get_by_text(re.compile("running$")).first).to_be_visible()
 
+    page.locator(".st-key-silent_server").wait_for(state="attached")  # the end of the page: the words for a silent server have come
     page.context.set_offline(True)
     page.evaluate("() => window.sockets.forEach(socket => socket.close())")
     step = store.get(run_id).step

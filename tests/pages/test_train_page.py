@@ -318,7 +318,7 @@ def test_all_mistakes_are_named_at_once_where_they_are(open_page):
 
 def test_a_mistake_moves_no_field_of_its_row(open_page):
     """The sentence stands in a row of its own, below the fields."""
-    app = open_page()
+    app = open_page(unfolded=["advanced", "strategies"])
     mistakes = {"optimizer.weight_decay": -1.0, "schedule.warmup_fraction": 2.0, "tasks.boxes.loss_weight": -1.0, "tasks.count.start_epoch": 0}
     for name, value in {**mistakes, "tasks.count.selection_weight": -1.0, "conflict_every": -1}.items():
         app.number_input(key=f"set.{name}").set_value(value)

@@ -54,7 +54,6 @@ def elsewhere(tmp_path, empty, monkeypatch, ray_token):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.database
 def test_a_node_without_the_sets_files_fetches_it_and_trains(elsewhere, tmp_path):
     store = open_store()
     import_as(store, pictures(tmp_path / "我的 照片"))

@@ -85,7 +85,7 @@ def test_the_number_of_a_gpu_does_not_change_what_a_run_is():
 
 
 def test_autocast_knows_a_gpu_by_its_kind():
-    assert Execution("cuda:1", "fp32", "contiguous").autocast().device == "cuda"
+    assert Execution("cuda:1", "bf16", "contiguous").autocast().device == "cuda"
 
 
 @pytest.mark.gpu

@@ -77,10 +77,9 @@ def kept_tabs(contents: Mapping[str, Callable[[], None]], key: str, first: str =
     held, widget = f"{key}.open", f"{key}.{language()}"
     labels = {tr(name): name for name in contents}
     kept = st.session_state.get(held)
-    opened: str = kept if kept in contents else first or next(iter(contents))
-    hold(
-        widget, tr(opened)
-    )  # not as the default: Streamlit takes tabs with another default for other tabs, and the focus of the keyboard would be lost
+    opened = str(kept) if kept in contents else first or next(iter(contents))
+    # Not as the default: Streamlit takes tabs with another default for other tabs, and the keyboard would lose its place.
+    hold(widget, tr(opened))
 
     def keep() -> None:
         st.session_state[held] = labels.get(st.session_state[widget], "")
