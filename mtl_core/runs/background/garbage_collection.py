@@ -13,7 +13,7 @@ from mtl_core.runs.process_singletons import process_slot
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """Leave the collector off during imports, which make no garbage worth a look: it takes a quarter of the import of PyTorch.
+    """Leave the collector off during imports, which make no garbage worth a look: it takes a fifth to a quarter of the import of PyTorch.
 
     Several threads may be in such a block at once. The collector is on again as soon as the thread that entered first has left.
     """
