@@ -19,8 +19,8 @@ from ui.run.run_page import refresh_seconds
 from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.live_part import end_live_part, live_part
-from ui.shell.page_address import rerun_page, set_address
-from ui.shell.state import hold, hold_first, is_choice, listing, run_store
+from ui.shell.run_picker import draw_picker
+from ui.shell.state import hold_first, listing, run_store
 from ui.status.status_bar import polling_strip
 
 USUAL_LAYOUT = "contiguous"
@@ -155,24 +155,4 @@ def _picker(race_id: str) -> None:
     names = races()
     if len(names) < 2 or race_id not in names:
         return
-    key = f"picked_race.{race_id}"
-    hold(key, race_id)
-    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 360}
-    st.selectbox(
-        tr("Race"),
-        list(names),
-        list(names).index(race_id),
-        key=key,
-        format_func=words.text_of(names),
-        on_change=_take_picked,
-        args=(key, race_id),
-        **kept,
-    )
-    if st.session_state.pop("go_to_race", False):
-        rerun_page()  # works also inside a fragment
-
-
-def _take_picked(key: str, shown: str) -> None:
-    if is_choice(key, shown) and st.session_state[key] in races():
-        set_address({"race": st.session_state[key]})
-        st.session_state["go_to_race"] = True
+    draw_picker(tr("Race"), names, race_id, f"picked_race.{race_id}", lambda picked: {"race": picked} if picked in races() else {}, 360)

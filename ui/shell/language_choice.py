@@ -78,7 +78,7 @@ def kept_tabs(contents: Mapping[str, Callable[[], None]], key: str, first: str =
     labels = {tr(name): name for name in contents}
     kept = st.session_state.get(held)
     opened = str(kept) if kept in contents else first or next(iter(contents))
-    # Not as the default: Streamlit takes tabs with another default for other tabs, and the keyboard would lose its place.
+    # Not as the default: Streamlit takes tabs with another default for other tabs, and the focus of the keyboard would be lost.
     hold(widget, tr(opened))
 
     def keep() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -17,6 +17,7 @@ from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, is_choice, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
+_PICKED = "picked"  # key of the session: another one was picked, so the whole page is drawn
 
 
 def no_runs(what_appears: str) -> None:
@@ -73,26 +74,29 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
         return False
     # Streamlit stores a choice by its text, so the text has only facts that do not change by themselves; a renamed run gets another box.
     names = {run.id: f"{shown_name(run)}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in offered}
-    key = f"picked_run.{names.get(current, '')}"
-    hold(key, current)
-    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}
-    st.selectbox(
-        tr("Run"),
-        list(names),
-        list(names).index(current),
-        key=key,
-        format_func=words.text_of(names),
-        on_change=_go_to_picked,
-        args=(key, current),
-        **kept,
-    )
-    if st.session_state.pop("go_to_run", False):
-        rerun_page()  # works also inside a fragment
+
+    def address(picked: str) -> dict[str, str | None]:
+        return {"run": picked, "epoch": None} if RUN_ID.fullmatch(picked) else {}  # else the browser sent the text of a name that has changed since
+
+    draw_picker(tr("Run"), names, current, f"picked_run.{names.get(current, '')}", address, width)
     return True
 
 
-def _go_to_picked(key: str, shown: str) -> None:
-    picked = st.session_state[key]
-    if is_choice(key, shown) and RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
-        set_address({"run": picked, "epoch": None})
-        st.session_state["go_to_run"] = True
+def draw_picker(label: str, names: Mapping[str, str], shown: str, key: str, address: Callable[[str], Mapping[str, str | None]], width: Any) -> None:
+    """Draw a box, without its label, that opens another run or race on the same page.
+
+    Args:
+        names: what is offered -> its text. ``shown`` is the one that is open.
+        address: changes of the address for what was picked; empty for what cannot be opened.
+    """
+    hold(key, shown)
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width, "on_change": _take_picked, "args": (key, shown, address)}
+    st.selectbox(label, list(names), list(names).index(shown), key=key, format_func=words.text_of(names), **kept)
+    if st.session_state.pop(_PICKED, False):
+        rerun_page()  # works also inside a fragment
+
+
+def _take_picked(key: str, shown: str, address: Callable[[str], Mapping[str, str | None]]) -> None:
+    if is_choice(key, shown) and (changes := address(st.session_state[key] or "")):
+        set_address(changes)
+        st.session_state[_PICKED] = True
