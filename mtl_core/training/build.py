@@ -308,8 +308,7 @@ def _choose_execution(
 
 
 def _labelled_batch(batches: Batches, kinds: dict[str, TaskKind], accumulate: int) -> Batch:
-    """What is in memory at a time of the first batch that has a target of any task: all of it, or one part where gradients accumulate. Without such a
-    batch, that of the first one."""
+    """The first batch of an epoch that has a target of any task; where gradients accumulate, its first such part. If there is none, the first one."""
     first: Batch | None = None
     for batch in batches.epoch(0):
         for own in parts_of(len(batch.index), accumulate):
