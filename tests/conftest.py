@@ -16,6 +16,8 @@ import pytest
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.training import checkpoint_files
 
+# Until all tests are collected: the collector would go through everything that is imported again and again, which takes half of the processor time.
+gc.disable()
 # One thread per process, before torch is imported and for every process that a test starts: the workers share the cores.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -29,13 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again.
+    """Start the garbage collector. What is there once all tests are collected stays until the end: it need not go through that.
 
     It looks for cycles after more new objects than by default, too: at 700 it takes a twentieth of the processor time of the tests.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+    gc.enable()
 
 
 _numbers = itertools.count()
