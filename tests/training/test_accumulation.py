@@ -67,7 +67,7 @@ def test_every_method_and_every_update_is_compared():
 @pytest.mark.parametrize("case", CASES)
 def test_the_steps_are_those_of_whole_batches(case, shared_cache):
     """Batch normalisation is switched to its running means: it looks at a part, which the next test is about."""
-    whole = rank_pair.steps_of(CASES[case], shared_cache, is_normalising=False)
+    whole = rank_pair.steps_alone(CASES[case], shared_cache, is_normalising=False)
     parted = rank_pair.steps_of(in_parts(CASES[case], 4 if case == "fixed" else 2), shared_cache, is_normalising=False)
     for number, (one, two) in enumerate(zip(whole, parted, strict=True), start=1):
         assert torch.equal(one["images"], two["images"])
