@@ -113,7 +113,7 @@ def test_an_autoencoder_that_reads_the_batchs_own_images_changes_nothing_for_oth
 def test_features_learnt_without_labels_beat_those_of_a_random_trunk(shared_cache):
     """The benchmark's autoencoder, shorter: five labels per class."""
     data = {"name": "digits", "image_size": 16}
-    config = config_of(data, {"reconstruction": {"mask_ratio": 0, "noise": 0.3, "channels": 16}}, seed=0, epochs=6, width=8)
+    config = config_of(data, {"reconstruction": {"mask_ratio": 0, "noise": 0.3, "channels": 16}}, seed=0, epochs=4, width=8)
     learnt, random = probe(trained(config, shared_cache), "digit"), probe(untrained(config, shared_cache), "digit")
     assert learnt[0] > random[0] + 0.05
     assert learnt[1] > random[1] + 0.02
