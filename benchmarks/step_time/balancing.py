@@ -42,6 +42,7 @@ from mtl_core.training.optimizers import build_optimizer
 from mtl_core.training.parts import balancing_part, resolve
 
 TASKS = {"present": {}, "count": {}, "segments": {}}
+WAYS = ("parameters", "features", "torchjd", "libmtl")
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}
 TORCHJD: dict[str, Callable[[int], aggregation.Aggregator]] = {
     "pcgrad": lambda _: aggregation.PCGrad(),
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="images per step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=4, help="steps of one way in one round")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="columns of the table")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
@@ -107,7 +109,7 @@ def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], 
             ways[name, "torchjd"] = torchjd_step(setup, batch, TORCHJD[name](len(TASKS)))
         if is_named() and name in METHODS and METHODS[name] not in AT_FEATURES:  # LibMTL's features are a single tensor, ours several
             ways[name, "libmtl"] = libmtl_step(setup, batch, METHODS[name])
-    return ways
+    return {(name, way): step for (name, way), step in ways.items() if name == "plain" or way in arguments.ways}
 
 
 def our_step(setup: Setup, batch: Batch, config: RunConfig) -> Callable[[], None]:

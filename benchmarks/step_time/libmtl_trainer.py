@@ -7,6 +7,7 @@ tasks that read the whole image (several labels, a number, a class) on scenes of
 its time holds no loading of its own; its trainer computes the losses' values and a metric of each task at every step, ours the norms and, every 50
 steps, the cosines of the tasks' gradients. Printed are medians over the rounds of the ratio of CPU time (user + system): ours in LibMTL's precision
 (fp32, contiguous) and as ours comes (``auto``), to LibMTL's. The rows "beside itself" are the noise.
+The process of ours sets the allocator up as our trainer does; LibMTL's has the C library's settings.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ TASKS = {"present": {}, "count": {}, "count_class": {}}
 BATCH, RATE, DECAY = 64, 1e-3, 1e-5
 WARM_UP = 2  # turns: DWA's weights change from the third epoch on, which is a turn here
 SAME = {"precision": "fp32", "layout": "contiguous"}
-WAYS = {"theirs": None, "same": SAME, "auto": {"precision": "auto", "layout": "auto"}}
+AUTO = {"precision": "auto", "layout": "auto"}
+WAYS = {"theirs": SAME, "tuned": SAME, "same": SAME, "auto": AUTO}  # "tuned": LibMTL's trainer with our settings of the allocator
 
 
 def our_config(method: str, backbone: str, execution: dict[str, str]) -> RunConfig:
@@ -171,9 +173,10 @@ def their_turns(setup: Setup, method: str, steps: int, turns: int, end_turn: Cal
 def work(pipe: Connection, way: str, method: str, arguments: argparse.Namespace, cache: Path) -> None:
     """A process of one trainer: for each message, a turn, whose CPU seconds are the answer. The last answer is None."""
     turns = WARM_UP + arguments.rounds
-    if execution := WAYS[way]:
+    if way != "theirs":
         tune_allocator()
-        setup = build(resolve(our_config(method, arguments.backbone, execution)), cache)
+    setup = build(resolve(our_config(method, arguments.backbone, WAYS[way])), cache)
+    if way in ("same", "auto"):
         pipe.send(f"{setup.run.execution.precision}, {setup.run.execution.layout}")
         going = our_turns(setup, arguments.steps)
         for _ in range(turns):
@@ -182,7 +185,6 @@ def work(pipe: Connection, way: str, method: str, arguments: argparse.Namespace,
             next(going)
             pipe.send(time.process_time() - began)
         return
-    setup = build(resolve(our_config(method, arguments.backbone, SAME)), cache)
     began = [0.0]
     left = [turns]
 
@@ -243,9 +245,13 @@ def main() -> None:
             milliseconds = 1000 * statistics.median(seconds["theirs"]) / arguments.steps
             cells = [f"{milliseconds:.1f}", *(ratio(seconds, way, "theirs") for way in own), said["auto"]]
             print(f"| {method} / {METHODS[method]} | {' | '.join(cells)} |", flush=True)
-        for way, title in (("theirs", "LibMTL's trainer"), ("same", "ours")):
-            seconds, _ = measure(arguments.methods[0], {"one": way, "other": way}, arguments, cache)
-            print(f"{title} beside itself: {ratio(seconds, 'one', 'other')}", flush=True)
+        for one, other, title in (
+            ("theirs", "theirs", "LibMTL's trainer beside itself"),
+            ("same", "same", "ours beside itself"),
+            ("tuned", "theirs", "LibMTL's trainer with our allocator settings, to LibMTL's as it comes"),
+        ):
+            seconds, _ = measure(arguments.methods[0], {"one": one, "other": other}, arguments, cache)
+            print(f"{arguments.methods[0]}: {title}: {ratio(seconds, 'one', 'other')}", flush=True)
         print(f"load {os.getloadavg()[0]:.1f}")
 
 
