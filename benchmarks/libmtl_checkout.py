@@ -62,8 +62,7 @@ def libmtl() -> Any:
     if "torch_geometric" not in sys.modules and find_spec("torch_geometric") is None:
         sys.modules["torch_geometric"] = types.ModuleType("torch_geometric")
     for (module, name), successor in SUCCESSORS.items():
-        if not hasattr(module, name):
-            setattr(module, name, successor)
+        setattr(module, name, successor)
     import LibMTL  # pyright: ignore[reportMissingImports]
 
     return LibMTL

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,18 @@ def stress(store: RunStore, server: Server, cluster: Any, nodes: list[Any], argu
     return happened
 
 
-def add_node(cluster: Any) -> Any:
-    """Add a node of one core. Ray gives it 30 s to start, which is too short on a busy machine, so it is tried again."""
+def started(start: Callable[[], Any]) -> Any:
+    """What ``start`` gives: a cluster with its head, or a node. It is tried again, as Ray gives up after 30 s, too soon on a busy machine."""
     for _ in range(TRIES):
         with contextlib.suppress(Exception):  # Ray raises the bare class
-            return cluster.add_node(num_cpus=1, include_dashboard=False)
-        print("a node was not there after 30 s; another one is added", flush=True)
+            return start()
+        print("a node was not there after 30 s; it is tried again", flush=True)
     raise SystemExit(f"no node started in {TRIES} tries")
+
+
+def add_node(cluster: Any) -> Any:
+    """Add a node of one core."""
+    return started(lambda: cluster.add_node(num_cpus=1, include_dashboard=False))
 
 
 def withdraw(store: RunStore, runs: list[Run]) -> None:
@@ -141,7 +147,7 @@ def main() -> None:
         store, kinds = open_store(), list(KINDS)
         for number in range(arguments.runs):
             store.create(brief(kinds[number % len(kinds)], epochs=EPOCHS))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        cluster = started(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
         os.environ["MTL_RAY_ADDRESS"] = cluster.address
         nodes = [add_node(cluster) for _ in range(NODES)]
         began = time.monotonic()

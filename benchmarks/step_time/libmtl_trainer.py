@@ -241,7 +241,11 @@ def main() -> None:
         print("| method | LibMTL's, ms a step | ours, same precision | ours as it comes | how it comes |\n|---|---|---|---|---|")
         for method in arguments.methods:
             own = ["same", "auto"]
-            seconds, said = measure(method, {"theirs": "theirs", **{way: way for way in own}}, arguments, cache)
+            try:
+                seconds, said = measure(method, {"theirs": "theirs", **{way: way for way in own}}, arguments, cache)
+            except EOFError:  # a process has ended, and printed why
+                print(f"| {method} / {METHODS[method]} | did not run | | | |", flush=True)
+                continue
             milliseconds = 1000 * statistics.median(seconds["theirs"]) / arguments.steps
             cells = [f"{milliseconds:.1f}", *(ratio(seconds, way, "theirs") for way in own), said["auto"]]
             print(f"| {method} / {METHODS[method]} | {' | '.join(cells)} |", flush=True)
