@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--backbone", choices=list(BACKBONES), default="cnn")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10, help="steps of one way in one round")
+    parser.add_argument("--steps", type=int, choices=(2, 4, 10, 20, 50), default=10, help="of one way in one round: whole points of our curves")
     parser.add_argument("--cache", type=Path, help="folder for prepared data, kept for the next time")
     arguments = parser.parse_args()
     libmtl()  # imported before the processes part
