@@ -1,6 +1,6 @@
 """Three simulated nodes of a Ray cluster on one PostgreSQL store, killed at random: is every run finished once, and each as if undisturbed?
 
-    python -m benchmarks.many_runs.cluster_stress [--runs 200] [--kills 20] [--restarts 1] [--seed 0] [--study]
+    python -m benchmarks.many_runs.cluster_stress [--runs 200] [--kills 20] [--restarts 1] [--minutes 40] [--seed 0] [--study]
 
 Kills strike a run's process or, every second time, a whole node; another node is added in its place. The database restarts while runs train. The
 cluster restarts lost runs itself; a run that it leaves interrupted is resumed here, as a person would. With ``--study`` a study of two methods and
@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,16 @@ from postgres_server import Server
 
 from benchmarks.many_runs.shared_store import check
 from mtl_core.errors import MTLError
-from mtl_core.runs import jobs
+from mtl_core.runs import actions, jobs
 from mtl_core.runs.cluster.cluster_state import read_state
 from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.studies import study_actions
 
 ROOT = Path(__file__).parents[2]
 NODES, EPOCHS = 3, 4
+TRIES = 10  # to start a node
 LOOK = 0.5  # seconds between two looks
 
 
@@ -46,8 +49,14 @@ def stress(store: RunStore, server: Server, cluster: Any, nodes: list[Any], argu
     chance, happened, total = random.Random(arguments.seed), Counter(), store.count()
     marks = sorted(chance.sample(range(total - 1), min(arguments.kills, total - 1)))  # kills, by the number of runs that have finished
     restarts = [total * (number + 1) // (arguments.restarts + 1) for number in range(arguments.restarts)]
-    while (finished := sum(run.status == "finished" for run in store.runs())) < total:
+    ends = time.monotonic() + 60 * arguments.minutes
+    while True:
         runs = store.runs()
+        finished = sum(run.status == "finished" for run in runs)
+        if finished + sum(run.status == "stopped" for run in runs) == total:
+            break
+        if time.monotonic() > ends:
+            withdraw(store, runs)
         trains = [run.id for run in runs if run.status == "running" and run.step]
         if marks and finished >= marks[0] and trains:
             marks.pop(0)
@@ -57,7 +66,7 @@ def stress(store: RunStore, server: Server, cluster: Any, nodes: list[Any], argu
             if sum(happened[each] for each in ("killed processes", "killed nodes")) % 2 and node is not None:
                 nodes.remove(node)
                 cluster.remove_node(node, allow_graceful=False)
-                nodes.append(cluster.add_node(num_cpus=1, include_dashboard=False))
+                nodes.append(add_node(cluster))
                 happened["killed nodes"] += 1
             else:
                 with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
@@ -79,6 +88,27 @@ def stress(store: RunStore, server: Server, cluster: Any, nodes: list[Any], argu
     return happened
 
 
+def started(start: Callable[[], Any]) -> Any:
+    """What ``start`` gives: a cluster with its head, or a node. It is tried again, as Ray gives up after 30 s, too soon on a busy machine."""
+    for _ in range(TRIES):
+        with contextlib.suppress(Exception):  # Ray raises the bare class
+            return start()
+        print("a node was not there after 30 s; it is tried again", flush=True)
+    raise SystemExit(f"no node started in {TRIES} tries")
+
+
+def add_node(cluster: Any) -> Any:
+    """Add a node of one core."""
+    return started(lambda: cluster.add_node(num_cpus=1, include_dashboard=False))
+
+
+def withdraw(store: RunStore, runs: list[Run]) -> None:
+    """Take the runs that have not begun out of the queue."""
+    for run in runs:
+        if run.status == "queued" and run.started_at is None:
+            actions.stop(store, run.id)
+
+
 def study_on(store: RunStore) -> str:
     """Run a study of two methods and two seeds; what came of it."""
     before = {run.id for run in store.runs()}
@@ -96,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("runs", 200), ("kills", 20), ("restarts", 1), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="then runs that have not begun leave the queue, and the others count")
     parser.add_argument("--study", action="store_true")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mtl-ray-", dir="/tmp"))  # a socket's path has at most 107 characters
@@ -116,9 +147,9 @@ def main() -> None:
         store, kinds = open_store(), list(KINDS)
         for number in range(arguments.runs):
             store.create(brief(kinds[number % len(kinds)], epochs=EPOCHS))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        cluster = started(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
         os.environ["MTL_RAY_ADDRESS"] = cluster.address
-        nodes = [cluster.add_node(num_cpus=1, include_dashboard=False) for _ in range(NODES)]
+        nodes = [add_node(cluster) for _ in range(NODES)]
         began = time.monotonic()
         jobs.start_worker(store)  # as a dashboard does: it starts the queue on the cluster
         happened = stress(store, server, cluster, nodes, arguments)
@@ -127,10 +158,11 @@ def main() -> None:
         cluster.shutdown()
         cluster = None
         del os.environ["MTL_EXECUTOR"]
-        faults = check(store, folder / "wholes")
+        begun = [run for run in store.runs() if run.status != "stopped"]
+        faults = check(store, folder / "wholes", begun)
         print(f"| runs | {' | '.join(happened)} | seconds | faults |")
         print(f"|{'---|' * (len(happened) + 3)}")
-        print(f"| {arguments.runs} | {' | '.join(map(str, happened.values()))} | {seconds:.0f} | {len(faults)} |")
+        print(f"| {len(begun)} of {arguments.runs} | {' | '.join(map(str, happened.values()))} | {seconds:.0f} | {len(faults)} |")
         print("\n".join(faults))
         print(f"load {os.getloadavg()[0]:.0f}")
     finally:

@@ -8,13 +8,13 @@ apart by its attributes (``layer1`` to ``layer4``), so they are not here.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.libmtl_checkout import libmtl
 from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.sharing.model import Group, MultiTaskModel, SharingOptions
 
@@ -39,16 +39,13 @@ class LibMTLNetwork(MultiTaskModel):
     more: ClassVar[dict[str, Any]] = {}
 
     def build_features(self, make_backbone: Callable[[], Backbone], options: SharingOptions) -> Sequence[FeatureInfo]:
-        sys.path[:0] = [path for path in os.environ["LIBMTL"].split(os.pathsep) if path not in sys.path]
-        from LibMTL import architecture  # pyright: ignore[reportMissingImports]
-
         features = make_backbone().features
         shape = [3, int(os.environ["LIBMTL_SIZE"]), int(os.environ["LIBMTL_SIZE"])]
         unchanged = nn.ModuleDict({task: nn.Identity() for task in self.tasks})  # in the place of their decoders
         arguments = {"img_size": shape, **self.more, "rep_grad": False, "multi_input": False, "device": torch.device("cpu")}
         if "num_experts" in self.more and len(self.more["num_experts"]) > 1:
             arguments["num_experts"] = [self.more["num_experts"][0], *[self.more["num_experts"][1]] * len(self.tasks)]
-        self.network = getattr(architecture, self.theirs)(list(self.tasks), lambda: SideBySide(make_backbone()), unchanged, **arguments)
+        self.network = getattr(libmtl().architecture, self.theirs)(list(self.tasks), lambda: SideBySide(make_backbone()), unchanged, **arguments)
         return features
 
     def features(self, images: Tensor, tasks: Sequence[str]) -> dict[str, list[Tensor]]:

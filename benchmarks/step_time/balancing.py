@@ -4,18 +4,20 @@
 
 All ways take turns in one process, a few steps at a time, on the same batch, so that what else the machine does falls on all of them. Printed are
 medians over the rounds of the ratio of CPU time (user + system) to plain steps of the same round. ``--write`` keeps the ratios in
-``mtl_core/balancing/costs.json``, which the Train page and the docs show. With ``LIBMTL=<checkout>`` LibMTL's methods are timed too.
+``mtl_core/balancing/costs.json``, which the Train page and the docs show. With ``LIBMTL=<checkout>`` LibMTL's weighting
+classes are timed too (``benchmarks/libmtl_checkout.py`` says what they need).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import io
 import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,10 +25,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torchjd import aggregation
 from torchjd.autojac import jac_to_grad, mtl_backward
 
+from benchmarks.libmtl_checkout import AT_FEATURES, METHODS, THREE_BATCHES, is_named, libmtl, options_of
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import FILE
 from mtl_core.config import RunConfig
@@ -38,6 +42,7 @@ from mtl_core.training.optimizers import build_optimizer
 from mtl_core.training.parts import balancing_part, resolve
 
 TASKS = {"present": {}, "count": {}, "segments": {}}
+WAYS = ("parameters", "features", "torchjd", "libmtl")
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}
 TORCHJD: dict[str, Callable[[int], aggregation.Aggregator]] = {
     "pcgrad": lambda _: aggregation.PCGrad(),
@@ -55,15 +60,6 @@ TORCHJD: dict[str, Callable[[int], aggregation.Aggregator]] = {
     "pcd": lambda _: aggregation.PCD(),
     "excess_mtl": lambda _: aggregation.ExcessMTL(),
 }
-LIBMTL = {
-    "pcgrad": "PCGrad",
-    "mgda": "MGDA",
-    "cagrad": "CAGrad",
-    "nash_mtl": "Nash_MTL",
-    "imtl_g": "IMTL",
-    "gradvac": "GradVac",
-    "gradnorm": "GradNorm",
-}
 
 
 def main() -> None:
@@ -73,6 +69,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="images per step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=4, help="steps of one way in one round")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="columns of the table")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
@@ -110,9 +107,9 @@ def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], 
             ways[name, "features"] = our_step(setup, batch, _config(name, arguments, gradients="features"))
         if name in TORCHJD:
             ways[name, "torchjd"] = torchjd_step(setup, batch, TORCHJD[name](len(TASKS)))
-        if name in LIBMTL and "LIBMTL" in os.environ:
-            ways[name, "libmtl"] = libmtl_step(setup, batch, LIBMTL[name])
-    return ways
+        if is_named() and name in METHODS and METHODS[name] not in AT_FEATURES:  # LibMTL's features are a single tensor, ours several
+            ways[name, "libmtl"] = libmtl_step(setup, batch, METHODS[name])
+    return {(name, way): step for (name, way), step in ways.items() if name == "plain" or way in arguments.ways}
 
 
 def our_step(setup: Setup, batch: Batch, config: RunConfig) -> Callable[[], None]:
@@ -161,37 +158,42 @@ def torchjd_step(setup: Setup, batch: Batch, aggregator: aggregation.Aggregator)
 
 
 def libmtl_step(setup: Setup, batch: Batch, method: str) -> Callable[[], None]:
-    """LibMTL's weighting class (from the checkout that LIBMTL names) on a network of ours; never run where there is no checkout."""
-    sys.path.insert(0, os.environ["LIBMTL"])
-    from LibMTL import weighting
-
+    """LibMTL's weighting class with its own default options, on a network of ours. For each of the three batches of some, it gets this one."""
     model = copy.deepcopy(setup.network.model).train()
-    optimizer = build_optimizer(setup.run.config.optimizer, model, torch.nn.Module())
-    balancer = getattr(weighting, method)()
+    with contextlib.redirect_stdout(io.StringIO()):
+        weighting, options = getattr(libmtl().weighting, method), options_of(method)
+    shared, passes = model.shared_parameters(), 3 if method in THREE_BATCHES else 1
+
+    class Weighting(weighting):
+        """LibMTL's class as its trainer mixes it into a network: it asks this for the shared parameters."""
+
+        def get_share_params(self) -> list[torch.nn.Parameter]:
+            return shared
+
+        def zero_grad_share_params(self) -> None:
+            model.backbone.zero_grad(set_to_none=False)
+
+    balancer = Weighting()
+    # Not as its modules, because the optimizer has their parameters from the model.
+    vars(balancer).update(encoder=model.backbone, decoders=dict(model.heads.items()))
     balancer.task_num, balancer.task_name, balancer.device, balancer.rep_grad = len(TASKS), list(TASKS), torch.device("cpu"), False
-    balancer.encoder = model.backbone
-    balancer.get_share_params = model.backbone.parameters
-    balancer.zero_grad_share_params = model.backbone.zero_grad
+    balancer.epoch, balancer.train_loss_buffer = 0, np.ones((len(TASKS), 3))
     balancer.init_param()
-    options = {
-        "calpha": 0.5,
-        "rescale": 1,
-        "update_weights_every": 1,
-        "optim_niter": 20,
-        "max_norm": 1.0,
-        "mgda_gn": "none",
-        "alpha": 1.5,
-        "GradVac_beta": 0.5,
-    }
-    options |= {"GradVac_group_type": 0}
+    optimizer = build_optimizer(setup.run.config.optimizer, model, balancer)
+
+    def losses_now() -> torch.Tensor:
+        return task_losses(setup.run.kinds, model(batch.images), batch, setup.run.complete)[0]
 
     def step() -> None:
+        losses = torch.stack([losses_now() for _ in range(passes)]).squeeze(0)
         optimizer.zero_grad(set_to_none=False)
-        losses, _ = task_losses(setup.run.kinds, model(batch.images), batch, setup.run.complete)
-        balancer.train_loss_buffer = losses.detach()[:, None].numpy()
-        balancer.epoch = 0
-        balancer.backward(losses, **options)
+        with contextlib.redirect_stdout(io.StringIO()):
+            balancer.backward(losses, **options)
         optimizer.step()
+        if hasattr(balancer, "update_w"):  # FAMO's second forward pass, which LibMTL's trainer does
+            with torch.no_grad():
+                balancer.update_w(losses_now())
+        balancer.epoch = min(balancer.epoch + 1, 2)  # GradNorm, STCH and DWA begin after the first epochs
 
     return step
 
