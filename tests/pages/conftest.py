@@ -25,6 +25,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
 from tests.pages.english_texts import read_pictures
+from tests.pages.plain_app_test import spare
 from ui.shell import page_jobs
 from ui.shell.language_choice import CHOSEN
 
@@ -186,20 +187,8 @@ def report_all(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _script_is_waited_for(monkeypatch):
-    """AppTest asks a thousand times a second whether its script has ended, and takes the processor from it meanwhile."""
-
-    def wait(runner, timeout):
-        runner._script_thread.join(timeout)
-        assert runner.script_stopped(), f"the page has not ended after {timeout} s"
-
-    monkeypatch.setattr("streamlit.testing.v1.local_script_runner.require_widgets_deltas", wait)
-
-
-@pytest.fixture(autouse=True)
-def _no_components_of_packages(monkeypatch):
-    """At every run of a page AppTest reads the metadata of all installed packages, in search of components: a quarter of a second."""
-    monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
+def _plain_app_test(monkeypatch):
+    spare(monkeypatch)
 
 
 def wait_for_work():
