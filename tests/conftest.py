@@ -241,6 +241,7 @@ LONGEST_FIRST = (
     "browser beside",
     "exporters",
     "victims",
+    "ranks",
     "sharing/test_scheme_contract",
     "runs/test_signals",
     "balancing/test_contract",

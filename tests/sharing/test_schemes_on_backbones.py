@@ -1,4 +1,4 @@
-"""Every scheme on every backbone, at small sizes: groups, outputs, gradients, and the work that is done."""
+"""Every scheme on backbones of every sort, at small sizes: groups, outputs, gradients, and the work that is done."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SMALL = {
     "mobilenet_v3": {"small_images": True},
     "vit": {"patch": 8, "pyramid": False},  # the head of a number reads the last map only, so the finer ones would have no gradient
 }
-# Of the transformer, two schemes are enough.
-PAIRS = [(scheme, backbone) for backbone in SMALL for scheme in SHARING_SCHEMES if backbone != "vit" or scheme in ("branched", "cross_stitch")]
+# Each scheme on maps and on vectors, and on one of the others.
+PAIRS = pairs(list(SHARING_SCHEMES), list(SMALL), always=["small_cnn", "mlp"])
 
 
 LARGE = [name for name in BACKBONES if name not in SMALL]  # built of shapes alone; they have stages like MobileNetV3's, but many more numbers

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.config import RunConfig
-from mtl_core.events import Control, Message, RunStarted, StepScalars
+from mtl_core.events import Control, EpochMetrics, Message, RunStarted, StepScalars
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training.before_training import trial
@@ -65,7 +65,7 @@ def test_a_tried_run_has_the_numbers_of_one_that_is_not_tried(changes, tmp_path,
     tried = events_of(config, tmp_path / "tried", shared_cache)
     said = [event.text for event in tried if isinstance(event, Message)]
     assert len(said) > sum(isinstance(event, Message) for event in plain)
-    curves = [[event.scalars for event in events if isinstance(event, StepScalars)] for events in (plain, tried)]
+    curves = [[event.scalars for event in events if isinstance(event, StepScalars | EpochMetrics)] for events in (plain, tried)]
     assert curves[0] == curves[1]
 
 
