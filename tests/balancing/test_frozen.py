@@ -23,7 +23,7 @@ WAYS = [
     for name in BALANCERS
     for where in ("parameters", "features")
     if where == "parameters" or "gradients" in BALANCERS.load(name).Options.model_fields
-]
+] + [(name, "blocks") for name in ("mgda", "gradnorm")]
 
 
 class Stages(Backbone):
@@ -93,7 +93,7 @@ def jacobian_of(model) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "where"), WAYS)
 def test_what_is_trained_gets_its_gradient_and_what_is_frozen_none(name, where, scheme, what):
     balancer_class = BALANCERS.load(name)
-    balancer = balancer_class(balancer_class.Options(**({"gradients": where} if where == "features" else {})), 3)
+    balancer = balancer_class(balancer_class.Options(**({} if where == "parameters" else {"gradients": where})), 3)
     model = build_scheme(scheme, what)
     jacobian = jacobian_of(model)
     model.split_features = where == "features"

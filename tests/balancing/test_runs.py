@@ -53,10 +53,12 @@ def weights_of(folder):
     return load_file(folder / "checkpoints" / checkpoints.read_index(folder)["last"] / "model.safetensors")
 
 
-@pytest.mark.parametrize("name", list(BALANCERS))
-def test_a_stopped_run_goes_on_bit_by_bit(name, tmp_path, shared_cache):
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in BALANCERS), ("gradvac", {"gradients": "blocks"})], ids=[*BALANCERS, "gradvac by blocks"]
+)
+def test_a_stopped_run_goes_on_bit_by_bit(name, options, tmp_path, shared_cache):
     """Stopped in the middle of the third epoch, so that what is remembered of two epochs counts."""
-    config = config_of(name)
+    config = config_of(name, **options)
     whole = run(config, tmp_path / "whole", shared_cache)
     first = run(config, tmp_path / "cut", shared_cache, stop_at=10)
     assert first[-1].status == "stopped"
