@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torchjd import aggregation
@@ -37,6 +37,7 @@ from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.optimizers import build_optimizer
 from mtl_core.training.parts import balancing_part, resolve
 
+PLACES = ("parameters", "blocks", "features")
 TASKS = {"present": {}, "count": {}, "segments": {}}
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}
 TORCHJD: dict[str, Callable[[int], aggregation.Aggregator]] = {
@@ -70,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", choices=list(BACKBONES), default="small_cnn")
     parser.add_argument("--methods", nargs="+", choices=list(BALANCERS), default=list(BALANCERS))
+    parser.add_argument("--places", nargs="+", choices=PLACES, default=PLACES, help="where the gradients are taken")
     parser.add_argument("--batch", type=int, default=32, help="images per step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=4, help="steps of one way in one round")
@@ -101,16 +103,17 @@ def _config(method: str, arguments: argparse.Namespace, **options: Any) -> RunCo
 
 
 def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], Callable[[], None]]:
-    """(method, "parameters" or "features" or "torchjd" or "libmtl") -> one step."""
+    """(method, "parameters", "blocks", "features", "torchjd" or "libmtl") -> one step."""
     batch = next(iter(setup.run.train_batches.epoch(0)))
     ways: dict[tuple[str, str], Callable[[], None]] = {("plain", ""): our_step(setup, batch, _config("fixed", arguments))}
     for name in arguments.methods:
-        ways[name, "parameters"] = our_step(setup, batch, _config(name, arguments))
-        if "gradients" in BALANCERS.load(name).Options.model_fields:
-            ways[name, "features"] = our_step(setup, batch, _config(name, arguments, gradients="features"))
-        if name in TORCHJD:
+        field = BALANCERS.load(name).Options.model_fields.get("gradients")
+        for place in get_args(field.annotation) if field else ("parameters",):
+            if place in arguments.places:
+                ways[name, place] = our_step(setup, batch, _config(name, arguments, **({"gradients": place} if field else {})))
+        if name in TORCHJD and "parameters" in arguments.places:
             ways[name, "torchjd"] = torchjd_step(setup, batch, TORCHJD[name](len(TASKS)))
-        if name in LIBMTL and "LIBMTL" in os.environ:
+        if name in LIBMTL and "LIBMTL" in os.environ and "parameters" in arguments.places:
             ways[name, "libmtl"] = libmtl_step(setup, batch, LIBMTL[name])
     return ways
 
@@ -230,10 +233,10 @@ def _machine(arguments: argparse.Namespace) -> str:
 def _print(ratios: dict[tuple[str, str], float], arguments: argparse.Namespace) -> None:
     print(_machine(arguments))
     print(f"plain beside itself: {ratios['plain', '']:.3f}\n")
-    print("| method | parameters | features | TorchJD | ours / TorchJD | LibMTL |\n|---|---|---|---|---|---|")
+    print("| method | parameters | blocks | features | TorchJD | ours / TorchJD | LibMTL |\n|---|---|---|---|---|---|---|")
     for name in arguments.methods:
-        own, features, theirs, lib = (ratios.get((name, way)) for way in ("parameters", "features", "torchjd", "libmtl"))
-        cells = [own, features, theirs, own / theirs if own and theirs else None, lib]
+        own, blocks, features, theirs, lib = (ratios.get((name, way)) for way in ("parameters", "blocks", "features", "torchjd", "libmtl"))
+        cells = [own, blocks, features, theirs, own / theirs if own and theirs else None, lib]
         print(f"| {name} | " + " | ".join("" if cell is None else f"{cell:.2f}" for cell in cells) + " |")
 
 
@@ -241,8 +244,8 @@ def _write(ratios: dict[tuple[str, str], float], arguments: argparse.Namespace) 
     table = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"methods": {}}
     table |= {"tasks": len(TASKS), "measured_on": _machine(arguments)}
     for name in arguments.methods:
-        places = {way: round(ratios[name, way], 2) for way in ("parameters", "features") if (name, way) in ratios}
-        table["methods"][name] = places
+        places = {way: round(ratios[name, way], 2) for way in PLACES if (name, way) in ratios}
+        table["methods"][name] = table["methods"].get(name, {}) | places
     FILE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
