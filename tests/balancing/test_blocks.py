@@ -66,9 +66,9 @@ class Head(nn.Module):
         return self.last(torch.cat([features[level].mean(dim=(2, 3)) for level in self.reads], dim=1))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def in_double_precision():
-    """So that both ways agree to many digits: what is left is the order of sums."""
+    """So that both ways agree to many digits: what is left is the order of sums. Not for checks of a config, which remember the sizes of networks."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -105,7 +105,7 @@ def test_methods_that_need_scalar_products_only_offer_it():
     assert all(issubclass(BALANCERS.load(name), GradientCombination) for name in BY_BLOCKS)
 
 
-@pytest.mark.usefixtures("installed_schemes")
+@pytest.mark.usefixtures("in_double_precision", "installed_schemes")
 @pytest.mark.parametrize(("name", "scheme"), pairs(BY_BLOCKS, SCHEMES, always=["hard"]))
 def test_a_step_is_that_at_the_parameters(name, scheme):
     """Coefficients, gradients and running statistics, whoever is present; what has no gradient there has none here."""
@@ -120,6 +120,7 @@ def test_a_step_is_that_at_the_parameters(name, scheme):
         assert all(torch.equal(buffer, moved[key]) for key, buffer in buffers.items())
 
 
+@pytest.mark.usefixtures("in_double_precision")
 @pytest.mark.parametrize("scheme", ["hard", "cross_stitch"])
 def test_an_observer_sees_the_scalar_products_of_the_whole_and_of_each_group(scheme):
     model = network(scheme)
@@ -187,6 +188,7 @@ def test_no_tensor_holds_more_than_one_block_for_every_task(name):
     assert largest == {"parameters": 4 * 660, "blocks": 4 * 100}
 
 
+@pytest.mark.usefixtures("in_double_precision")
 def test_a_graph_in_parts_gives_the_gradients_of_the_whole():
     """Cut after every single node, so that each way around is cut at every place."""
     torch.manual_seed(0)
@@ -203,7 +205,7 @@ def test_a_graph_in_parts_gives_the_gradients_of_the_whole():
                 total += 0 if part is None else part
     assert gradients == {}
     for gradient, total in zip(wanted, found, strict=True):
-        torch.testing.assert_close(total, gradient, rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(total, gradient, rtol=1e-10, atol=1e-13)
 
 
 def test_gradients_that_are_not_finite_reach_what_a_task_uses():
