@@ -32,7 +32,12 @@ INTRODUCTIONS = {
         "**Where the gradients are taken.** At `parameters` (the default, as in the papers) each task takes its own pass through the shared network. "
         "At `features` the passes end at the features that the heads read, and one more takes the combined gradient through the shared network: "
         "nearly as fast as a plain step, but another method, because gradients that agree at the features may conflict in the parameters. "
-        "For MGDA it is the papers' upper bound, MGDA-UB. It needs a sharing scheme whose tasks all read the same features (hard sharing).",
+        "For MGDA it is the papers' upper bound, MGDA-UB. It needs a sharing scheme whose tasks all read the same features (hard sharing).\n\n"
+        "At `parameters` a step keeps one gradient of the whole shared network for each task. `blocks` is the same method without them: all tasks "
+        "pass one block of parameters before the next, a block holds as many numbers as the largest single parameter, and only the gradients of one "
+        "block are in memory at a time. From each block the scalar products are kept; the update is one more backward pass, of the tasks' gradients "
+        "times their coefficients. The last digits of the sums differ. Methods that need the gradients themselves do not offer it (those without a "
+        'number under "by blocks"). It needs the whole batch in one pass, so `accumulate` above 1 is refused.',
     ),
 }
 
@@ -54,13 +59,15 @@ def page(name: str) -> str:
 
 
 def _overview(methods: dict[str, Any]) -> str:
-    rows = ["| name | method | cost | at features | promises |", "|---|---|---|---|---|"]
+    has_blocks = any(cost.blocks for cost in map(cost_of, methods) if cost)
+    head = ["name", "method", "cost", *(["by blocks"] if has_blocks else []), "at features", "promises"]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for key, method in methods.items():
         cost = cost_of(key)
-        at_features = "" if cost is None or cost.features is None else f"{cost.features:.2f}"
-        rows.append(
-            f"| `{key}` | [{method.title}](#{_anchor(method.title)}) | {cost.parameters if cost else 0:.2f} | {at_features} | {_promises(method)} |"
-        )
+        at_features, by_blocks = ("" if known is None else f"{known:.2f}" for known in ((cost.features, cost.blocks) if cost else (None, None)))
+        cells = [f"`{key}`", f"[{method.title}](#{_anchor(method.title)})", f"{cost.parameters if cost else 0:.2f}"]
+        cells += [*([by_blocks] if has_blocks else []), at_features, _promises(method)]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

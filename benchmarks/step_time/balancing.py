@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -42,7 +42,8 @@ from mtl_core.training.optimizers import build_optimizer
 from mtl_core.training.parts import balancing_part, resolve
 
 TASKS = {"present": {}, "count": {}, "segments": {}}
-WAYS = ("parameters", "features", "torchjd", "libmtl")
+OURS = ("parameters", "blocks", "features")  # where the gradients are taken
+WAYS = (*OURS, "torchjd", "libmtl")
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}
 TORCHJD: dict[str, Callable[[int], aggregation.Aggregator]] = {
     "pcgrad": lambda _: aggregation.PCGrad(),
@@ -98,13 +99,13 @@ def _config(method: str, arguments: argparse.Namespace, **options: Any) -> RunCo
 
 
 def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], Callable[[], None]]:
-    """(method, "parameters" or "features" or "torchjd" or "libmtl") -> one step."""
+    """(method, "parameters", "blocks", "features", "torchjd" or "libmtl") -> one step."""
     batch = next(iter(setup.run.train_batches.epoch(0)))
     ways: dict[tuple[str, str], Callable[[], None]] = {("plain", ""): our_step(setup, batch, _config("fixed", arguments))}
     for name in arguments.methods:
-        ways[name, "parameters"] = our_step(setup, batch, _config(name, arguments))
-        if "gradients" in BALANCERS.load(name).Options.model_fields:
-            ways[name, "features"] = our_step(setup, batch, _config(name, arguments, gradients="features"))
+        field = BALANCERS.load(name).Options.model_fields.get("gradients")
+        for place in get_args(field.annotation) if field else ("parameters",):
+            ways[name, place] = our_step(setup, batch, _config(name, arguments, **({"gradients": place} if field else {})))
         if name in TORCHJD:
             ways[name, "torchjd"] = torchjd_step(setup, batch, TORCHJD[name](len(TASKS)))
         if is_named() and name in METHODS and METHODS[name] not in AT_FEATURES:  # LibMTL's features are a single tensor, ours several
@@ -232,10 +233,10 @@ def _machine(arguments: argparse.Namespace) -> str:
 def _print(ratios: dict[tuple[str, str], float], arguments: argparse.Namespace) -> None:
     print(_machine(arguments))
     print(f"plain beside itself: {ratios['plain', '']:.3f}\n")
-    print("| method | parameters | features | TorchJD | ours / TorchJD | LibMTL |\n|---|---|---|---|---|---|")
+    print("| method | parameters | blocks | features | TorchJD | ours / TorchJD | LibMTL |\n|---|---|---|---|---|---|---|")
     for name in arguments.methods:
-        own, features, theirs, lib = (ratios.get((name, way)) for way in ("parameters", "features", "torchjd", "libmtl"))
-        cells = [own, features, theirs, own / theirs if own and theirs else None, lib]
+        own, blocks, features, theirs, lib = (ratios.get((name, way)) for way in ("parameters", "blocks", "features", "torchjd", "libmtl"))
+        cells = [own, blocks, features, theirs, own / theirs if own and theirs else None, lib]
         print(f"| {name} | " + " | ".join("" if cell is None else f"{cell:.2f}" for cell in cells) + " |")
 
 
@@ -243,8 +244,8 @@ def _write(ratios: dict[tuple[str, str], float], arguments: argparse.Namespace) 
     table = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"methods": {}}
     table |= {"tasks": len(TASKS), "measured_on": _machine(arguments)}
     for name in arguments.methods:
-        places = {way: round(ratios[name, way], 2) for way in ("parameters", "features") if (name, way) in ratios}
-        table["methods"][name] = places
+        places = {way: round(ratios[name, way], 2) for way in OURS if (name, way) in ratios}
+        table["methods"][name] = table["methods"].get(name, {}) | places
     FILE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -58,7 +59,8 @@ def main() -> None:
 
 
 def _ways(name: str) -> list[str]:
-    return [name, f"{name} features"] if "gradients" in BALANCERS.load(name).Options.model_fields else [name]
+    field = BALANCERS.load(name).Options.model_fields.get("gradients")
+    return [name, *(f"{name} {place}" for place in get_args(field.annotation) if place != "parameters")] if field else [name]
 
 
 def _in_a_process(way: str, asked: argparse.Namespace, cache: Path) -> dict[str, float]:
@@ -70,7 +72,8 @@ def _in_a_process(way: str, asked: argparse.Namespace, cache: Path) -> dict[str,
 def measure(way: str, tasks: int, batch_size: int, cache: Path) -> dict[str, float]:
     """Bytes: ``own`` is the most that the steps hold beside the program, ``whole`` with it."""
     tune_allocator()
-    name, options = ("fixed", {}) if way == PROBE else (way.split()[0], {"gradients": "features"} if " " in way else {})
+    name, _, place = ("fixed", "", "") if way == PROBE else way.partition(" ")
+    options = {"gradients": place} if place else {}
     config = _config(name, options, batch_size)
     program = _kilobytes("VmRSS")
     setup = build(resolve(config), cache)

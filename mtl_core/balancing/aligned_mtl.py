@@ -8,11 +8,12 @@ from pydantic import Field
 from torch import Tensor
 from torchjd.aggregation import AlignedMTLWeighting
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
 from mtl_core.balancing.paper import Paper
 
 
-class AlignedMTLOptions(GradientOptions):
+class AlignedMTLOptions(GramianOptions):
     """Options of Aligned-MTL."""
 
     scale: Literal["min", "median", "rmse"] = Field(

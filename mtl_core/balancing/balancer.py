@@ -1,7 +1,8 @@
 """Balancer: parent of the methods that combine the losses or gradients of several tasks into one update. The training loop calls ``backward``.
 
 - ``LossWeighting`` combines the losses (T,) into one scalar, and a single backward pass follows.
-- ``GradientAggregator`` computes every task's own gradient on the shared parameters, the Jacobian (T, P), and combines its rows.
+- ``GradientAggregator`` computes every task's own gradient on the shared parameters, the Jacobian (T, P), and combines its rows. A
+  ``GradientCombination`` needs their scalar products only, and can do without the Jacobian.
 
 The losses given to a balancer are already multiplied by the config's ``loss_weight``, under every method. A task
 without any labelled image in the batch is marked absent and takes no part in that update. A task whose loss is exactly 0 (a ``loss_weight``
@@ -16,12 +17,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from mtl_core.balancing.balancer_options import BalancerOptions, GradientOptions, GramianOptions
+from mtl_core.balancing.gradient_blocks import ByBlocks, TaskProducts
+from mtl_core.balancing.gradient_update import Factors, Update, shortened
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import AtFeatures, AtParameters, TaskGradients
 from mtl_core.randomness import Generators
@@ -29,23 +32,6 @@ from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel
 
 NOT_A_NUMBER = float("nan")
-
-
-class BalancerOptions(BaseModel):
-    """Parent of every balancer's options."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class GradientOptions(BalancerOptions):
-    """Options of a gradient method that can work at the parameters or at the features."""
-
-    gradients: Literal["parameters", "features"] = Field(
-        "parameters",
-        description="'parameters': on all shared parameters, as in the papers; one backward pass through the shared network per task. 'features': "
-        "at the features that the heads read; one backward pass in all, but another method (for MGDA the papers' upper bound, MGDA-UB): "
-        "tasks that agree at the features may conflict in the parameters.",
-    )
 
 
 class Balancer(nn.Module, ABC):
@@ -127,6 +113,11 @@ class Balancer(nn.Module, ABC):
     def at_features(self) -> bool:
         """Whether it works on the gradients at the shared features; the model must then cut the graph there (``MultiTaskModel.split_features``)."""
         return getattr(self.options, "gradients", "parameters") == "features"
+
+    @property
+    def by_blocks(self) -> bool:
+        """Whether it works at the shared parameters block by block, without the Jacobian."""
+        return getattr(self.options, "gradients", "parameters") == "blocks"
 
     @abstractmethod
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
@@ -230,20 +221,6 @@ class LossWeighting(Balancer):
         return combined.detach(), coefficients
 
 
-class Update(NamedTuple):
-    """The result of a gradient aggregator.
-
-    Attributes:
-        gradient: (P,) for the shared part.
-        coefficients: (T',) factors on the rows of the Jacobian, shown in the curves.
-        own: (T',) factors on the gradients of each task's own parameters; None for 1.
-    """
-
-    gradient: Tensor
-    coefficients: Tensor
-    own: Tensor | None = None
-
-
 class GradientAggregator(Balancer):
     """Parent of the methods that combine the tasks' gradients on the shared parameters. They cost one backward pass per task. A head gets its own
     task's gradient times the config's loss weight, and times a weight of the method's own if ``heads`` says so.
@@ -252,9 +229,8 @@ class GradientAggregator(Balancer):
     family: ClassVar[str] = "gradient aggregation"
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
-    options: GradientOptions
     makes_jacobian: ClassVar[bool] = True  # ``aggregate`` may make a matrix of the Jacobian's size, beside those of ``jacobians_kept``
-    observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
+    observer: Callable[[TaskGradients | TaskProducts], None] | None = None  # sees every step's gradients before they are combined
 
     @abstractmethod
     def aggregate(self, tasks: TaskGradients) -> Update:
@@ -267,7 +243,7 @@ class GradientAggregator(Balancer):
                 self.memory[name] *= factors[:, None].to(self.memory[name])
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
-        shared = AtFeatures(model, self.ranks) if self.at_features else AtParameters(model, self.ranks)
+        shared = (AtFeatures if self.at_features else ByBlocks if self.by_blocks else AtParameters)(model, self.ranks)
         values = torch.stack([loss.detach() for loss in losses])
         if self.is_plain():
             losses[0].backward()
@@ -278,38 +254,59 @@ class GradientAggregator(Balancer):
         combined = values.sum()
         if self.observer is not None:
             self.observer(tasks)
-        if torch.isfinite(tasks.gramian).all():
+        is_finite = bool(torch.isfinite(tasks.gramian).all())
+        coefficients, own = self._write(tasks, shared, is_finite)
+        if own is not None:
+            _scale_own(model, rows, own)
+        return combined if is_finite else combined * NOT_A_NUMBER, torch.zeros_like(values).index_put((rows,), coefficients.to(values))
+
+    def _write(self, tasks: Any, shared: Any, is_finite: bool) -> tuple[Tensor, Tensor | None]:
+        """Write the update into ``.grad`` of the shared parameters. Returns the coefficients, and the factors on the tasks' own gradients."""
+        if is_finite:
             update = self.aggregate(tasks)
         else:  # on NaN, solvers raise or return wrong numbers
             update = Update(torch.full_like(tasks.jacobian[0], NOT_A_NUMBER), torch.full_like(tasks.losses, NOT_A_NUMBER))
-            combined = combined * NOT_A_NUMBER
         shared.apply(update.gradient)
-        if update.own is not None:
-            _scale_own(model, rows, update.own)
-        return combined, torch.zeros_like(values).index_put((rows,), update.coefficients.to(values))
+        return update.coefficients, update.own
 
 
-class GramianAggregator(GradientAggregator):
-    """Parent of the gradient aggregators that need only the gradients' scalar products."""
+class GradientCombination(GradientAggregator):
+    """Parent of the gradient aggregators that need only the gradients' scalar products and the losses: the update is sum_t c_t g_t.
+
+    With ``GramianOptions`` a method can work block by block, without the Jacobian. A class that overrides ``aggregate`` cannot.
+    """
 
     makes_jacobian: ClassVar[bool] = False
+    Options: ClassVar[type[BalancerOptions]] = GramianOptions
+
+    @abstractmethod
+    def factors(self, tasks: TaskGradients | TaskProducts) -> Factors:
+        """The factors of the tasks present. All gradients are finite."""
+
+    def aggregate(self, tasks: TaskGradients) -> Update:
+        found = self.factors(tasks)
+        coefficients = found.coefficients.to(tasks.jacobian)
+        return shortened(Update(coefficients @ tasks.jacobian, coefficients, found.own), found.longest)
+
+    def _write(self, tasks: Any, shared: Any, is_finite: bool) -> tuple[Tensor, Tensor | None]:
+        if not isinstance(shared, ByBlocks):
+            return super()._write(tasks, shared, is_finite)
+        if not is_finite:
+            shared.apply_nan()
+            return torch.full_like(tasks.losses, NOT_A_NUMBER), None
+        found = self.factors(tasks)
+        return found.coefficients * shared.apply(found.coefficients, found.longest), found.own
+
+
+class GramianAggregator(GradientCombination):
+    """Parent of the gradient combinations that need only the gradients' scalar products."""
 
     @abstractmethod
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         """Gramian (T', T') of the tasks present, float64 on the CPU, and their indices (T',) among all tasks -> coefficients (T',)."""
 
-    def aggregate(self, tasks: TaskGradients) -> Update:
-        coefficients = self.coefficients(tasks.gramian.cpu().double(), tasks.rows.cpu()).to(tasks.jacobian)
-        return Update(coefficients @ tasks.jacobian, coefficients)
-
-
-def shortened(update: Update, limit: float) -> Update:
-    """The update with a norm of at most ``limit``; 0 for no limit."""
-    if not limit:
-        return update
-    # The norm of the update itself: if gradients cancel out, the Gramian's rounding errors exceed it.
-    shrink = (limit / torch.linalg.vector_norm(update.gradient)).clamp(max=1.0)
-    return Update(update.gradient * shrink, update.coefficients * shrink, update.own)
+    def factors(self, tasks: TaskGradients | TaskProducts) -> Factors:
+        return Factors(self.coefficients(tasks.gramian.cpu().double(), tasks.rows.cpu()))
 
 
 def _that_count(losses: Tensor, present: Tensor) -> Tensor:

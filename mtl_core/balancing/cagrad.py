@@ -9,12 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.solvers import conflict_averse
 
 
-class CAGradOptions(GradientOptions):
+class CAGradOptions(GramianOptions):
     """Options of CAGrad."""
 
     c: float = Field(

@@ -8,7 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
 from mtl_core.balancing.cagrad import cagrad_coefficients
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.simplex import among, put_back
@@ -18,7 +19,7 @@ from mtl_core.balancing.upgrad import upgrad_coefficients
 RADIUS = 0.4  # of CAGrad under "cagrad"
 
 
-class CRMOGMOptions(GradientOptions):
+class CRMOGMOptions(GramianOptions):
     """Options of CR-MOGM."""
 
     smooths: Literal["mgda", "cagrad", "upgrad"] = Field(

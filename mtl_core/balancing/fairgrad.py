@@ -8,13 +8,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator, Update, shortened
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
+from mtl_core.balancing.gradient_blocks import TaskProducts
+from mtl_core.balancing.gradient_update import Factors
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.solvers import fair
 from mtl_core.balancing.task_gradients import TaskGradients
 
 
-class FairGradOptions(GradientOptions):
+class FairGradOptions(GramianOptions):
     """Options of FairGrad."""
 
     alpha: float = Field(
@@ -55,5 +58,5 @@ class FairGrad(GramianAggregator):
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         return torch.from_numpy(fair(gramian.numpy(), self.options.alpha)) * len(rows)
 
-    def aggregate(self, tasks: TaskGradients) -> Update:
-        return shortened(super().aggregate(tasks), self.options.max_norm)
+    def factors(self, tasks: TaskGradients | TaskProducts) -> Factors:
+        return super().factors(tasks)._replace(longest=self.options.max_norm)

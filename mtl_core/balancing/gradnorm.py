@@ -8,7 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
+from mtl_core.balancing.balancer import GradientCombination
+from mtl_core.balancing.balancer_options import GramianOptions
+from mtl_core.balancing.gradient_blocks import TaskProducts
+from mtl_core.balancing.gradient_update import Factors
 from mtl_core.balancing.own_adam import adam_step, rescale_moments
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import TaskGradients
@@ -16,7 +19,7 @@ from mtl_core.balancing.task_gradients import TaskGradients
 SMALLEST_WEIGHT = 1e-4
 
 
-class GradNormOptions(GradientOptions):
+class GradNormOptions(GramianOptions):
     """Options of GradNorm."""
 
     alpha: float = Field(
@@ -28,7 +31,7 @@ class GradNormOptions(GradientOptions):
     weights_lr: float = Field(0.025, gt=0, le=1, description="Learning rate of the task weights (Adam). The paper uses 0.025.")
 
 
-class GradNorm(GradientAggregator):
+class GradNorm(GradientCombination):
     """d = sum_t w_t g_t, the heads' gradients times w_t too; then one step on w towards |w_t g_t| = mean norm * r_t^alpha.
 
     r_t is the task's loss over its first one, relative to the mean of that over the tasks. The weights start at 1 and sum to T. State: weights,
@@ -66,7 +69,7 @@ class GradNorm(GradientAggregator):
         self.register_buffer("weights", torch.ones(task_count))
         self.register_buffer("first_losses", torch.zeros(task_count))
 
-    def aggregate(self, tasks: TaskGradients) -> Update:
+    def factors(self, tasks: TaskGradients | TaskProducts) -> Factors:
         rows, weights = tasks.rows, self.weights[tasks.rows]
         first = self.first_losses[rows]
         self.first_losses[rows] = torch.where(first > 0, first, tasks.losses)
@@ -77,7 +80,7 @@ class GradNorm(GradientAggregator):
         adam_step(self.memory, self.weights, (weights * norms - target).sign() * norms, rows, self.options.weights_lr)
         moved = self.weights[rows].clamp(min=SMALLEST_WEIGHT)
         self.weights[rows] = moved * (weights.sum() / moved.sum())
-        return Update(weights @ tasks.jacobian, weights, own=weights)
+        return Factors(weights, own=weights)
 
     def rescale(self, factors: Tensor) -> None:
         self.first_losses = self.first_losses * factors

@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor
 from torchjd.aggregation import GradVacWeighting
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
 from mtl_core.balancing.paper import Paper
 from mtl_core.randomness import drawing
 
 
-class GradVacOptions(GradientOptions):
+class GradVacOptions(GramianOptions):
     """Options of GradVac."""
 
     beta: float = Field(0.01, ge=0, le=1, description="Share of the newest cosine in the running mean, which is the target. The paper uses 0.01.")

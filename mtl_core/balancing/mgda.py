@@ -9,13 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
+from mtl_core.balancing.balancer import GradientCombination
+from mtl_core.balancing.balancer_options import GramianOptions
+from mtl_core.balancing.gradient_blocks import TaskProducts
+from mtl_core.balancing.gradient_update import Factors
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.balancing.task_gradients import TaskGradients
 
 
-class MGDAOptions(GradientOptions):
+class MGDAOptions(GramianOptions):
     """Options of MGDA."""
 
     normalise: Literal["none", "l2", "loss", "loss+"] = Field(
@@ -25,7 +28,7 @@ class MGDAOptions(GradientOptions):
     )
 
 
-class MGDA(GradientAggregator):
+class MGDA(GradientCombination):
     """The shortest vector in the convex hull of the tasks' gradients: it raises no loss, and is 0 where no direction helps every task.
 
     With ``normalise`` the weights are those of the scaled gradients, applied to the gradients as they are (as in the authors' experiments). That is
@@ -47,17 +50,14 @@ class MGDA(GradientAggregator):
     pareto_stationary: ClassVar[bool] = True
     no_conflict: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
-    makes_jacobian: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {"no_conflict": {"normalise": ("none",)}}
     Options = MGDAOptions
     options: MGDAOptions
 
-    def aggregate(self, tasks: TaskGradients) -> Update:
+    def factors(self, tasks: TaskGradients | TaskProducts) -> Factors:
         gramian = tasks.gramian.cpu().double()
         scale = 1 / self._divisors(gramian, tasks.losses.cpu().double())
-        weights = torch.from_numpy(min_norm((gramian * scale[:, None] * scale[None, :]).numpy()))
-        coefficients = weights.to(tasks.jacobian)
-        return Update(coefficients @ tasks.jacobian, coefficients)
+        return Factors(torch.from_numpy(min_norm((gramian * scale[:, None] * scale[None, :]).numpy())))
 
     def _divisors(self, gramian: Tensor, losses: Tensor) -> Tensor:
         """(T',) above 0."""

@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor
 from torchjd.aggregation import PCDWeighting
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.balancing.balancer_options import GramianOptions
 from mtl_core.balancing.paper import Paper
 from mtl_core.errors import ConfigError, Problem
 
 
-class PCDOptions(GradientOptions):
+class PCDOptions(GramianOptions):
     """Options of PCD."""
 
     primary: int = Field(1, ge=1, le=100, description="Number of the primary task in the order of the run's tasks, from 1.")

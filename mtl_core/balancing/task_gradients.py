@@ -32,6 +32,10 @@ class TaskGradients:
     rows: Tensor
     own: Sequence[Sequence[Tensor | None]] = ()
 
+    def gramian_of(self, part: slice) -> Tensor:
+        """(T', T') scalar products of a part of the rows."""
+        return self.jacobian[:, part] @ self.jacobian[:, part].T
+
 
 class AtParameters:
     """Gradients on all trained shared parameters, as in the papers: one backward pass through the whole network per task."""

@@ -146,8 +146,8 @@ def relative_cost(balancing: PartConfig) -> float:
     cost = cost_of(balancing.name)
     if cost is None:
         return 1.0
-    at_features = balancing.options.get("gradients") == "features"
-    return cost.features if at_features and cost.features else cost.parameters
+    where = balancing.options.get("gradients", "parameters")
+    return {"features": cost.features, "blocks": cost.blocks}.get(where) or cost.parameters
 
 
 def seconds_left(runs: Sequence[Run]) -> float | None:

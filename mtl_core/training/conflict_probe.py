@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator
+from mtl_core.balancing.gradient_blocks import TaskProducts
 from mtl_core.balancing.task_gradients import TaskGradients, fill, shared_gradients
 from mtl_core.config import RunConfig
 from mtl_core.sharing.model import MultiTaskModel, trained
@@ -61,31 +62,33 @@ class ConflictProbe:
         for flat, row in zip(jacobian, rows, strict=True):  # row by row, so that one task's gradients at a time are in memory beside it
             fill(flat, self.parameters, shared_gradients(self.network.model, losses[row]))
         jacobian = self.network.balancer.ranks.sum_over(jacobian)
-        self._note(rows, jacobian, by_block=True, loss_weights=self.network.loss_weights[rows])
+        blocks = {name: jacobian[:, part] @ jacobian[:, part].T for name, part in self.blocks.items()} if len(self.blocks) > 1 else {}
+        self._note(rows, jacobian @ jacobian.T, blocks, loss_weights=self.network.loss_weights[rows])
 
     def _is_due(self) -> bool:
         return self.every > 0 and (self._step - 1) % self.every == 0
 
-    def _observe(self, tasks: TaskGradients) -> None:
+    def _observe(self, tasks: TaskGradients | TaskProducts) -> None:
         if self.parameters and len(tasks.rows) > 1:
-            self._note(tasks.rows.tolist(), tasks.jacobian, self._is_due(), tasks.gramian)
+            # By block only if due, because a block's scalar products cost as much as its share of the network.
+            blocks = {name: tasks.gramian_of(part) for name, part in self.blocks.items()} if self._is_due() and len(self.blocks) > 1 else {}
+            self._note(tasks.rows.tolist(), tasks.gramian, blocks)
 
-    def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None, loss_weights: Tensor | float = 1.0) -> None:
-        """Record cosines of every pair, and by block if due, because each block's scalar products cost as much as its share of the network.
+    def _note(self, rows: list[int], gramian: Tensor, blocks: Noted, loss_weights: Tensor | float = 1.0) -> None:
+        """Record cosines of every pair, whole and by block.
 
         Args:
+            gramian: (T', T') scalar products of the whole gradients; blocks: those of each block that is measured.
             loss_weights: factors by which the gradients are not multiplied yet.
         """
-        gramian = jacobian @ jacobian.T if gramian is None else gramian
         if self.every:
             self._cosines(rows, gramian, "")
         if self.has_norms:
             norms = gramian.new_full((len(self.network.model.tasks),), float("nan"))
             norms[rows] = _lengths(gramian) * loss_weights
             self.noted |= _with_shares(norms, [row for row in range(len(norms)) if row not in rows])
-        if by_block and len(self.blocks) > 1:
-            for name, part in self.blocks.items():
-                self._cosines(rows, jacobian[:, part] @ jacobian[:, part].T, f"/{name}")
+        for name, products in blocks.items():
+            self._cosines(rows, products, f"/{name}")
 
     def _cosines(self, rows: list[int], gramian: Tensor, block: str) -> None:
         lengths = _lengths(gramian)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.balancer import GradientCombination
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import BackboneConfig, PartConfig
 from mtl_core.data import open_source
@@ -77,15 +78,28 @@ def balancing_part(config: RunConfig) -> Part:
     """The balancing method.
 
     Raises:
-        ConfigError: the method does not exist, its options are wrong, or it needs features that the sharing scheme does not have.
+        ConfigError: the method does not exist, its options are wrong, it needs features that the sharing scheme does not have, or it cannot work
+            block by block.
     """
     found = _part(BALANCERS, config.balancing, "balancing")
-    at_features = getattr(found.options, "gradients", "parameters") == "features"
-    if at_features and not SHARING_SCHEMES.load(config.sharing.name, "sharing.name").has_shared_features:
+    where = getattr(found.options, "gradients", "parameters")
+    if where == "features" and not SHARING_SCHEMES.load(config.sharing.name, "sharing.name").has_shared_features:
         fitting = ", ".join(name for name in SHARING_SCHEMES if SHARING_SCHEMES.load(name).has_shared_features)
         message = f"'features' needs one set of features that all tasks read, which the sharing scheme '{config.sharing.name}' does not have"
         raise ConfigError(Problem("balancing.gradients", f"{message}. Take 'parameters', or another sharing scheme ({fitting})"))
+    if where == "blocks":
+        _check_blocks(found.type, config)
     return found
+
+
+def _check_blocks(method: Any, config: RunConfig) -> None:
+    """Raise ConfigError where a method cannot work block by block with this config."""
+    if not issubclass(method, GradientCombination) or method.aggregate is not GradientCombination.aggregate:
+        message = f"'blocks' needs a method that asks for the gradients' scalar products only, and '{config.balancing.name}' asks for the gradients"
+        raise ConfigError(Problem("balancing.gradients", f"{message}. Take 'parameters'"))
+    if config.accumulate > 1:
+        message = f"'blocks' needs the whole batch in one pass, and accumulate is {config.accumulate}"
+        raise ConfigError(Problem("balancing.gradients", f"{message}. Take accumulate: 1, or 'parameters', or 'features'"))
 
 
 def update_part(config: RunConfig) -> Part:

@@ -24,7 +24,7 @@ WAYS = [
     for name in BALANCERS
     for where in ("parameters", "features")
     if where == "parameters" or "gradients" in BALANCERS.load(name).Options.model_fields
-]
+] + [(name, "blocks") for name in ("mgda", "gradnorm")]
 
 
 class Stages(Backbone):
@@ -96,7 +96,7 @@ def jacobian_of(scheme: str, what: str) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "where"), WAYS)
 def test_what_is_trained_gets_its_gradient_and_what_is_frozen_none(name, where, scheme, what):
     balancer_class = BALANCERS.load(name)
-    balancer = balancer_class(balancer_class.Options(**({"gradients": where} if where == "features" else {})), 3)
+    balancer = balancer_class(balancer_class.Options(**({} if where == "parameters" else {"gradients": where})), 3)
     model, jacobian = build_scheme(scheme, what), jacobian_of(scheme, what)
     model.split_features = where == "features"
     torch.manual_seed(2)

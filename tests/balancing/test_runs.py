@@ -54,11 +54,13 @@ def weights_of(folder):
     return load_file(folder / "checkpoints" / checkpoints.read_index(folder)["last"] / "model.safetensors")
 
 
-@pytest.mark.parametrize("name", list(BALANCERS))
-def test_a_stopped_run_goes_on_bit_by_bit(name, tmp_path, shared_cache):
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in BALANCERS), ("gradvac", {"gradients": "blocks"})], ids=[*BALANCERS, "gradvac by blocks"]
+)
+def test_a_stopped_run_goes_on_bit_by_bit(name, options, tmp_path, shared_cache):
     """Stopped in the middle of the last epoch. A method that looks back at epochs has two behind it then, the others have one."""
     epochs = 2 if BALANCERS.load(name).end_epoch is Balancer.end_epoch else 3
-    config = config_of(name).model_copy(update={"epochs": epochs})
+    config = config_of(name, **options).model_copy(update={"epochs": epochs})
     whole = run(config, tmp_path / "whole", shared_cache)
     middle = 4 * epochs - 2  # four steps an epoch
     first = run(config, tmp_path / "cut", shared_cache, stop_at=middle)

@@ -68,7 +68,8 @@ def test_a_race_is_known_by_its_tag_alone(store, config):
 def test_relative_cost_follows_where_the_gradients_are_taken():
     at_parameters = method_race.relative_cost(PartConfig(name="pcgrad"))
     at_features = method_race.relative_cost(PartConfig(name="pcgrad", gradients="features"))
-    assert at_parameters > at_features > 1
+    by_blocks = method_race.relative_cost(PartConfig(name="pcgrad", gradients="blocks"))
+    assert by_blocks > at_parameters > at_features > 1
     assert method_race.relative_cost(PartConfig(name="fixed")) == 1.0
     assert method_race.relative_cost(PartConfig(name="of_another_package")) == 1.0
 

@@ -53,11 +53,14 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "normalisation, method at the parameters": {**MAPS, "balancing": {"name": "pcgrad"}},
     "normalisation, method at the features": {**MAPS, "balancing": {"name": "mgda", "gradients": "features"}},
     "normalisation, AdamW, clipping, affinity": {**MAPS, "optimizer": {"name": "adamw"}, "gradient_clip": 0.1, "affinity_every": 2},
+    "normalisation, method by blocks": {**MAPS, "balancing": {"name": "pcgrad", "gradients": "blocks"}},
+    "few labels, method by blocks": {"balancing": {"name": "nash_mtl", "gradients": "blocks"}},
     "augmentation": {**MAPS, "augmentation": {"shift": 2, "contrast": 0.3, "rotation": 20, "cutout": 0.3}},
     "dropout": {"backbone": {"name": "lenet", "dropout": 0.5}},
     "steps that may be skipped": {"on_non_finite": "skip"},
     "self-supervised": {"tasks": {"present": {}, "rotation": {}, "jigsaw": {}, "reconstruction": {}}, "backbone": {"name": "small_cnn", "width": 8}},
     "soft sharing": {"sharing": {"name": "cross_stitch"}},
+    "soft sharing, method by blocks": {"sharing": {"name": "cross_stitch"}, "balancing": {"name": "gradnorm", "gradients": "blocks"}},
     "batches in parts": {"accumulate": 2, "balancing": {"name": "mgda", "gradients": "features"}},
     "one task": {"tasks": {"present": {}}},
     "one task at the features": {"tasks": {"present": {}}, "balancing": {"name": "mgda", "gradients": "features"}},
@@ -73,11 +76,11 @@ RUN = {
 
 
 def cases() -> dict[str, RunConfig]:
-    """Every balancing method; those at the features that read more than scalar products, and one that does not; what else adds up over the ranks."""
+    """Every balancing method; those at the features that need more than scalar products, and one that does not; what else adds up over the ranks."""
     found = {name: {"balancing": {"name": name}} for name in BALANCERS}
     for name in BALANCERS:
         method = BALANCERS.load(name)
-        reads_rows = not issubclass(method, GramianAggregator) or method.aggregate is not GramianAggregator.aggregate
+        reads_rows = not issubclass(method, GramianAggregator) or method.factors is not GramianAggregator.factors
         if "gradients" in method.Options.model_fields and (reads_rows or name == "pcgrad"):
             found[f"{name} at the features"] = {"balancing": {"name": name, "gradients": "features"}}
     return {name: RunConfig.from_dict({**CONFIG, **changes}) for name, changes in (found | SPECIAL).items()}
@@ -131,6 +134,7 @@ HALVES: dict[str, dict[str, Any]] = {
     "fixed": {},
     "uncertainty": {"balancing": {"name": "uncertainty"}},
     "pcgrad": {"balancing": {"name": "pcgrad"}},
+    "mgda by blocks": {"balancing": {"name": "mgda", "gradients": "blocks"}},
     "mgda at the features": {"balancing": {"name": "mgda", "gradients": "features"}},
     "graddrop at the features": {"balancing": {"name": "graddrop", "gradients": "features"}},
     "batches in parts": SPECIAL["batches in parts"],

@@ -66,7 +66,11 @@ def cosine(one, other, block=""):
 
 @pytest.mark.parametrize(
     "balancing",
-    [*({"name": name} for name in ("fixed", "uncertainty", "pcgrad", "mgda")), *({"name": name, "gradients": "features"} for name in AT_FEATURES)],
+    [
+        *({"name": name} for name in ("fixed", "uncertainty", "pcgrad", "mgda")),
+        {"name": "mgda", "gradients": "blocks"},
+        *({"name": name, "gradients": "features"} for name in AT_FEATURES),
+    ],
     ids=lambda balancing: "-".join(balancing.values()),
 )
 def test_cosines_are_those_of_separately_computed_gradients(balancing, alone, shared_cache):

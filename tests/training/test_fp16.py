@@ -23,7 +23,10 @@ from mtl_core.training.trainer import train
 from tests.training import rank_pair
 from tests.training.test_several_devices import assert_close
 
-NAMED = ("normalisation", "normalisation, method at the parameters", "normalisation, method at the features", "one task at the features")
+NAMED = (
+    *("normalisation", "normalisation, method at the parameters", "normalisation, method by blocks", "normalisation, method at the features"),
+    "one task at the features",
+)
 CASES = {name: config for name, config in rank_pair.cases().items() if name in NAMED or name not in rank_pair.SPECIAL}
 # On a CPU a convolution in fp16 takes twenty times as long as in fp32: the maps of one task and of one finer stage are enough here.
 FEW_MAPS = {"tasks": {"present": {}, "segments": {}}, "backbone": {"name": "small_cnn", "width": 8, "stages": 2}}
@@ -83,7 +86,16 @@ def test_small_gradients_are_kept(shared_cache, monkeypatch):
     assert 1e-11 < norms[1] < 1e-8
 
 
-@pytest.mark.parametrize("balancing", [{"name": "dwa"}, {"name": "uncertainty"}, {"name": "mgda"}, {"name": "gradnorm", "gradients": "features"}])
+@pytest.mark.parametrize(
+    "balancing",
+    [
+        {"name": "dwa"},
+        {"name": "uncertainty"},
+        {"name": "mgda"},
+        {"name": "gradnorm", "gradients": "features"},
+        {"name": "gradvac", "gradients": "blocks"},
+    ],
+)
 def test_an_overflowed_step_changes_nothing_and_halves_the_scale(balancing, shared_cache, monkeypatch):
     setup, batch = built(monkeypatch, 2.0**120, shared_cache, **FEW_MAPS, balancing=balancing)
     before = copy.deepcopy([setup.network.model.state_dict(), setup.network.balancer.state_dict(), setup.network.optimizer.state_dict()])

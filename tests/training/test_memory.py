@@ -65,6 +65,9 @@ def test_the_parts_of_an_estimate():
     assert estimated(balancing={"name": "graddrop"}).jacobian == 6 * SHARED
     assert estimated(balancing={"name": "moco"}).jacobian == 8 * SHARED
     assert estimated(balancing={"name": "pcgrad", "gradients": "features"}).jacobian == 0
+    assert (
+        estimated(balancing={"name": "pcgrad", "gradients": "blocks"}).jacobian == 3 * 4 * 64 * 30
+    )  # the first layer's weights are most of the network
     assert estimated(update={"name": "task_vectors"}).jacobian == 5 * SHARED
     assert estimated(conflict_every=5).jacobian == 3 * SHARED
     assert estimated(precision="auto", optimizer={"name": "sgd"}).fixed == fixed + 2 * (SHARED + HEADS)

@@ -49,6 +49,7 @@ class NetworkSizes:
 
     parameters: int
     shared: int  # trained parameters of the shared part
+    block: int  # the largest of them
     own: tuple[int, ...]  # trained parameters that one task alone uses
     kept: float
     largest: float
@@ -127,7 +128,8 @@ def estimate(parts: Parts) -> Estimate:
     is_task_vectors = config.update.name == "task_vectors"
     rows = copies_kept(config, balancer)
     at_features = balancer.at_features and not is_task_vectors
-    jacobian = 0 if at_features else rows * sizes.shared
+    by_blocks = balancer.by_blocks and not is_task_vectors and not balancer.is_plain()
+    jacobian = 0 if at_features else rows * (sizes.block if by_blocks else sizes.shared)
     state = _state(config, sizes, is_task_vectors)
     timed = _candidates(config, sizes.has_maps)
     # The timed copies are freed before the optimizer exists; gradients exist at both times.
@@ -139,6 +141,7 @@ def estimate(parts: Parts) -> Estimate:
     if config.accumulate > 1:  # the activations of one part of a batch at a time, beside the images of the whole
         per_image = per_image / config.accumulate + FLOAT * channels * height * width
     per_image += rows * sizes.features if at_features else 0
+    per_image += len(config.tasks) * (sizes.features + sizes.largest) if by_blocks else 0  # gradients kept where a block ends, and for the update
     per_image += _augmented(config, channels, height, width)
     if device != "cpu":
         resident = sum(source.split_sizes().values()) * channels * height * width
@@ -147,13 +150,13 @@ def estimate(parts: Parts) -> Estimate:
 
 
 def copies_kept(config: RunConfig, balancer: Balancer) -> int:
-    """How many flat gradients (P,) of the shared network a step holds at once, beside ``.grad``."""
+    """How many flat gradients of the shared network a step holds at once, beside ``.grad``; of one block, where the method works block by block."""
     count = len(config.tasks)
     if config.update.name == "task_vectors":
         return 2 * count + 1  # each task's copy, and its difference at the end of a round; the network itself is counted elsewhere
     if isinstance(balancer, GradientAggregator) and not balancer.is_plain():
         matrices = 1 + balancer.makes_jacobian + balancer.jacobians_kept  # the Jacobian, the method's result, stored Jacobians
-        return matrices * count + 2  # and one task's parts; the update
+        return matrices * count + (1 if balancer.by_blocks else 2)  # and one task's parts; the update
     if config.conflict_every and count > 1:
         return count + 1  # the Jacobian; one task's parts
     if config.affinity_every and count > 1:
@@ -253,6 +256,7 @@ def _measured(key: _Key) -> NetworkSizes:
     return NetworkSizes(
         parameters=_bytes([*parameters, *model.buffers()]),
         shared=_bytes(trained(model.shared_parameters())),
+        block=max((parameter.nbytes for parameter in trained(model.shared_parameters())), default=0),
         own=tuple(_bytes(trained(model.task_parameters(task))) for task in model.tasks),
         kept=sum(sizes) / count,
         largest=max([*sizes, images.nbytes]) / count,

@@ -88,10 +88,13 @@ class _Normalised(torch.autograd.Function):
         ctx.over, ctx.count, ctx.ranks, ctx.has_bias = over, count, ranks, bias is not None
         output = torch.nn.functional.batch_norm(input, centre, variance.float(), weight, bias, training=False, eps=eps)
         ctx.mark_non_differentiable(mean, variance)
+        ctx.set_materialize_grads(False)
         return output, mean, variance, count
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, gradient: Tensor | None, *_: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        if gradient is None:  # a pass that ended before this layer, on every rank
+            return None, None, None, None, None
         input, weight, centre, scale = ctx.saved_tensors
         shape = [1, -1, *[1] * (input.ndim - 2)]
         gradient = gradient.float()
