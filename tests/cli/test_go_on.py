@@ -139,7 +139,7 @@ def test_a_fork_that_cannot_be_is_refused_and_nothing_is_made(store, engine, par
 def test_a_run_that_keeps_nothing_cannot_be_forked(store, engine, ended, capsys):
     run = ended()
     assert main(["fork", run.id, "--epoch", "best"]) == 2
-    assert f"run {run.id} has no checkpoint yet" in capsys.readouterr().err
+    assert f"run {run.id} has no checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["fork", "x"], ["fork", "x", "--epoch", "first"], ["fork", "x", "--epoch", "-1"], ["resume"]])
