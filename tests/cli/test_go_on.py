@@ -48,7 +48,7 @@ def test_a_stopped_run_is_gone_on_with_and_reported_like_train(store, engine, en
     assert err == ""
     assert list(report) == ["run", "status", "metrics", "steps_per_second", "seconds"]
     assert (report["run"], report["status"], report["metrics"]["test/digit/accuracy"]["best"]) == (run.id, "finished", 0.75)
-    assert [line.text for line in store.log(run.id)][2] == "stopped after 2 steps (1 epochs) in 1.0 s"
+    assert [line.text for line in store.log(run.id)][2] == "stopped after 2 steps (1 epoch) in 1.0 s"
     assert [line.text for line in store.log(run.id)][3] == "resumed after it was stopped"
     assert len(store.runs()) == 1
 

@@ -33,7 +33,7 @@ REPEATED = mark("step {step:,}: {key} changed from {old:g} to {new:g} (as in the
 PAUSED, RESUMED = mark("paused at step {step:,} (epoch {epoch:.4g})"), mark("resumed at step {step:,} (epoch {epoch:.4g})")
 SCORED, MEASURED = mark("epoch {epoch:,}: measured, score {score:.4g}"), "epoch {epoch:,}: measured {splits}"
 SAVED, SAVED_BEST = mark("epoch {epoch:,}: checkpoint saved"), mark("epoch {epoch:,}: checkpoint saved (best so far)")
-ENDED = "{status} after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"
+ENDED = "{status} after {step:,} {step:step|steps} ({epoch:.4g} {epoch:epoch|epochs}) in {seconds:,.1f} s"
 CASES = (  # of ``MEASURED`` and ``ENDED``: what the trainer reports
     mark("epoch {epoch:,}: measured val"),
     mark("epoch {epoch:,}: measured test"),
