@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, lru_cache
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from string import Formatter
 
@@ -32,13 +34,14 @@ KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
 LEAST_GROUPED = 10_000  # from here on a whole number has commas
-MOST_WRITTEN_OUT = 1e9  # a larger number is read by its power of ten
+LEAST_WRITTEN_OUT, MOST_WRITTEN_OUT = 1e-15, 1e15  # of a number beyond these only the power of ten is read
 _PRECISION = re.compile(r"\.\d+[efg%]$")  # at the end of a format
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
 _QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
 _MORE, _AND_MORE = re.compile(r"(.+) and ([\d,]+) more"), " and {more} more"  # the end of a list that names the first few
 _NUMBER = r"[-+\d.,e%]+"
+_FORMS = "|"  # in a place's format: the words for one and for several
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
 
@@ -53,7 +56,7 @@ def tr(text: str, /, **values: object) -> str:
 
     Args:
         text: English, with the places of ``values`` in braces, as for ``str.format``. Without ``values`` braces mean themselves. Numbers are
-            rounded as people expect (``HalfUp``).
+            rounded as people expect (``HalfUp``). ``{runs} {runs:run|runs}``: the word for 1, and for any other number (``Counted``).
     """
     name = language()
     if values:
@@ -63,24 +66,47 @@ def tr(text: str, /, **values: object) -> str:
 
 def filled(text: str, /, **values: object) -> str:
     """A text with its values, numbers as people write them (``HalfUp``). For English that is kept, such as a line of a log; ``tr`` translates it."""
-    return text.format(**{place: HalfUp(value) if isinstance(value, float) else value for place, value in values.items()})
+    return text.format(**{place: _for_people(value) for place, value in values.items()})
+
+
+def _for_people(value: object) -> object:
+    if isinstance(value, float):
+        return HalfUp(value)
+    return Counted(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+def _one_of(forms: str, is_single: bool) -> str:
+    one, several = forms.split(_FORMS)
+    return one if is_single else several
+
+
+class Counted(int):
+    """A whole number for people. The format ``run|runs`` gives the first word for 1 and the second for any other number."""
+
+    def __format__(self, spec: str) -> str:
+        return _one_of(spec, is_single=self == 1) if _FORMS in spec else format(int(self), spec)
 
 
 class HalfUp(float):
     """A number for people: a half is rounded away from zero, as in school. So 0.465 is 0.47 with two digits, and 0.125 is 13 %.
 
     Python rounds the binary number: 0.145, which is a little less than its name says, to 0.14, and 0.125 to the even 12 %.
-    The format ``g`` writes large numbers out, as ``12,345`` where Python has ``1.23e+04`` or ``12345``.
+    The format ``g`` writes numbers out: ``12,345`` where Python has ``1.23e+04`` or ``12345``, and ``0.0000543`` where it has ``5.43e-05``.
     """
 
     def __format__(self, spec: str) -> str:
         value = float(self)
+        if _FORMS in spec:
+            return _one_of(spec, is_single=value == 1)
         if value and _PRECISION.search(spec):
             value = math.nextafter(value, math.copysign(math.inf, value))  # past the half, for a number that is printed as one
         text = format(value, spec)
         is_whole = abs(value) >= LEAST_GROUPED and "." not in text and "e" not in text
+        sign = "+" if spec.startswith("+") else ""
         if spec.endswith("g") and (is_whole or "e+" in text) and abs(value) < MOST_WRITTEN_OUT:
-            return format(value, f"{'+' if spec.startswith('+') else ''},.0f")
+            return format(value, f"{sign},.0f")
+        if spec.endswith("g") and "e-" in text and abs(value) >= LEAST_WRITTEN_OUT:
+            return format(Decimal(text), f"{sign}f")  # exactly the digits of the text
         return text
 
 
@@ -182,6 +208,9 @@ def _pattern(english: str) -> re.Pattern[str]:
         made += re.escape(fixed)
         if field is not None:
             value = ".*?" if following else ".+"  # of two values side by side the first has the text; the second may be empty
+            if form and _FORMS in form:
+                made += f"(?:{'|'.join(map(re.escape, form.split(_FORMS)))})"
+                continue
             if form and form[-1] in ",fegd%":
                 value = _NUMBER
             made += f"(?P={field})" if field in seen else f"(?P<{field}>{value})"

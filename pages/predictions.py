@@ -43,14 +43,16 @@ def _show(run) -> None:
             st.markdown(tr("of **{name}**", name=plain(shown_name(run))), width="content")
         if has_predictions:
             view = _view(run.id)
-            if view == "own":
-                way = way_to_an_image()
-            else:
+            if view != "own":
                 source = _source(run.id)
-            if view == "own" or source != PROBE:
-                network_choice(run)
+                if source != PROBE:
+                    network_choice(run)
             if view == "sample":
                 second_run(run)
+    if view == "own":
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):  # in the line above they would cut the run's name
+            way = way_to_an_image()
+            network_choice(run)
     if not has_predictions:
         ended = mark("{name} has no predictions: the run ended before the first ones were saved.")
         st.info(
@@ -118,7 +120,7 @@ def _epoch(run, epochs: list[int]) -> int:
     written = f"{key}.written"  # what this page itself put into the address
     if asked != st.session_state.get(written) and asked in map(str, epochs):
         st.session_state[chosen_moment(key)] = int(asked) if int(asked) != epochs[-1] else None
-    epoch = epoch_slider(run.id, epochs, key="predictions.epoch", in_line=True)
+    epoch = epoch_slider(run.id, epochs, key="predictions.epoch", has_ended=run.status.is_ended(), in_line=True)
     st.session_state[written] = str(epoch)
     set_address({"epoch": str(epoch)})
     return epoch

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 
+import numpy as np
 import pytest
 
 from mtl_core import language
@@ -122,18 +123,39 @@ def test_a_half_is_rounded_up_in_every_sentence():
         ("{x:g}", 1e6, "1,000,000"),
         ("{x:g}", 9_999.0, "9999"),
         ("{x:g}", 12_345.5, "12345.5"),
-        ("{x:g}", 1e-5, "1e-05"),
+        ("{x:g}", 1e-5, "0.00001"),
         ("{x:g}", float("inf"), "inf"),
         ("{x:g}", -1_234_567.4, "-1,234,567"),
         ("{x:+.3g}", 1_234.0, "+1,234"),
         ("{x:.4g}", 9_999.96, "10,000"),
         ("{x:.4g}", 9_999.0, "9999"),
         ("{x:.3g}", 999.5, "1,000"),
-        ("{x:.3g}", 0.00001234, "1.23e-05"),
-        ("{x:.3g}", 2.5e12, "2.5e+12"),
+        ("{x:.3g}", 0.00001234, "0.0000123"),
+        ("{x:.3g}", 2.5e12, "2,500,000,000,000"),
+        ("{x:+.2g}", -5.43e-7, "-0.00000054"),
+        ("{x:+.3g}", 5.43e-5, "+0.0000543"),
+        ("{x:.3g}", 9.999e-5, "0.0001"),
+        ("{x:.3g}", 2.5e18, "2.5e+18"),
+        ("{x:.3g}", 0.0, "0"),
         ("{x:.3g}", float("inf"), "inf"),
         ("{x:.1e}", 10_000.0, "1.0e+04"),
     ],
 )
-def test_large_numbers_are_written_out(form, value, written):
+def test_large_and_small_numbers_are_written_out(form, value, written):
     assert tr(form, x=value) == filled(form, x=value) == written
+
+
+def test_one_of_a_kind_has_its_own_word(chinese, monkeypatch):
+    """In English alone, and an engine's text that was made so is found again."""
+    template = "{runs:,} {runs:run|runs} {runs:is|are} kept on disk"
+    with speaking("en"):
+        assert [tr(template, runs=count) for count in (0, 1, 2, 1234, np.int64(1))] == [
+            "0 runs are kept on disk",
+            "1 run is kept on disk",
+            "2 runs are kept on disk",
+            "1,234 runs are kept on disk",
+            "1 run is kept on disk",
+        ]
+    monkeypatch.setitem(WORDS, template, "磁盘上有 {runs:,} 个运行")
+    assert tr(template, runs=1) == "磁盘上有 1 个运行"
+    assert [tr(filled(template, runs=count)) for count in (1, 2, 1234)] == ["磁盘上有 1 个运行", "磁盘上有 2 个运行", "磁盘上有 1,234 个运行"]

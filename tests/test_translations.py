@@ -74,7 +74,8 @@ def test_places_of_values_are_the_same(catalogue):
         if not english or not message.string:
             continue
         new, gone = set(told) - set(english), set(english) - set(told) - GRAMMAR - {LEFT_OUT.get(message.id)}
-        formats = {name for name in told if name in english and not told[name] <= english[name]}
+        counted = {name: {":"} if any("|" in form for form in english[name]) else set() for name in english}  # words of English alone
+        formats = {name for name in told if name in english and not told[name] <= english[name] | counted[name]}
         if new or formats or gone:
             wrong.append((message.id, sorted(new), sorted(gone), sorted(formats)))
     assert wrong == []

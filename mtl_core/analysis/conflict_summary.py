@@ -19,7 +19,7 @@ STRONG = 0.2  # mean cosine from which a pair is aligned, or in conflict, withou
 PLACES = {2: ("early", "late"), 3: (mark("early"), mark("middle"), mark("late"))}  # names by the number of blocks
 OTHER_PARTS = mark("other parts")  # of a network: gates, reductions and the like
 STEMS = ("stem", "conv1", "bn1")  # blocks that come before all numbered ones
-ENOUGH = 3  # smallest number of measurements for a sentence
+ENOUGH = 3  # smallest number of measurements for a share in a sentence
 SEEN = 0.05  # mean cosines nearer to 0 count as unrelated: gradients of single batches then point against each other in half of the steps
 
 
@@ -44,9 +44,9 @@ def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> st
     if not _has_trained(frame):
         return "Measured at the first step, and then at intervals."
     if config.balancing.options.get("gradients") == "features":
-        return "Not measured so far. Runs with gradients at the features that were trained with an earlier version have no angles."
+        return "Not measured. Runs with gradients at the features that were trained with an earlier version have no angles."
     return (
-        "Not measured so far: at the measured steps, no two tasks had targets in the same batch, or their gradients there were zero. "
+        "Not measured: at the measured steps, no two tasks had targets in the same batch, or their gradients there were zero. "
         f"It is measured at least every {config.conflict_every:,} steps."
     )
 
@@ -66,8 +66,8 @@ def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -
                 "Only balancing methods that compute the tasks' gradients measure it all the same."
             )
         if _has_trained(frame):
-            return "Not measured so far: at the measured steps, no two tasks had targets in the same batch."
-    return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."
+            return "Not measured: at the measured steps, no two tasks had targets in the same batch."
+    return "Not measured: no task's gradient reached the shared features." if _has_trained(frame) else "Measured from the first step on."
 
 
 def _shares_nothing(info: dict[str, Any]) -> bool:
@@ -129,7 +129,7 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     if table.empty:
         return []
     if table["points"].max() < ENOUGH:
-        return [tr("It was measured only once or twice, which is too little for a conclusion.")]
+        return [tr("It was measured only {points:once|twice}, which is too little for a conclusion.", points=table["points"].max())]
     order = table.sort_values("cosine")
     told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
@@ -165,21 +165,26 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
         return ""
     worst = table.iloc[int(table["share"].argmax())]
     low, high = share_interval(worst["share"], int(worst["points"]))
-    measured = tr(
-        "{one} and {other} are below 0 in {share} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
-        "independent)",
-        one=worst["one"],
-        other=worst["other"],
-        share=share_in_words(worst["share"]),
-        points=int(worst["points"]),
-        low=low,
-        high=high,
-    )
+    told = {"one": worst["one"], "other": worst["other"], "share": share_in_words(worst["share"]), "points": int(worst["points"])}
+    if told["points"] == 1:
+        sign = {
+            0.0: mark("{one} and {other} are above 0 at the only measurement"),
+            1.0: mark("{one} and {other} are below 0 at the only measurement"),
+        }
+        measured = tr(sign.get(worst["share"], mark("{one} and {other} are below 0 in {share} of the steps of the only measurement")), **told)
+    else:
+        measured = tr(
+            "{one} and {other} are below 0 in {share} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
+            "independent)",
+            **told,
+            low=low,
+            high=high,
+        )
     if low > 0.5:
         return tr("Tasks work against each other in this run: {measured}. A method against conflict can make a difference here.", measured=measured)
     if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in cast("Iterable[Any]", table.itertuples())):
         return tr("No two tasks are in conflict in most measurements of this run; the most frequent: {measured}.", measured=measured)
-    return tr("It is open so far whether tasks are in conflict in this run: {measured}.", measured=measured)
+    return tr("It is open whether tasks are in conflict in this run: {measured}.", measured=measured)
 
 
 def _relation(cosine: float) -> str:

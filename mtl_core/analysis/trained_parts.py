@@ -35,12 +35,12 @@ def _backbone(config: RunConfig) -> str:
             return tr("{backbone}, from epoch {epoch}", backbone=whole, epoch=epoch)
         if count == 1:
             return tr("{backbone}, its first stage from epoch {epoch}", backbone=whole, epoch=epoch)
-        return tr("{backbone}, its first {count} stages from epoch {epoch}", backbone=whole, count=count, epoch=epoch)
+        return tr("{backbone}, its first {count} {count:stage|stages} from epoch {epoch}", backbone=whole, count=count, epoch=epoch)
     if chosen.freeze == "all":
         return tr("not the backbone")
     if count == 1:
         return tr("{backbone} without its first stage", backbone=whole)
-    return tr("{backbone} without its first {count} stages", backbone=whole, count=count)
+    return tr("{backbone} without its first {count} {count:stage|stages}", backbone=whole, count=count)
 
 
 def _rates(config: RunConfig) -> list[str]:

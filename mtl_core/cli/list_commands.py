@@ -131,7 +131,7 @@ def scalars(run_id: str, as_csv: bool) -> None:
     if as_csv:
         emit_data(csv_of(frame))
     else:
-        emit(frame.to_string(index=False) if len(frame) else "nothing recorded yet")
+        emit(frame.to_string(index=False) if len(frame) else "nothing recorded")
 
 
 @click.group()

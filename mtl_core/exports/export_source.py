@@ -105,7 +105,7 @@ class ExportSource:
         """Probe images with targets, their predictions at the newest epoch, and that epoch."""
         epochs = probe_epochs(self.folder)
         if not epochs:
-            raise NotPossibleError(f"run {self.run.id} has no predictions yet; the first are saved when it begins to train")
+            raise NotPossibleError(f"run {self.run.id} has no predictions; the first are saved when it begins to train")
         return read_probe_targets(self.folder), read_probes(self.folder, epochs[-1]), epochs[-1]
 
     def tasks_with(self, hook: str, what: str) -> list[str]:

@@ -115,6 +115,7 @@ def curve_chart(
     legend: bool = False,
     marks: Iterable[tuple[float, str]] = (),
     zero_line: str = "",
+    nothing: str = "",
 ) -> dict[str, Any]:
     """A line chart with decimated curves, as Plotly's ``data`` and ``layout``. The raw values of a smoothed curve are drawn faint behind it.
 
@@ -125,6 +126,7 @@ def curve_chart(
         share: whether the values are shares of 1. The axis then stays within 0..1 if all values do.
         marks: (position on the x axis, text) of events; each is a vertical line, with its text if that is not empty.
         zero_line: CSS colour of a line at 0; empty for none.
+        nothing: text of a chart without values; empty for one that says that there are none yet.
 
     Smoothing precedes decimation. The constant ``uirevision`` keeps zoom and hidden lines when the page updates a chart in place.
     """
@@ -171,7 +173,15 @@ def curve_chart(
     y_axis |= {"nticks": min(TICKS, fitting_ticks(layout)), **_scale(values, share, log_y, fitting_ticks(layout))}
     if not traces:
         x_axis["visible"] = y_axis["visible"] = False
-        note = {"text": tr("no values yet"), "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
+        note = {
+            "text": nothing or tr("no values yet"),
+            "showarrow": False,
+            "x": 0.5,
+            "y": 0.5,
+            "xref": "paper",
+            "yref": "paper",
+            "font": {"color": "#8A8A8A"},
+        }
         layout["annotations"] = [note]
     if zero_line:
         across = {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "yref": "y", "y0": 0, "y1": 0}

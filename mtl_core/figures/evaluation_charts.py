@@ -244,7 +244,7 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
         y=counts,
         width=np.diff(edges) * 0.95,
         marker={"color": colour},
-        hovertemplate=tr("about %{x:.3g}: %{y:,} images") + "<extra></extra>",
+        hovertemplate=tr("about %{x:.3g} · images: %{y:,}") + "<extra></extra>",
     )
     title = tr(title)
     if len(title) > LONG_TITLE:  # the page has four charts in a row

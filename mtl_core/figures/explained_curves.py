@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtl_core.language import tr
+from mtl_core.analysis.conflict_summary import share_interval
+from mtl_core.language import mark, tr
 from mtl_core.scalar_words import measured, share_in_words
 
 FLAT = 0.01  # relative change within the end that counts as none
@@ -38,7 +39,7 @@ def explain_metric(title: str, train: Sequence[float], val: Sequence[float], hig
     on_val, on_train = _finite(val), _finite(train)
     lesson = "overfitting"
     if len(on_val) < 2:
-        return Explanation((tr("Two epochs have to end before something can be said of this curve."),), lesson)
+        return Explanation((tr("This curve needs values of two epochs before something can be said of it."),), lesson)
     first, last = float(on_val[0]), float(on_val[-1])
     best = float(on_val.max() if higher_is_better else on_val.min())
     moved = {
@@ -89,13 +90,15 @@ def explain_loss_weights(weights: Mapping[str, Sequence[float]]) -> Explanation:
     """
     found = {task: values for task, each in weights.items() if len(values := _finite(each))}
     if not found:
-        return Explanation((tr("No loss weight was recorded so far."),), "learnt_weights")
+        return Explanation((tr("No loss weight was recorded."),), "learnt_weights")
     moved = [task for task, values in found.items() if np.ptp(values) > FLAT * max(float(np.abs(values).max()), 1e-12)]
     ends = {task: float(values[-1]) for task, values in found.items()}
     if len(moved) == 1:
         first = tr("During the run the weight of {task} moved by more than {bound:.0%}.", task=moved[0], bound=FLAT)
     elif moved:
-        first = tr("During the run {moved} of {all} weights moved by more than {bound:.0%}.", moved=len(moved), all=len(found), bound=FLAT)
+        first = tr(
+            "During the run {moved} of {all} {all:weight|weights} moved by more than {bound:.0%}.", moved=len(moved), all=len(found), bound=FLAT
+        )
     else:
         first = tr("All loss weights stayed where they began.")
     high, low = max(ends, key=lambda task: ends[task]), min(ends, key=lambda task: ends[task])
@@ -159,17 +162,31 @@ def explain_cosines(
         if len(values := _finite(each))
     }
     if not below:
-        return Explanation((tr("No angle between gradients was measured so far."),), "conflicting_gradients")
+        return Explanation((tr("No angle between gradients was measured."),), "conflicting_gradients")
     pair = max(below, key=lambda each: below[each])
     count = len(_finite(cosines[pair]))
-    told = {"one": pair[0], "other": pair[1], "share": share_in_words(below[pair]), "count": count}
+    low, high = share_interval(below[pair], count)
+    told = {"one": pair[0], "other": pair[1], "share": share_in_words(below[pair]), "count": count, "low": low, "high": high}
+    if count == 1:
+        said = {
+            0.0: mark("At the only measurement the gradients of {one} and {other} did not point against each other."),
+            1.0: mark("At the only measurement the gradients of {one} and {other} pointed against each other."),
+        }
+        of_steps_said = mark("The gradients of {one} and {other} pointed against each other in {share} of the steps of the only measurement.")
+        first = tr(said.get(below[pair], of_steps_said), **told)
+        return Explanation((first, tr("One measurement is too little for a conclusion.")), "conflicting_gradients")
     if len(below) > 1:
         first = tr(
-            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements; no other pair did so more often.",
+            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements (95 % interval {low:.0%} to "
+            "{high:.0%}); no other pair did so more often.",
             **told,
         )
     else:
-        first = tr("The gradients of {one} and {other} pointed against each other in {share} of {count} measurements.", **told)
+        first = tr(
+            "The gradients of {one} and {other} pointed against each other in {share} of {count} measurements (95 % interval {low:.0%} to "
+            "{high:.0%}).",
+            **told,
+        )
     return Explanation((first, _how_often(below[pair], len(below) == 1)), "conflicting_gradients")
 
 

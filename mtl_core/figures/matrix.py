@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.analysis.conflict_map import as_matrix
-from mtl_core.language import tr
+from mtl_core.language import HalfUp, tr
 from mtl_core.scalar_words import percent
 
 # Orange to blue, through grey: distinguishable with every common colour blindness, and readable on white and on black.
@@ -89,21 +89,32 @@ def place_figure(table: Any) -> go.Figure:
     """Heat map of ``conflict_map``: pairs by places, with the mean cosine and the share of points below 0 in each cell."""
     cosines, rows, columns = as_matrix(table, "cosine")
     about = np.stack([as_matrix(table, name)[0] for name in ("share", "low", "high", "points")], axis=-1)
-    texts = [
-        ["" if np.isnan(value) else f"{_signed(value)} · {shares[0]:.0%}" for value, shares in zip(line, told, strict=True)]
-        for line, told in zip(cosines, about, strict=True)
-    ]
+    cells = [[_cell(value, *facts) for value, facts in zip(line, told, strict=True)] for line, told in zip(cosines, about, strict=True)]
     figure = cosine_figure(np.zeros((0, 0)), [], height=70 + 34 * len(rows))
     figure.data[0].update(
         z=cosines,
         x=[tr(place) for place in columns],
         y=rows,
-        text=texts,
+        text=[[text for text, _ in line] for line in cells],
         customdata=about,
-        hovertemplate=tr(
-            "%{y}, %{x}: mean cosine %{z:.3f}; below 0 in %{customdata[0]:.0%} of %{customdata[3]} points "
-            "(95 % interval %{customdata[1]:.0%} to %{customdata[2]:.0%})"
-        )
-        + "<extra></extra>",
+        hovertext=[[hover for _, hover in line] for line in cells],
+        hovertemplate="%{y}, %{x}: %{hovertext}<extra></extra>",
     )
     return figure
+
+
+def _cell(cosine: float, share: float, low: float, high: float, points: float) -> tuple[str, str]:
+    """Text and hover text of a pair in a place. A single point has no share."""
+    if np.isnan(cosine):
+        return "", ""
+    if points == 1:
+        return _signed(cosine), tr("cosine {cosine:.3f} at the only recorded point", cosine=cosine)
+    hover = tr(
+        "mean cosine {cosine:.3f}; below 0 in {share:.0%} of {points:.0f} points (95 % interval {low:.0%} to {high:.0%})",
+        cosine=cosine,
+        share=share,
+        points=points,
+        low=low,
+        high=high,
+    )
+    return f"{_signed(cosine)} · {HalfUp(share):.0%}", hover

@@ -12,10 +12,11 @@ _LONGEST_TRACE = 12_000  # characters
 _CURES = {
     "config": "Clone the run, change the setting named above, and train again.",
     "data": "Check that the data set is complete and in the place that the config names, then resume the run.",
-    "out_of_memory": "Clone the run with a lower batch_size, a higher accumulate or a smaller backbone. Or end other programs that use the memory, "
-    "then resume it.",
-    "non_finite": "Fork the run from its last good epoch (clone it if no epoch is kept) with a lower optimizer.lr, a gradient_clip, or a lower "
-    "loss_weight of the task named above. With on_non_finite: skip, the run skips single steps like this one.",
+    "out_of_memory": "Clone the run with smaller batches (batch_size), with batches in more parts (accumulate) or with a smaller backbone. Or end "
+    "other programs that use the memory, then resume it.",
+    "non_finite": "Fork the run from its last good epoch (clone it if no epoch is kept) with a lower learning rate (optimizer.lr), with a bound on "
+    "the gradient (gradient_clip), or with a lower loss weight of the task named above. A run can also skip single steps like this one "
+    "(on_non_finite: skip).",
     "disk_full": "Free some space on the disk that holds MTL_HOME, then resume the run. What was saved before is kept.",
     "store": "Check the folder that MTL_HOME names, then resume the run.",
     "file": "Check that the file named above exists and that this program may use it, then resume the run.",

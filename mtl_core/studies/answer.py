@@ -118,6 +118,11 @@ class Answer:
         """Number of runs that the study consists of."""
         return self.study.planned_runs
 
+    @property
+    def is_going(self) -> bool:
+        """Whether one of its runs waits in the queue or trains."""
+        return any(not RunStatus(status).is_ended() for status in self.statuses.values())
+
     def count(self, *statuses: str) -> int:
         """Number of its runs in one of these states."""
         return sum(status in statuses for status in self.statuses.values())

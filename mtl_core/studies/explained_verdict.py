@@ -31,7 +31,7 @@ def explain_verdict(line: Line) -> Explanation:
     if found.n == 1:
         first = tr("In 1 pair of runs with the same seed, {was} on average.", was=was)
     else:
-        first = tr("In {n} pairs of runs with the same seed, {was} on average.", n=found.n, was=was)
+        first = tr("In {n} {n:pair|pairs} of runs with the same seed, {was} on average.", n=found.n, was=was)
     return Explanation((first, _second(line)), SEEDS)
 
 

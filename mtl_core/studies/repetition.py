@@ -72,7 +72,7 @@ class Repetition:
             said = tr("{again}: all {values} values are identical to those of {original}.", again=again, values=values, original=self.original)
         else:
             said = tr(
-                "{again}: {changed} of {values} values differ from those of {original}.",
+                "{again}: {changed} of {values} {values:value|values} {changed:differs|differ} from those of {original}.",
                 again=again,
                 changed=len(changed),
                 values=values,

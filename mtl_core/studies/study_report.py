@@ -140,7 +140,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
         if said:
             row |= {"baseline": f"{HalfUp(line.baseline):.4g}", "value": f"{HalfUp(line.value):.4g}"}
     if said is None:
-        return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": tr("no pair of runs yet"), "advice": ""}
+        return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": tr("no pair of runs"), "advice": ""}
     found = said.difference
     row |= {"difference": signed(found.mean, line), "n": str(found.n), "word": tr(str(said.word)), "advice": said.advice}
     if said.word == Word.NONE:
@@ -196,15 +196,15 @@ def _budget(table: BudgetTable) -> dict[str, Any]:
 
 def _cost_rows(receipt: Mapping[str, Any], labels: Mapping[str, str]) -> list[list[str]]:
     networks = [receipt["shared"], *receipt["apart"], receipt["all_apart"], *receipt.get("others", [])]
-    times = [[f"{value:.3g}" for value in network[kind].values()] for network in networks for kind in ("torch_ms", "onnx_ms")]
+    times = [[f"{HalfUp(value):.3g}" for value in network[kind].values()] for network in networks for kind in ("torch_ms", "onnx_ms")]
     pairs = zip(times[::2], times[1::2], strict=True)
     return [
         [
             labels.get(network["label"], network["label"]),
             f"{network['parameters']:,}",
             f"{HalfUp(network['multiply_adds']):.4g}",
-            f"{network['file'] / 1e6:.3g}",
-            f"{network['memory'] / 1e6:.3g}",
+            f"{HalfUp(network['file'] / 1e6):.3g}",
+            f"{HalfUp(network['memory'] / 1e6):.3g}",
             " / ".join(torch) or "–",
             " / ".join(onnx) or "–",
         ]

@@ -154,7 +154,7 @@ def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> 
     if found:
         return found[-1]
     if not kept:
-        raise NotPossibleError(f"run {folder.name} has no checkpoint yet: one is saved after each epoch")
+        raise NotPossibleError(f"run {folder.name} has no checkpoint: one is saved after each epoch")
     if task:
         raise NotPossibleError(_without_best_of(folder, task, sorted({name for each in kept for name in each.best_of})))
     there = ", ".join(map(str, sorted({each.epoch for each in epochs}))) or "none"

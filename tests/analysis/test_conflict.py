@@ -83,7 +83,7 @@ def test_the_reading_is_plain(frame):
         "The other pair is unrelated (mean cosine within 0.05 of 0).",
     ]
     once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
-    assert reading(once, ["a", "b"]) == ["It was measured only once or twice, which is too little for a conclusion."]
+    assert reading(once, ["a", "b"]) == ["It was measured only once, which is too little for a conclusion."]
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are unrelated (mean cosine within 0.05 of 0)."]
     assert reading(frame_of(), TASKS) == []
@@ -146,7 +146,7 @@ def test_the_interval_of_a_share_is_wilsons(share, points, expected):
     ("below", "begins"),
     [
         (19, "Tasks work against each other in this run: a and b are below 0 in 95% of 20 measurements (95 % interval 76% to 99%"),
-        (10, "It is open so far whether tasks are in conflict in this run: a and b are below 0 in 50% of 20 measurements"),
+        (10, "It is open whether tasks are in conflict in this run: a and b are below 0 in 50% of 20 measurements"),
         (1, "No two tasks are in conflict in most measurements of this run; the most frequent: a and b are below 0 in 5% of 20 measurements"),
     ],
 )
@@ -154,6 +154,14 @@ def test_the_meaning_names_the_pair_with_the_largest_share(below, begins):
     rows = [(step, key, value) for step in range(20) for key, value in (("conflict/a/b", 0.1), ("conflict_share/a/b", float(step < below)))]
     rows += [(step, key, value) for step in range(20) for key, value in (("conflict/a/c", 0.1), ("conflict_share/a/c", 0.0))]
     assert meaning(frame_of(*rows), TASKS).startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(1.0, "below 0 at the only"), (0.0, "above 0 at the only"), (0.5, "below 0 in 50% of the steps of the only")]
+)
+def test_a_single_measurement_has_no_share(share, said):
+    once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", share))
+    assert meaning(once, ["a", "b"]) == f"It is open whether tasks are in conflict in this run: a and b are {said} measurement."
 
 
 def test_nothing_measured_means_nothing():

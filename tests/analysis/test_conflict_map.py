@@ -62,6 +62,11 @@ def test_the_sentence_names_a_place_only_if_its_interval_is_clear(table):
     assert most_in_conflict(table.iloc[:0]) == ""
 
 
+def test_a_single_point_has_no_share():
+    figure = place_figure(conflict_map(frame_of({"conflict/a/b": [-0.5]}), ["a", "b"], {WHOLE: [WHOLE]}))
+    assert (figure.data[0].text[0][0], figure.data[0].hovertext[0][0]) == ("-0.50", "cosine -0.500 at the only recorded point")
+
+
 def test_what_was_not_measured_is_empty(table):
     values, rows, columns = as_matrix(table, "cosine")
     assert (rows, columns) == (["a and b", "b and c"], [WHOLE, "early", "late"])

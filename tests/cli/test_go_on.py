@@ -48,7 +48,7 @@ def test_a_stopped_run_is_gone_on_with_and_reported_like_train(store, engine, en
     assert err == ""
     assert list(report) == ["run", "status", "metrics", "steps_per_second", "seconds"]
     assert (report["run"], report["status"], report["metrics"]["test/digit/accuracy"]["best"]) == (run.id, "finished", 0.75)
-    assert [line.text for line in store.log(run.id)][2] == "stopped after 2 steps (1 epochs) in 1.0 s"
+    assert [line.text for line in store.log(run.id)][2] == "stopped after 2 steps (1 epoch) in 1.0 s"
     assert [line.text for line in store.log(run.id)][3] == "resumed after it was stopped"
     assert len(store.runs()) == 1
 
@@ -139,7 +139,7 @@ def test_a_fork_that_cannot_be_is_refused_and_nothing_is_made(store, engine, par
 def test_a_run_that_keeps_nothing_cannot_be_forked(store, engine, ended, capsys):
     run = ended()
     assert main(["fork", run.id, "--epoch", "best"]) == 2
-    assert f"run {run.id} has no checkpoint yet" in capsys.readouterr().err
+    assert f"run {run.id} has no checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["fork", "x"], ["fork", "x", "--epoch", "first"], ["fork", "x", "--epoch", "-1"], ["resume"]])

@@ -65,7 +65,7 @@ def test_asked_twice_while_it_works_it_is_made_once(store, run, monkeypatch):
 def test_a_failure_is_said_and_leaves_nothing(store, run):
     start(store, run.id, "onnx")
     wait(run.id)
-    assert "has no checkpoint yet" in under_way(store, run.id)["onnx"]["problem"]
+    assert "has no checkpoint" in under_way(store, run.id)["onnx"]["problem"]
     assert ready(store, run.id) == []
     with pytest.raises(ConfigError, match="unknown export format"):
         start(store, run.id, "../../x")

@@ -31,7 +31,7 @@ def test_a_metric_in_words():
 @pytest.mark.parametrize("val", [[], [1.0], [NAN, NAN], [1.0, NAN]])
 def test_too_few_values_give_no_claim(val):
     assert explain_metric("Loss", [1.0], val, higher_is_better=False).sentences == (
-        "Two epochs have to end before something can be said of this curve.",
+        "This curve needs values of two epochs before something can be said of it.",
     )
 
 
@@ -68,7 +68,7 @@ def test_loss_weights_in_words():
     )
     assert moved.lesson == "learnt_weights"
     assert explain_loss_weights({"a": [1.0, 2.0], "b": [1.0]}).sentences[0] == "During the run the weight of a moved by more than 1%."
-    assert explain_loss_weights({"a": [], "b": [NAN]}).sentences == ("No loss weight was recorded so far.",)
+    assert explain_loss_weights({"a": [], "b": [NAN]}).sentences == ("No loss weight was recorded.",)
     assert explain_loss_weights({"a": [3.0]}).sentences[1] == "a has 3."
 
 
@@ -94,14 +94,14 @@ def test_shares_of_an_earlier_version_that_add_to_more_than_one_say_why():
 def test_cosines_in_words():
     pairs = {("a", "b"): [-0.5, -0.1, 0.2, NAN], ("a", "c"): [0.3, 0.2, 0.1]}
     assert explain_cosines(pairs).sentences == (
-        "The gradients of a and b pointed against each other in 67% of 3 measurements; no other pair did so more often.",
+        "The gradients of a and b pointed against each other in 67% of 3 measurements (95 % interval 21% to 94%); no other pair did so more often.",
         "In most of these steps what helped one of them made the other worse.",
     )
     assert explain_cosines({("a", "c"): [0.3, 0.2]}).sentences[1] == "So no step for one of them was measured that made the other worse."
     assert explain_cosines({("a", "c"): [-0.3, 0.2, 0.2]}).sentences[1] == "In most of these steps they did not stand in each other's way."
     alone = {("a", "c"): [0.1] * 199 + [-0.1]}
     assert explain_cosines(alone).sentences == (
-        "The gradients of a and c pointed against each other in under 1% of 200 measurements.",
+        "The gradients of a and c pointed against each other in under 1% of 200 measurements (95 % interval 0% to 3%).",
         "In most of these steps they did not stand in each other's way.",
     )
     for values, share, said in (
@@ -112,7 +112,12 @@ def test_cosines_in_words():
         first, second = explain_cosines({("a", "c"): values}).sentences
         assert f"in {share} of" in first
         assert second == said
-    assert explain_cosines({}).sentences == ("No angle between gradients was measured so far.",)
+    for value, pointed in ((-0.1, "pointed against"), (0.1, "did not point against")):
+        first, second = explain_cosines({("a", "c"): [value]}).sentences
+        assert first == f"At the only measurement the gradients of a and c {pointed} each other."
+        assert second == "One measurement is too little for a conclusion."
+    assert "75% of the steps of the only measurement" in explain_cosines({("a", "c"): [-0.1]}, {("a", "c"): [0.75]}).sentences[0]
+    assert explain_cosines({}).sentences == ("No angle between gradients was measured.",)
 
 
 def test_a_value_that_is_the_mean_of_several_steps_counts_as_its_steps():

@@ -52,6 +52,6 @@ def test_the_table_is_asked_for_and_an_error_is_a_sentence(quick_form, monkeypat
 
 def test_cells():
     first, second, third = backbone_frame(REPORT).to_dict("records")
-    assert list(first.values()) == ["A", "0.2 M", "21.9 M", "0.0123", "none", "yes"]
-    assert list(second.values()) == ["B", "0.2 M", "21.9 M", "18.5 *", "19 MB, Apache-2.0 · turn it off", "yes"]
+    assert list(first.values()) == ["A", "162 k", "21.9 M", "12.3", "none", "yes"]
+    assert list(second.values()) == ["B", "162 k", "21.9 M", "18,500 *", "19 MB, Apache-2.0 · turn it off", "yes"]
     assert list(third.values()) == ["C", "–", "5.2 G", "–", "none", "no: too small"]

@@ -1,5 +1,6 @@
 """The Train form, the page of a run and the frame around all pages in Chinese, in the states that have texts of their own."""
 
+import html
 import re
 
 import pytest
@@ -18,7 +19,7 @@ OWN = (
     "mps|cuda|Adam|Mixup|Dropout|Swin-T|Sigma|contiguous|small_cnn|mlp|cpu|zip|line 1|[Ii]t broke|Report it|a test&#x27;s processor"
 )
 QUOTED = r"'[\w.+-]+'|[A-Za-z]+_\w+|\b(?:lr|dropout|safetensors|scikit-learn|autocast|cross-stitch|px)\b"
-AS_TEXT = re.compile(r"^\d\d:\d\d:\d\d  |^(?:python -m|import|from|# )|^\w+: |^[a-z_]+:\n|\n  ")
+AS_TEXT = re.compile(r"^<div class=\"run-log\"|^(?:python -m|import|from|# )|^\w+: |^[a-z_]+:\n|\n  ")
 NAMED = re.compile(rf"{QUOTED}|(?<!\w)(?:{OWN})(?!\w)")
 
 
@@ -88,7 +89,8 @@ def test_the_log_has_the_lines_of_a_run_in_chinese(store, open_in_chinese, make_
         RunEnded(end, 4, 2.0, 10.0, 1.0),
     ):
         store.append(run.id, event)
-    [log] = [block.value for block in open_in_chinese("run", run=run.id).code if re.match(r"\d\d:\d\d:", block.value)]
+    [log] = [str(block.proto.body) for block in open_in_chinese("run", run=run.id).get("html") if 'class="run-log"' in str(block.proto.body)]
+    log = html.unescape(log.partition(">")[2].removesuffix("</div>"))
     said = [re.sub(r"^\S+  \w+ +", "", line) for line in log.splitlines()]
     assert [line for line in said if english_words(re.sub(r"a test's processor|optimizer\.lr", "", line))] == ["a line of the log"]
     assert len(said) == len(store.log(run.id))

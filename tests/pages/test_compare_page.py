@@ -13,12 +13,28 @@ from ui.compare.compare_predictions import nearest
 from ui.compare.fitting_columns import ROOM, fitting, head_width, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
+from ui.shell.run_picker import names_apart
 
 
 @pytest.fixture
 def seeds(in_state, store):
     """Two seeds of one config and a run with another batch size."""
     return [in_state("finished", name="", seed=seed) for seed in (0, 1)] + [in_state("finished", name="another", batch_size=8)]
+
+
+def test_one_run_is_said_in_the_singular(open_page, in_state, texts):
+    in_state("finished")
+    said = texts(open_page("compare"))
+    assert "1 run · the newest is selected" in said
+
+
+def test_boxes_have_the_name_alone_until_two_are_alike(in_state):
+    one, other = in_state("finished", name="a"), in_state("finished", name="b")
+    assert list(names_apart([one, other]).values()) == ["a", "b"]
+    same = in_state("finished", name="a")
+    told = names_apart([one, other, same])
+    assert told[other.id] == "b"
+    assert [told[run.id].split("  ·  ")[::2] for run in (one, same)] == [["a", one.id[-4:]], ["a", same.id[-4:]]]
 
 
 def charts(app):
@@ -179,10 +195,10 @@ def test_columns_are_as_wide_as_was_chosen(open_page, seeds):
     def width() -> int:
         return json.loads(app.dataframe[0].proto.columns)["name"]["width"]
 
-    assert width() == 230
+    assert width() == 243, "the longest name and no more, for which there is room"
     app.segmented_control(key="compare.columns.width").set_value("narrow").run()
     assert not app.exception
-    assert width() == 161
+    assert width() == 170
 
 
 def test_predictions_stand_beside_each_other(open_page, seeds, texts):

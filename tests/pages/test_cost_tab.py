@@ -24,7 +24,7 @@ def ready(app, run, work):
 
 def test_without_a_checkpoint_nothing_is_offered(open_page, finished, texts):
     app = open_page("run", tabs=["Cost"], run=finished.id)
-    assert "It can be measured when the run has a checkpoint" in texts(app)
+    assert "It cannot be measured: the run has ended and has no checkpoint." in texts(app)
     assert not [button for button in app.button if (button.key or "").startswith("cost.")]
 
 

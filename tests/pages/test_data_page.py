@@ -14,6 +14,7 @@ from mtl_core.errors import DataError
 from mtl_core.runs.looks import looks_at_data
 from tests.pages.conftest import wait_for_work
 from ui.data.preprocessing_preview import stride
+from ui.shell.words import names_that_fit
 
 PATIENCE = 60  # seconds; a bound for slow machines
 
@@ -312,3 +313,11 @@ def test_looking_through_the_test_images_is_kept_and_said(opened, store, texts):
     app = opened(data="digits", split="test")
     assert len(looks_at_data(store.home, {"name": "digits"})) == 1
     assert "This look is recorded" in texts(app).replace("\\", "")
+
+
+def test_a_long_list_of_tasks_is_counted_and_not_cut():
+    assert names_that_fit(["digit", "slant"], 12) == "digit, slant"
+    assert names_that_fit(["digit", "slant", "ink"], 16) == "digit and 2 more"
+    assert names_that_fit(["d" * 20, "slant", "ink"], 18) == "d" * 6 + "… and 2 more"
+    assert names_that_fit(["a" * 40], 12) == "a" * 11 + "…"
+    assert names_that_fit([], 12) == ""

@@ -48,7 +48,7 @@ def test_nothing_stored_says_what_there_is_to_do(open_page, kept, texts):
 
 
 def test_without_a_checkpoint(open_page, finished):
-    assert "No checkpoint has been saved yet" in open_page("run", run=finished.id, view="evaluation").info[0].value
+    assert "This run has ended and has no checkpoint" in open_page("run", run=finished.id, view="evaluation").info[0].value
 
 
 def test_stored_results_are_shown_and_the_cell_opens(open_page, store, kept, texts, monkeypatch):

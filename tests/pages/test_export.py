@@ -33,7 +33,7 @@ def test_a_failure_is_a_sentence(open_page, finished, texts):
         if thread.name == f"export-{finished.id}-onnx":
             thread.join(60)
     app.run()
-    assert "has no checkpoint yet" in texts(app)
+    assert "has no checkpoint" in texts(app)
 
 
 def test_copy_as(open_page, finished):

@@ -66,11 +66,11 @@ def test_new_steps_come_as_figures_until_their_part_is_drawn_again(drawn, store)
 def test_the_end_of_an_epoch_is_news_for_the_tasks_and_their_predictions(drawn, store):
     assert drawn.news() == []
     store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
-    assert drawn.news() == ["tasks", "conflict", "ownership", "details"], "conflict and ownership have words on all rows, and the log has a line"
+    assert drawn.news() == ["tasks", "conflict", "ownership"], "conflict and ownership have words on all rows"
     folder = store.folder(drawn.run.id) / "probes"
     (folder / "epoch_0003.npz").write_bytes((folder / "epoch_0002.npz").read_bytes())
     store.append(drawn.run.id, ProbesSaved(3, "probes/epoch_0003.npz"))
-    assert drawn.news() == ["tasks", "conflict", "predictions", "ownership", "details"]
+    assert drawn.news() == ["tasks", "conflict", "predictions", "ownership"]
 
 
 def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
@@ -85,19 +85,19 @@ def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
         bodies = [str(each.proto.body) for each in app.get("html")]
         return {name: next(body for body in bodies if name in body) for name in ("conflict-meaning", "conflict-pairs")}
 
-    assert drawn.page.texts == {}  # nothing is measured yet: the part says why
+    assert list(drawn.page.texts) == ["run-log"]  # nothing is measured yet: the part says why
     measured(5, -0.5)
     app = open_page("run", run=drawn.run.id)
     page = drawn.pages[-1]
-    assert "100% of 1 measurements" in shown(app)["conflict-meaning"]
-    assert "measured only once or twice" in shown(app)["conflict-pairs"]
+    assert "digit and slant are below 0 at the only measurement." in shown(app)["conflict-meaning"]
+    assert "measured only once," in shown(app)["conflict-pairs"]
     page.feed(page.moment(), {})
-    assert drawn.sent[-1]["texts"] == {}
+    assert list(drawn.sent[-1]["texts"]) == []
     for step in (6, 7):
         measured(step, -0.5)
     for _ in range(2):  # again at the second refresh: the browser may have missed the first message
         page.feed(page.moment(), {})
-        fed = drawn.sent[-1]["texts"]
+        fed = {name: text for name, text in drawn.sent[-1]["texts"].items() if name != "run-log"}
         assert "100% of 3 measurements" in fed["conflict-meaning"]
         assert fed["conflict-pairs"].startswith("digit and slant are in conflict")
     later = shown(open_page("run", run=drawn.run.id))
@@ -130,16 +130,27 @@ def test_a_change_that_another_viewer_asks_for_is_news_for_the_sliders(drawn, st
     assert "steering" in drawn.news()
 
 
-def test_a_line_of_the_log_is_news_for_the_details(drawn, store):
-    store.append(drawn.run.id, Message("another line"))
-    assert drawn.news() == ["details"]
+def test_a_line_of_the_log_comes_with_the_charts(drawn, store, open_page, monkeypatch):
+    """At the next refresh, and no part is drawn anew for it."""
+    monkeypatch.setattr(run_page, "FED_LINES", 3)
+    for number in range(4):
+        store.append(drawn.run.id, Message(f"<b>{number}</b>"))
+    assert drawn.news() == []
+    for _ in range(2):  # again at the second refresh: the browser may have missed the first message
+        drawn.page.feed(drawn.page.moment(), {})
+        fed = drawn.sent[-1]["texts"]["run-log"]
+        above, *lines = fed.splitlines()
+        assert [line.partition("  ")[2] for line in lines] == [f"info    <b>{number}</b>" for number in (1, 2, 3)]
+        assert above == f"({len(store.log(drawn.run.id)) - 3} earlier lines are in the full log, under Export)"
+    [body] = [str(each.proto.body) for each in open_page("run", run=drawn.run.id).get("html") if 'class="run-log"' in str(each.proto.body)]
+    assert html.unescape(body.partition(">")[2].removesuffix("</div>")) == fed
 
 
 def test_slow_parts_and_those_out_of_view_are_offered_at_every_third_refresh(drawn, store):
     store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
     for _ in range(3):
         drawn.page.feed(drawn.page.moment(), {})
-    at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ""], ["ownership", ""], ["details", ""]]
+    at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ""], ["ownership", ""]]
     assert [(fed["turn"], fed["news"]) for fed in drawn.sent[-3:]] == [(2, at_once), (3, of_all), (4, at_once)]
 
 

@@ -32,10 +32,12 @@ def test_words_say_what_was_predicted_where_nothing_is_drawn(open_page, finished
     width, height = map(int, data["ratio"].split("/"))
     label = data["words"][0]["label"]
     assert (width, "target and prediction" in label) == (height, False), "the square image alone, not twice"
-    assert data["tiles"][0]["lines"] == ["image 4 · slant: 3 degrees → 1 degree", "error: slant 2.000 degrees · digit 0"]
+    below = {"head": "image 4", "error": "slant 2.000 degrees", "said": "slant: 3 degrees → 1 degree", "warning": ""}
+    assert {name: data["tiles"][0][name] for name in below} == below, "one glance: the error that is sorted by, and no other"
+    assert data["words"][0]["title"].endswith("image 4 · slant: 3 degrees → 1 degree\nerror: slant 2.000 degrees · digit 0")
     app.selectbox(key="gallery.sort").set_value("digit").run()
-    lines = {tile["number"]: tile["lines"] for tile in data_of(app)["tiles"]}
-    assert lines[3][0] == "image 4 · digit: 3 → 3 (100%)"
+    said = {tile["number"]: tile["said"] for tile in data_of(app)["tiles"]}
+    assert said[3] == "digit: 3 → 3 (100%)"
     assert not any("left: target" in caption.value for caption in app.caption)
 
 
@@ -71,7 +73,8 @@ def test_a_second_run_beside_it_shows_the_same_image(open_page, finished, make_r
 
 
 def test_a_split_without_a_checkpoint_says_what_it_needs(open_page, finished):
-    assert "has no checkpoint yet" in open_page("predictions", run=finished.id, images="val").info[0].value
+    """A run that has ended gets none any more."""
+    assert "has ended and has no checkpoint, so no split" in open_page("predictions", run=finished.id, images="val").info[0].value
 
 
 def test_a_large_split_says_how_many_images_are_predicted(open_page, finished, keep):
@@ -92,7 +95,7 @@ def test_a_large_split_says_how_many_images_are_predicted(open_page, finished, k
 
 
 def test_your_image_needs_a_checkpoint(open_page, finished):
-    assert "has no checkpoint yet" in open_page("predictions", run=finished.id, view="own").info[0].value
+    assert "has ended and has no checkpoint, so it cannot" in open_page("predictions", run=finished.id, view="own").info[0].value
 
 
 def test_mistakes_are_those_of_the_task_sorted_by():

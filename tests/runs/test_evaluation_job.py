@@ -39,5 +39,5 @@ def test_the_process_says_why_it_gave_nothing(store, config):
     process = evaluation_job.process_slot("evaluations")[json.loads((store.folder(run.id) / "evaluations" / "job.json").read_text())["pid"]]
     assert process.wait(60) == 2
     note = evaluation_job.state(store.folder(run.id))
-    assert (note["state"], note["error"]) == ("failed", f"run {run.id} has no checkpoint yet: one is saved after each epoch")
+    assert (note["state"], note["error"]) == ("failed", f"run {run.id} has no checkpoint: one is saved after each epoch")
     assert this_process().pid != note["pid"]

@@ -69,7 +69,7 @@ def test_a_program_that_closes_lets_its_run_save_and_calls_it_interrupted(store,
     assert process.returncode == 0
     assert [line.text for line in store.log(run_id)][-2:] == [
         "epoch 0: checkpoint saved",
-        "interrupted after 1 steps (0.5 epochs) in 0.5 s",
+        "interrupted after 1 step (0.5 epochs) in 0.5 s",
     ]
     assert store.get(run_id).status == "interrupted"
 

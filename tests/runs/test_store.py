@@ -133,7 +133,7 @@ class StoreContract:
             ("info", "training starts on cpu: 4 steps"),
             ("info", "epoch 1: measured, score 0.25"),
             ("info", "epoch 1: checkpoint saved (best so far)"),
-            ("info", "finished after 4 steps (1 epochs) in 3.0 s"),
+            ("info", "finished after 4 steps (1 epoch) in 3.0 s"),
         ]
         written = (store.folder(run.id) / "log.txt").read_text(encoding="utf-8").splitlines()
         assert [line[28:] for line in written] == [text for _, text in lines]

@@ -84,7 +84,7 @@ def test_a_value_that_differs_is_named_with_what_else_differs(trained):
         assert (other.cell, other.seed, other.task, other.again) == ("digit alone", 3, "digit", 0.125)
         assert other.difference == 0.125 - other.before
         assert found.facts == {"torch": (json.loads(kept[0])["versions"]["torch"], "0.0.1")}
-        assert f"1 of 4 values differ from those of {first.id}. Other than before: torch 0.0.1 (was " in found.in_words()
+        assert f"1 of 4 values differs from those of {first.id}. Other than before: torch 0.0.1 (was " in found.in_words()
     finally:
         with store.database.write() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(info=kept[0]))

@@ -218,7 +218,7 @@ def test_a_checkpoint_that_is_not_there_is_said_in_one_way(four, tmp_path, whole
     for wanted in ("newest", "-1", "1.5", "", "²", "9" * 5000):
         with pytest.raises(ConfigError, match="expected 'best', 'best:TASK', 'last' or the number of an epoch"):
             find_checkpoint(four, wanted, whole=whole)
-    with pytest.raises(NotPossibleError, match="run empty has no checkpoint yet: one is saved after each epoch"):
+    with pytest.raises(NotPossibleError, match="run empty has no checkpoint: one is saved after each epoch"):
         find_checkpoint(tmp_path / "empty", "best", whole=whole)
 
 

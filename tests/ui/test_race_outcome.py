@@ -34,4 +34,4 @@ def test_equal_values_have_no_winner():
 def test_a_race_with_one_finished_run_compares_nothing():
     entries, table, better = table_of({"fixed": [0.5], "pcgrad": [0.9]})
     entries[1].run.status = "failed"
-    assert outcome(entries, table, better) == "1 of 2 runs have finished: there is nothing to compare."
+    assert outcome(entries, table, better) == "1 of 2 runs has finished: there is nothing to compare."

@@ -9,13 +9,13 @@ import streamlit as st
 
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import mark, tr
-from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.store import RunStore
 from ui.compare.compare_groups import Group, about_groups, curve_of, groups_of, legend
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.run_charts import View, colours_of, is_share, panel_style, scalars_feed, view_controls
+from ui.drawing.run_charts import View, colours_of, is_share, nothing_of, panel_style, scalars_feed, view_controls
 from ui.shell import words
 from ui.shell.element_keys import element_key
+from ui.shell.run_picker import names_apart
 from ui.shell.state import hold, hold_first
 
 TITLES = {"optimizer/lr": mark("Learning rate"), "optimizer/loss": mark("Combined loss of all tasks")}
@@ -29,7 +29,8 @@ def overlay(store: RunStore, chosen: list[Any]) -> None:
     view = view_controls(tr("Curves"), tr("on val, after each epoch; one colour per run"))
     tasks = tasks_of(chosen)
     if not tasks:
-        st.info(tr("None of the selected runs has any values yet."))
+        over = mark("The selected runs ended before they had any values. The page of each run says why.")
+        st.info(tr(over if all(run.status.is_ended() for run in chosen) else mark("None of the selected runs has any values yet.")))
         return
     metrics, by_seed, baseline_name, anything = _controls(tasks, chosen)
     groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed)
@@ -95,7 +96,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
             placeholder=tr("Choose metrics"),
             **kept,
         )
-        names = {NO_BASELINE: tr("none")} | {run.id: f"{shown_name(run)} · {run.id[-4:]}" for run in chosen}
+        names = {NO_BASELINE: tr("none")} | names_apart(chosen)
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = tr("Subtracts this run, or its group of seeds, from all others.")
         place = list(names).index(first)
@@ -150,7 +151,8 @@ def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, ba
     curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
     looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
     zero_line = "" if baseline is None else "#8A8A8A"
-    return curve_chart([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), zero_line=zero_line, **looks)
+    looks |= {"zero_line": zero_line, "nothing": nothing_of(run for group in groups for run in group.runs)}
+    return curve_chart([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), **looks)
 
 
 def _has(group: Group, frames: dict[str, Any], key: str) -> bool:

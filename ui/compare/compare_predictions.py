@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.artifacts import probe_epochs, read_probe_targets
 from mtl_core.runs.store import RunStore
@@ -28,7 +28,10 @@ def predictions(store: RunStore, chosen: list[Any]) -> None:
     known = {run.id: epochs for run in chosen if (epochs := probe_epochs(store.folder(run.id)))}
     having = [run for run in chosen if run.id in known and run.info]
     if not having:
-        st.caption(tr("They appear when one of the selected runs has predictions."))
+        over = all(run.status.is_ended() for run in chosen)
+        st.caption(
+            tr(mark("None of the selected runs has predictions.") if over else mark("They appear when one of the selected runs has predictions."))
+        )
         return
     if not torch_is_ready():
         return
@@ -37,7 +40,8 @@ def predictions(store: RunStore, chosen: list[Any]) -> None:
     with st.container(key="compare_predictions", horizontal=True, vertical_alignment="bottom", gap="medium"):
         shown = hold_first("compare.task", tasks[0], tasks)
         task = st.segmented_control(tr("Task"), tasks, default=shown, key="compare.task", required=True, label_visibility="collapsed") or tasks[0]
-    epoch = epoch_slider("-".join(run.id[-4:] for run in same), sorted({epoch for run in same for epoch in known[run.id]}), key="compare.epoch")
+    over, every = all(run.status.is_ended() for run in same), sorted({epoch for run in same for epoch in known[run.id]})
+    epoch = epoch_slider("-".join(run.id[-4:] for run in same), every, key="compare.epoch", has_ended=over)
     with_task = [run for run in same if task in run.info["tasks"]]
     for start in range(0, len(with_task[:MOST]), 2):
         for place, run in zip(st.columns(2), with_task[start : min(start + 2, MOST)], strict=False):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 ROOM = 1084  # pixels of a table on a screen of 1280, without its ticks
+ROW_PIXELS, TWO_LINES = 35, 66  # heights of Streamlit's rows; it wraps texts in rows of more than four lines of type
 LETTER_PIXELS, PADDING, LEAST_PIXELS = 7, 26, 80  # width of a column: a letter of its head, the space beside it, and the least
 
 

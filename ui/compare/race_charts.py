@@ -14,12 +14,12 @@ import streamlit as st
 from mtl_core.figures.curves import curve_chart
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
-from mtl_core.language import language, tr
+from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry, line_sample
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.run_charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
+from ui.drawing.run_charts import View, colours_of, is_share, nothing_of, one_curve, panel_style, scalars_feed
 from ui.run.explain_popover import explain_popover, unit_of, values_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -33,10 +33,12 @@ def draw_charts(store: RunStore, race_id: str, entries: list[Entry], view: View)
     """Draw all charts of the race; a caption where no run has started."""
     begun = [entry for entry in entries if entry.run.info]
     if not begun:
-        st.caption(tr("Curves appear here when the first run trains."))
+        over = all(entry.run.status.is_ended() for entry in entries)
+        gone = mark("No run of this race began to train, so there are no curves. The page of each run says why.")
+        st.caption(tr(gone if over else mark("Curves appear here when the first run trains.")))
         return
     feeds = {entry.run.id: scalars_feed(store, entry.run.id) for entry in begun}
-    seen = (view, tuple((entry.method, feeds[entry.run.id]["row"]) for entry in begun))
+    seen = (view, tuple((entry.method, feeds[entry.run.id]["row"], entry.run.status.is_ended()) for entry in begun))
     figures = _figures(store.home.as_posix(), race_id)
     _task_charts(begun, feeds, view, lambda key, build, alt: _draw(figures, key, seen, build, alt))
     _weight_charts(begun, feeds, view, lambda key, build, alt: _draw(figures, key, seen, build, alt))
@@ -96,7 +98,8 @@ def _titled(metric: dict[str, Any], name: str) -> str:
 
 def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, share: bool) -> Any:
     curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
-    return curve_chart([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=tr(view.axis))
+    looks = {"log_y": view.log_y, "share": share, "nothing": nothing_of(entry.run for entry in begun)}
+    return curve_chart([curve for curve in curves if len(curve.x)], height=250, x_title=tr(view.axis), **looks)
 
 
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
@@ -113,6 +116,6 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                 def weights(entry: Entry = entry) -> Any:
                     frame = feeds[entry.run.id]["frame"]
                     curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
-                    return curve_chart(curves, smoothing=view.smoothing, height=150)
+                    return curve_chart(curves, smoothing=view.smoothing, height=150, nothing=nothing_of([entry.run]))
 
                 draw(f"weights.{entry.run.id}", weights, tr("Loss weights under {method}", method=entry.method))

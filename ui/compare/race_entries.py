@@ -98,7 +98,7 @@ def _how_far(run: Any) -> str:
             epochs=run.epochs,
             time_left=words.time_left(run),
         )
-    done = tr("not started") if not run.step else tr("{epoch} of {epochs:,} epochs", epoch=words.epochs(run.epoch), epochs=run.epochs)
+    done = tr("not started") if not run.step else tr("{epoch} of {epochs:,} {epochs:epoch|epochs}", epoch=words.epochs(run.epoch), epochs=run.epochs)
     return tr("{done} in {duration}", done=done, duration=words.duration(run.seconds)) if run.step else done
 
 

@@ -22,7 +22,11 @@ def outcome(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
     columns = [column for column in better if column.endswith(" val")]
     finished = [number for number, entry in enumerate(entries) if str(entry.run.status) == "finished"]
     if len(finished) < 2 or not columns:
-        return tr("{finished} of {entries} runs have finished: there is nothing to compare.", finished=len(finished), entries=len(entries))
+        return tr(
+            "{finished} of {entries} {entries:run|runs} {finished:has|have} finished: there is nothing to compare.",
+            finished=len(finished),
+            entries=len(entries),
+        )
     enough = seeds_of(entries) >= LEAST_SEEDS
     constants = constants_of(entries)
     won: dict[str, list[str]] = {}

@@ -101,7 +101,7 @@ def _heading(race_id: str, entries: list[Entry], over: bool) -> None:
     runs = [entry.run for entry in entries]
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.title(tr("Race of {runs} methods", runs=len(runs)), anchor=False, width="content")
+            st.title(tr("Race of {runs} {runs:method|methods}", runs=len(runs)), anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
     st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries, over)}]")

@@ -14,7 +14,7 @@ from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
-from ui.compare.fitting_columns import ROOM, fitting, head_width, short_heads
+from ui.compare.fitting_columns import ROOM, ROW_PIXELS, TWO_LINES, fitting, head_width, short_heads
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
 from ui.shell import words
@@ -24,8 +24,9 @@ from ui.shell.state import go_to, last_refusal, open_dialog, run_action
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
-ROW_PIXELS = 35  # of Streamlit's tables; the edge has 2
+HIGHEST = 440  # pixels of the table
 PIN_PIXELS, NAME_PIXELS, MOST_PIXELS = 28, 230, 240
+WIDEST = {"name": 420, "about": 420}  # pixels of the columns that take the room that is left
 PIXELS = {"about": 170, "status": 78, "epochs": 70, "forked from": 200}  # width; that of the others follows from their heads and texts
 NEEDED = ("status", "about", "tags", "forked from", "epochs", "time", "made")  # beside the metrics, the most important first
 TELLING = ("status", "about", "tags", "forked from", "epochs")  # those that need no room where all rows have the same
@@ -86,11 +87,14 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     with tools:
         columns, wide = _columns(table, full)
     heads = _heads(columns, table, full)
+    texts = _text_pixels(table, columns, heads)
+    row_height = TWO_LINES if any(_longest(name, table) > width * wide for name, width in texts.items()) else ROW_PIXELS
     event = st.dataframe(
         table,
         hide_index=True,
         placeholder="",
-        height=min(ROW_PIXELS * (len(shown) + 1) + 2, 420),
+        height=min(ROW_PIXELS + row_height * len(shown) + 2, HIGHEST),
+        row_height=row_height,
         on_select=lambda: _take_choice(key, preselected),
         selection_mode="multi-row",
         selection_default={"selection": {"rows": preselected}},
@@ -99,8 +103,10 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         column_config={
             # Not pinned: Streamlit draws pinned columns in a grey of too little contrast, as if their rows were disabled.
             "pin": st.column_config.TextColumn("", width=PIN_PIXELS, help=tr("Pinned")),
-            "name": st.column_config.TextColumn(tr("Run"), width=int(NAME_PIXELS * wide)),
-            "about": st.column_config.TextColumn(tr("Further settings"), width=int(PIXELS["about"] * wide), help=tr("What the name leaves out.")),
+            "name": st.column_config.TextColumn(tr("Run"), width=int(texts["name"] * wide)),
+            "about": st.column_config.TextColumn(
+                tr("Further settings"), width=int(texts.get("about", 0) * wide), help=tr("What the name leaves out.")
+            ),
             "status": st.column_config.TextColumn(tr("status"), width=int(PIXELS["status"] * wide)),
             "epochs": st.column_config.TextColumn(tr("epochs"), width=int(PIXELS["epochs"] * wide)),
             "forked from": st.column_config.TextColumn(tr("Forked from"), width=PIXELS["forked from"]),
@@ -116,6 +122,23 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     return [run for run in shown if run.id in chosen]
 
 
+def _text_pixels(table: pd.DataFrame, columns: list[str], heads: dict[str, str]) -> dict[str, int]:
+    """Widths of the names and of what they leave out, if that is shown. They share the room that the other columns leave: what differs may be at a
+    name's end."""
+    widths = {"name": _name_pixels(table)} | ({"about": PIXELS["about"]} if "about" in columns else {})
+    others = [head_width(heads[name]) if name in heads else _pixels(name, table) for name in columns if name != "about"]
+    left = ROOM - (PIN_PIXELS if table["pin"].any() else 0) - sum(others) - sum(widths.values())
+    for name in widths:
+        more = max(0, min(left, min(_longest(name, table), WIDEST[name]) - widths[name]))
+        widths[name], left = widths[name] + more, left - more
+    return widths
+
+
+def _longest(name: str, table: pd.DataFrame) -> int:
+    """Pixels of a column's longest text."""
+    return max(head_width(str(text)) for text in table[name])
+
+
 def _columns(table: pd.DataFrame, heads: dict[str, tuple[str, str]]) -> tuple[list[str], float]:
     """Draw the choice of the columns; returns those to show and the factor on their widths."""
     offered = [name for name in map(str, table) if name not in ("pin", "name")]
@@ -129,13 +152,19 @@ def _first(table: pd.DataFrame, offered: list[str], heads: dict[str, tuple[str, 
     facts = [name for name in NEEDED if name in names]
     alike = [name for name in facts if name in TELLING and table[name].nunique() == 1]
     needed = [*(name for name in names if name in heads), *(name for name in facts if name not in alike), *alike]
+    needed.sort(key=lambda name: name != "status" or name in alike)  # of a run that failed it says why it has no values
     widths = {name: head_width(heads[name][1]) if name in heads else _pixels(name, table) for name in names}
     return fitting(widths, needed, ROOM - _before(table))
 
 
 def _before(table: pd.DataFrame) -> int:
     """Width of the columns that are always shown: the name, and the pins if there are any."""
-    return NAME_PIXELS + (PIN_PIXELS if table["pin"].any() else 0)
+    return _name_pixels(table) + (PIN_PIXELS if table["pin"].any() else 0)
+
+
+def _name_pixels(table: pd.DataFrame) -> int:
+    """The least width of the column of names. A row has three lines at most, so that long names need a wider one."""
+    return max(NAME_PIXELS, min(_longest("name", table) * 10 // 26, WIDEST["name"]))
 
 
 def _pixels(name: str, table: pd.DataFrame) -> int:
@@ -227,14 +256,9 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, are_n
         are_newest: whether the runs that are selected while the viewer has selected none are the newest; else they are the first of the table.
     """
     ids, one = [run.id for run in chosen], len(chosen) == 1
-    count = (
-        tr("{matching:,} of {every:,} runs", matching=matching, every=every)
-        if matching < every
-        else (tr("{every:,} runs", every=every) if every != 1 else tr("1 run"))
-    )
-    selected = mark("the newest **{chosen}** are selected") if are_newest else mark("the first **{chosen}** are selected")
-    if own_choice or not chosen:
-        selected = mark("**{chosen}** selected")
+    some, all_of_them = mark("{matching:,} of {every:,} {every:run|runs}"), mark("{every:,} {every:run|runs}")
+    count = tr(some if matching < every else all_of_them, matching=matching, every=every)
+    selected = mark("**{chosen}** selected") if own_choice or not chosen else _selected_at_first(one, are_newest)
     st.markdown(f"{count} · {tr(selected, chosen=len(chosen))}", width="content")
     st.space("stretch")
     st.button(tr("Open"), icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
@@ -258,6 +282,12 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, are_n
     off, about = not chosen or not own_choice, None if own_choice else tr("Tick runs in the table first. The current selection is automatic.")
     st.button(label, icon=icon, key="selection.archive", help=about, disabled=off, on_click=_each, args=(ids, actions.archive, not archived))
     st.button(tr("Delete"), icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
+
+
+def _selected_at_first(one: bool, are_newest: bool) -> str:
+    if one:
+        return mark("the newest is selected") if are_newest else mark("the first is selected")
+    return mark("the newest **{chosen}** are selected") if are_newest else mark("the first **{chosen}** are selected")
 
 
 def _open(ids: list[str]) -> None:

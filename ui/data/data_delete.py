@@ -36,7 +36,9 @@ def delete_data(name: str) -> None:
     said = [tr("Its prepared images and targets are deleted for good. The files that it was imported from stay.")]
     ended = sum(run.config.imported_set == name for run in store.on_data(name)) - len(waiting)
     if ended:
-        said.append(tr("{runs} ended runs on it keep their curves and predictions, but cannot be resumed or forked.", runs=ended))
+        said.append(
+            tr("{runs} ended {runs:run|runs} on it {runs:keeps its|keep their} curves and predictions, but cannot be resumed or forked.", runs=ended)
+        )
     st.caption(" ".join(said))
     even_so = is_needed and st.checkbox(tr("Delete it all the same. What waits for it fails then."), key=f"delete.even_if_needed.{name}")
     if "data_not_deleted" in st.session_state:

@@ -14,6 +14,7 @@ from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.picture_font import picture_language
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.looks import note_look_at_data
+from ui.compare.fitting_columns import head_width
 from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
 from ui.shell import page_jobs, words
@@ -25,6 +26,7 @@ COLUMNS = 8
 TILE_PIXELS = 224  # about; enlarged by a whole number
 LARGE_PIXELS = 420
 LARGE_COLUMNS = 4
+OPTIONS_PIXELS, BOX_PIXELS = 330, 190  # widest row of options, and width of a box; four filters stand beside each other on a screen of 1280
 HAS = {"all": mark("All"), "yes": mark("With target"), "no": mark("Without")}
 
 
@@ -84,7 +86,7 @@ def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tupl
 
 
 def _choice(key: str, label: str, options: list[str], name: str, words_of: Any = str) -> str:
-    """Draw a row of options whose choice the address holds."""
+    """Draw a row of options whose choice the address holds; a box where the row would push the other filters onto a second line."""
     asked = st.query_params.get(key)
     value = asked if asked in options else (options[0] if options else None)
     widget = f"data.{key}.{name}"
@@ -95,7 +97,11 @@ def _choice(key: str, label: str, options: list[str], name: str, words_of: Any =
             _begin_at_first_page()
 
     hold(widget, value)
-    st.segmented_control(label, options, default=value, required=True, key=widget, format_func=words_of, on_change=take)
+    looks: dict[str, Any] = {"key": widget, "format_func": words_of, "on_change": take}
+    if value is not None and sum(head_width(words_of(option)) for option in options) > OPTIONS_PIXELS:
+        st.selectbox(label, options, options.index(value), width=BOX_PIXELS, **looks)
+    else:
+        st.segmented_control(label, options, default=value, required=True, **looks)
     return value or ""
 
 
@@ -125,9 +131,9 @@ def _pages(count: int, every: int, name: str) -> int:
     with st.container(key="data_pages", horizontal=True, vertical_alignment="center", gap="small"):
         where = {"count": count, "page": page, "pages": pages}
         said = (
-            tr("**{count:,}** of {every:,} images · page {page:,} of {pages:,}", every=every, **where)
+            tr("**{count:,}** of {every:,} {every:image|images} · page {page:,} of {pages:,}", every=every, **where)
             if count < every
-            else tr("**{count:,}** images · page {page:,} of {pages:,}", **where)
+            else tr("**{count:,}** {count:image|images} · page {page:,} of {pages:,}", **where)
         )
         st.markdown(said, width="content")
         st.space("stretch")

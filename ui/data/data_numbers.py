@@ -72,7 +72,7 @@ def _label_sets(report: DatasetReport) -> None:
     ordered = sorted(found.items(), key=lambda item: -item[1])
     lines = [tr("Targets that come together:"), *(_label_set(names, count) for names, count in ordered[:FEW_SETS])]
     if len(ordered) > FEW_SETS:
-        lines.append(tr("- and {count} more combinations", count=len(ordered) - FEW_SETS))
+        lines.append(tr("- and {count} more {count:combination|combinations}", count=len(ordered) - FEW_SETS))
     st.markdown("\n".join(lines))
 
 
@@ -140,7 +140,7 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
             charts[1],
             (tr("Boxes per image"), counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, tr("boxes"))),
         ]
-        charts.append((tr("Sizes of {count:,} boxes; dotted: the image", count=len(boxes)), box_figure(boxes, image_size, colour)))
+        charts.append((tr("Sizes of {count:,} {count:box|boxes}; dotted: the image", count=len(boxes)), box_figure(boxes, image_size, colour)))
     values = {split: part.values for split, part in there.items() if part.values is not None}
     if values:
         edges = next(iter(values.values())).edges
@@ -166,7 +166,12 @@ def about_small_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> str:
     shorter = boxes.min(axis=1)
     tiny = float((shorter < TINY_PIXELS).mean())
     width, height = image_size
-    said = tr("After resizing to {width} x {height} the smallest boxes are {pixels:.3g} pixels.", width=width, height=height, pixels=shorter.min())
+    said = tr(
+        "After resizing to {width} x {height} the smallest boxes are {pixels:.3g} {pixels:pixel|pixels}.",
+        width=width,
+        height=height,
+        pixels=float(shorter.min()),
+    )
     if tiny < WORTH_SAYING:
         return said
     few = tr("{share:.0%} are narrower or lower than {pixels} pixels; larger images help a network to find them.", share=tiny, pixels=TINY_PIXELS)

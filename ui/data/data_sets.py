@@ -27,6 +27,7 @@ from ui.shell.state import go_to, open_dialog, presets, run_store, settings
 from ui.train import clone_and_fork
 from ui.train.imported_sets import IMPORTED, findings_of, origin_of, version_of
 
+TASKS_PIXELS, LETTERS = 390, 60  # width of the column of tasks, with which the table fits on a screen of 1280, and how many letters stand in it
 PICTURE_WORDS = {1: mark("grey"), 3: mark("colour")}
 
 
@@ -98,14 +99,14 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         selection_default={"selection": {"rows": [names.index(asked)]}},
         key=f"data.table.{len(sets)}.{asked if 'data' in st.query_params else ''}",
         column_config={
-            tr("Data set"): st.column_config.TextColumn(width=250),
+            tr("Data set"): st.column_config.TextColumn(width=220),
             **{
-                tr(split): st.column_config.NumberColumn(format="localized", width=80, help=tr("Images in {split}.", split=tr(split)))
+                tr(split): st.column_config.NumberColumn(format="localized", width=68, help=tr("Images in {split}.", split=tr(split)))
                 for split in ("train", "val", "test")
             },
-            tr("Files"): st.column_config.TextColumn(width=140, help=tr("A download begins when a run or the gallery first needs the files.")),
-            tr("Image size"): st.column_config.TextColumn(width=150, help=tr("Width x height in pixels.")),
-            tr("Tasks"): st.column_config.TextColumn(width=420),
+            tr("Files"): st.column_config.TextColumn(width=130, help=tr("A download begins when a run or the gallery first needs the files.")),
+            tr("Image size"): st.column_config.TextColumn(width=140, help=tr("Width x height in pixels.")),
+            tr("Tasks"): st.column_config.TextColumn(width=TASKS_PIXELS),
         },
     )
     rows = event.selection.rows
@@ -139,10 +140,10 @@ def where_files_are(entry: DataSet) -> str:
 def _row(entry: DataSet) -> dict[str, Any]:
     row: dict[str, Any] = {"Data set": tr(entry.title) if entry.part["name"] != IMPORTED else entry.title, "Files": where_files_are(entry)}
     if entry.source is None:
-        return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": tr(entry.problem)}
+        return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": words.shortened(tr(entry.problem), LETTERS)}
     channels, height, width = entry.source.image_shape()
     sizes = entry.source.split_sizes()
-    tasks = ", ".join(task.name for task in entry.source.offered_tasks())
+    tasks = words.names_that_fit([task.name for task in entry.source.offered_tasks()], LETTERS)
     return {**row, **sizes, "Image size": f"{width} x {height}, {tr(PICTURE_WORDS.get(channels, ''))}", "Tasks": tasks}
 
 
@@ -215,7 +216,7 @@ def _fit_batch(images: int) -> None:
     if 0 < images < asked:
         settings()["batch_size"] = 2 ** int(math.log2(images))
         said = tr(
-            "Batch size {batch_size} instead of {asked}: there are only {images} training images",
+            "Batch size {batch_size} instead of {asked}: the set has only {images} training {images:image|images}",
             batch_size=settings()["batch_size"],
             asked=asked,
             images=images,

@@ -100,7 +100,7 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
     count = len(data.train)
     number = min(st.session_state.setdefault("data.steps.sample", 0), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(tr("**Image {number:,}** of {count:,} training images", number=number + 1, count=count))
+    head.markdown(tr("**Image {number:,}** of {count:,} training {count:image|images}", number=number + 1, count=count))
     button.button(tr("Another image"), icon=":material/shuffle:", key="data.steps.another", on_click=_another, args=(count,))
     try:
         after = preprocessed_sample(data, number, config)

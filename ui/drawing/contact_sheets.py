@@ -16,7 +16,7 @@ from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.picture_font import picture_language
 from mtl_core.inference.model_folder import tasks_of
-from mtl_core.language import speaking, tr
+from mtl_core.language import mark, speaking, tr
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from mtl_core.tasks import kind_of
 from ui.shell import words
@@ -130,18 +130,17 @@ def _unlabelled(image: np.ndarray, scale: int) -> Tile:
     return Tile(enlarge(image, scale), tr("no target"))
 
 
-def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "", in_line: bool = False) -> int:
+def epoch_slider(run_id: str, epochs: list[int], key: str, has_ended: bool, in_line: bool = False) -> int:
     """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again.
 
-    ``in_line``: without a label above it, for a line of several controls; the value says what it is.
+    ``has_ended``: whether no further predictions come. ``in_line``: without a label above it, for a line of several controls; the value says what
+    it is.
     """
     if len(epochs) == 1:
-        st.caption(
-            tr("Predictions before training; the next ones come after the first epoch.")
-            if epochs[0] == 0
-            else tr("Predictions after epoch {epoch}.", epoch=epochs[0])
-        )
+        coming = mark("Predictions before training; the next ones come after the first epoch.")
+        before = mark("Predictions before training.") if has_ended else coming
+        st.caption(tr(before) if epochs[0] == 0 else tr("Predictions after epoch {epoch}.", epoch=epochs[0]))
         return epochs[0]
     about = tr("0 is before training. At the newest epoch the pictures follow the run.")
     looks = {"format_func": lambda epoch: tr("epoch {epoch}", epoch=epoch), "label_visibility": "collapsed"} if in_line else {"help": about}
-    return follow(f"{key}.{run_id}", epochs, label or tr("Epoch"), **looks)
+    return follow(f"{key}.{run_id}", epochs, tr("Epoch"), **looks)

@@ -6,7 +6,7 @@ import html
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,13 +140,15 @@ def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[p
     In between it is the same figure, which costs the browser nothing. All viewers of a run share it.
     """
     figures, frame, looks = feed["figures"], feed["frame"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
-    asked = (key, looks, feed.get("marks"), language())
+    asked = (key, looks, feed.get("marks"), feed.get("has_ended"), language())
     entry = figures.get(asked)
     is_early = entry is not None and entry["row"] < FIRST_ROWS
     if entry is None or (entry["row"] != feed["row"] and (is_early or time.monotonic() - entry["built"] > CHART_SECONDS)):
         if len(figures) >= KEPT_FIGURES:
             figures.clear()
         figure = build(frame)
+        if feed.get("has_ended") and not figure["data"]:
+            figure["layout"]["annotations"][0]["text"] = tr("no values")
         if view.height != 1:
             layout = figure["layout"]
             layout["height"] = round(view.height * layout["height"])
@@ -154,6 +156,11 @@ def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[p
                 layout["yaxis"]["nticks"] = min(TICKS, fitting_ticks(layout))
         entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
     return entry["chart"]
+
+
+def nothing_of(runs: Iterable[Any]) -> str:
+    """The text of a chart without values: empty, which is that there are none yet, while one of its runs goes on."""
+    return tr("no values") if all(run.status.is_ended() for run in runs) else ""
 
 
 def colours_of(config: RunConfig) -> dict[str, str]:
@@ -184,12 +191,12 @@ def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> N
 
 def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
     info = run.info["tasks"][name]
-    main = info["main_metric"]
+    main, has_ended = info["main_metric"], run.status.is_ended()
     metric = info["metrics"][main]
     arrow = words.better(metric["higher_is_better"])
     st.markdown(f"**{words.plain(name)}** :gray[{words.plain(tr(info.get('title') or info['kind']))}]")
     left, right = st.columns(2, gap="small")
-    left.markdown(tr(":small[:gray[Loss ↓]]  \n:small[{best_and_last}]", best_and_last=best_and_last(summary.get(f"val/{name}/loss"))))
+    left.markdown(tr(":small[:gray[Loss ↓]]  \n:small[{best_and_last}]", best_and_last=best_and_last(summary.get(f"val/{name}/loss"), has_ended)))
     with left:
 
         def losses(frame: pd.DataFrame) -> Any:
@@ -198,7 +205,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
         draw_chart(feed, f"{name}.loss", view, losses, tr("Loss of {task}", task=name))
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
-    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
+    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), has_ended)}]")
     with right:
 
         def metrics(frame: pd.DataFrame) -> Any:
@@ -214,10 +221,10 @@ def is_share(metric: dict[str, Any]) -> bool:
     return bool(metric.get("higher_is_better")) and not metric.get("unit")
 
 
-def best_and_last(entry: dict[str, Any] | None) -> str:
-    """The last and the best value on val, in words."""
+def best_and_last(entry: dict[str, Any] | None, has_ended: bool) -> str:
+    """The last and the best value on val, in words. Where there is none, a run that has not ended says when it comes."""
     if not entry:
-        return tr(":gray[val: after each epoch]")
+        return tr(":gray[val: no value]") if has_ended else tr(":gray[val: after each epoch]")
     last = words.measured(entry["last"])
     if entry["best"] is None:  # no finite value was measured yet
         return tr("val: last **{last}**", last=last)

@@ -58,10 +58,11 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     folder = store.folder(run.id)
     kept = kept_checkpoints(folder)
     if not kept:
-        st.info(tr("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here."))
+        coming = mark("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here.")
+        st.info(tr(mark("This run has ended and has no checkpoint, so there is nothing to evaluate.") if run.status.is_ended() else coming))
         return
     found = evaluations(folder)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(key="evaluation_choices", horizontal=True, vertical_alignment="bottom", gap="medium"):
         checkpoint = _checkpoint_choice(run, kept)
         split = _split_choice(run)
         beside = choose_beside(store, run, split) if any(one.checkpoint == checkpoint.name and one.split == split for one in found) else None
@@ -87,7 +88,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
         marks = [
             word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), (tr("last"), checkpoint.is_last)) if there
         ]
-        marks += [tr("best of {task}", task=task) for task in checkpoint.best_of]
+        marks += [tr("best of {task}", task=tr(", ").join(checkpoint.best_of))] if checkpoint.best_of else []
         where = (
             tr("epoch {epoch}", epoch=checkpoint.epoch)
             if checkpoint.whole_epoch
@@ -98,7 +99,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
     key = f"evaluation.checkpoint.{run.id}"
     asked = st.query_params.get("checkpoint", "")
     held = hold_first(key, asked if asked in by_name else best, by_name)
-    name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=360)
+    name = st.selectbox(tr("Checkpoint"), list(by_name), list(by_name).index(held), format_func=title, key=key, width=480)
     set_address({"checkpoint": None if name == best else name})
     return by_name[name]
 
@@ -136,7 +137,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | N
     report = evaluation.report
     st.caption(
         tr(
-            "Epoch {epoch} on {split}: {images:,} images, measured {moment} in {duration} ({device}, {precision}).",
+            "Epoch {epoch} on {split}: {images:,} {images:image|images}, measured {moment} in {duration} ({device}, {precision}).",
             epoch=report["epoch"],
             split=tr(report["split"]),
             images=report["images"],
@@ -242,16 +243,23 @@ def _short(run: Any, task: str) -> str:
     return metric_words(info["main_metric"], info["metrics"])
 
 
+def _cost(one: Any) -> str:
+    """What the chosen epoch costs a task, in its metric's unit, and in percent of its best value where that is not 0."""
+    cost = words.measured(one.cost, one.metric.get("unit", ""))
+    return tr("{cost} ({share:.1f} %)", cost=cost, share=one.share) if math.isfinite(one.share) else cost
+
+
 def _regret(run: Any, frame: pd.DataFrame) -> None:
     chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
     if chosen is None or not found:
-        st.caption(tr("The best epoch of each task appears here after the first epoch."))
+        coming = mark("The best epoch of each task appears here after the first epoch.")
+        st.caption(tr(mark("The run ended before its first evaluation, so no task has a best epoch.") if run.status.is_ended() else coming))
         return
     left, right = st.columns([6, 5], gap="medium")
     rows = [
         {
             tr("Task"): one.task,
-            tr("Cost"): f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            tr("Cost"): _cost(one),
             tr("Its best epoch"): one.best_epoch,
             tr("Best"): words.measured(one.best, one.metric.get("unit", "")),
             tr("Epoch {chosen}", chosen=chosen): words.measured(one.chosen, one.metric.get("unit", "")),

@@ -51,7 +51,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     about = evaluation.report["tasks"][task]
     st.markdown(
         tr(
-            "**{task}** :gray[{value} · {labelled:,} labelled images]",
+            "**{task}** :gray[{value} · {labelled:,} labelled {labelled:image|images}]",
             task=words.plain(task),
             value=words.plain(tr(about["title"] or about["kind"])),
             labelled=about["labelled"],

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import tr
+from ui.compare.fitting_columns import TWO_LINES
 
 ROWS = 400
 
@@ -32,13 +33,13 @@ def files_step(proposal: Any) -> None:
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
-            height=min(56 * len(rows) + 36, 320),
-            row_height=56,  # reasons take two lines
+            height=min(TWO_LINES * len(rows) + 36, 340),
+            row_height=TWO_LINES,  # of a reason
             column_config={
                 "": st.column_config.TextColumn(width=80),
                 tr("files"): st.column_config.TextColumn(width=300),
                 tr("number"): st.column_config.NumberColumn(format="localized", width=80),
-                tr("read as, or reason"): st.column_config.TextColumn(width=700),
+                tr("read as, or reason"): st.column_config.TextColumn(width=620),
             },
         )
         if len(ordered) > ROWS:

@@ -46,7 +46,7 @@ GROUPS = {
 def form_step(proposal: Any) -> None:
     """Draw the findings of the scan and the fields for tasks, tables, images and splits."""
     now, known = tasks_now(proposal)
-    st.markdown(tr("**{images:,} images** in {title}", images=now.images, title=words.plain(draft()["title"])))
+    st.markdown(tr("**{images:,} {images:image|images}** in {title}", images=now.images, title=words.plain(draft()["title"])))
     if proposal.notes:
         st.markdown("\n".join(f"- :small[{words.plain(tr(note))}]" for note in proposal.notes))
     questions_step(proposal)
@@ -130,7 +130,7 @@ def _format_title(source: int) -> str:
 
 
 def _listed(classes: tuple[str, ...]) -> str:
-    return f"{len(classes)}: {words.shortened(', '.join(classes), 60)}" if classes else ""
+    return f"{len(classes)}: {words.names_that_fit(classes, 44)}" if classes else ""
 
 
 def _table(table: Any) -> None:

@@ -107,5 +107,5 @@ def _drawn(
 def _in_words(task: Any) -> str:
     said = {"task": task.name, "kind": tr(task.kind.replace("_", " "))}
     if task.classes:
-        return tr("{task}: {kind}, {count} classes: {classes}", count=len(task.classes), classes=", ".join(task.classes), **said)
+        return tr("{task}: {kind}, {count} {count:class|classes}: {classes}", count=len(task.classes), classes=", ".join(task.classes), **said)
     return tr("{task}: {kind}", **said) + words.unit_words(task.unit)

@@ -194,7 +194,7 @@ def _decision(report: Any) -> None:
         st.text_input(tr("Name of the data set"), draft()["name"], key=key, max_chars=60, on_change=_take_name, args=(key,), width=320)
         wrong = name_problem(draft()["name"].strip(), run_store().home)
         off = changed or bool(report.problems) or bool(report.questions) or not report.images or bool(wrong)
-        label = tr("Import {images:,} images", images=report.images)
+        label = tr("Import {images:,} {images:image|images}", images=report.images)
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
     if wrong:
         st.caption(tr(":material/block: {problem}.", problem=words.plain(tr(wrong))))

@@ -17,7 +17,7 @@ from mtl_core.lessons.lesson import Lesson, LessonText, Recording
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.runs.store import RunStore
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.run_charts import one_curve, scalars_feed
+from ui.drawing.run_charts import nothing_of, one_curve, scalars_feed
 from ui.shell import words
 
 SMOOTHING = 0.6  # of values per step
@@ -65,6 +65,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
             share=is_share(scalar),
             legend=bool(curves),
             height=LARGE if large and not beside else USUAL,
+            nothing=nothing_of(line.run for line in lines),
         )
         if is_share(scalar):
             chart["layout"]["yaxis"]["tickformat"] = ".2~%"
@@ -78,7 +79,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
                 axis["tickfont"] = size
             layout["margin"]["t"] = 44
         with place:
-            plot(prepared(chart, tr("{title}, of {curves} runs", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
+            plot(prepared(chart, tr("{title}, of {curves} {curves:run|runs}", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
 
 
 def is_share(scalar: str) -> bool:

@@ -14,7 +14,7 @@ import torch
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.plane_charts import Arrows, Path, losses_figure, plane_figure
-from mtl_core.language import mark, tr
+from mtl_core.language import HalfUp, mark, tr
 from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
@@ -180,7 +180,7 @@ def _buttons(walks: dict[str, Walk], amount: int) -> None:
         rerun_page()
     reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))
     taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
-    st.caption(tr("{taken:,} steps taken", taken=taken))
+    st.caption(tr("{taken:,} {taken:step|steps} taken", taken=taken))
     if taken:
         st.session_state.pop(_BEGUN_ANEW, None)
     elif st.session_state.get(_BEGUN_ANEW):
@@ -208,7 +208,7 @@ def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
         arrows = _arrows(landscape, walks, titles, styles)
         figure = plane_figure(_grid(type(landscape), landscape.options.model_dump_json()), front, paths, st.session_state[_START], arrows)
         about = tr(
-            "The plane with {methods} methods after {steps} steps",
+            "The plane with {methods} {methods:method|methods} after {steps} {steps:step|steps}",
             methods=len(walks),
             steps=max((len(walk.points) - 1 for walk in walks.values()), default=0),
         )
@@ -249,7 +249,7 @@ def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str])
                 tr("first loss ↓"): walk.losses[-1][0],
                 tr("second loss ↓"): walk.losses[-1][1],
                 tr("cosine of the gradients"): float(first @ second) / lengths if lengths > 0 else float("nan"),
-                tr("weights of the last step"): " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
+                tr("weights of the last step"): " : ".join(f"{HalfUp(value):.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
                 note: tr(walk.stopped),
             }
         )

@@ -10,7 +10,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const item = document.createElement("button");
     item.type = "button";
     item.className = "item" + (tile.mistake ? " mistake" : "");
-    item.title = data.words[place].title; // the full text, also where a line is cut off
+    item.title = data.words[place].title; // all that is known of the image: each task's error, each contradiction
     item.dataset.number = tile.number;
     const picture = document.createElement("div");
     picture.className = "picture";
@@ -22,11 +22,19 @@ export default function ({ parentElement, data, setTriggerValue }) {
     picture.style.backgroundSize = `${100 * data.columns}% ${100 * rows}%`;
     picture.style.backgroundPosition = `${part(place % data.columns, data.columns)}% ${part(Math.floor(place / data.columns), rows)}%`;
     item.append(picture);
-    for (const text of tile.lines) {
-      const line = document.createElement("span");
-      line.textContent = text;
-      item.append(line);
-    }
+    const line = (kind, text, into) => {
+      if (!text) return;
+      const span = document.createElement("span");
+      span.className = kind;
+      span.textContent = text;
+      into.append(span);
+    };
+    const top = document.createElement("div");
+    line("head", tile.head, top);
+    line("error", tile.error, top);
+    item.append(top);
+    line("said", tile.said, item);
+    line("warning", tile.warning && `⚠ ${tile.warning}`, item);
     item.onclick = () => setTriggerValue("open", tile.number);
     root.append(item);
   });

@@ -181,7 +181,11 @@ def with_class(tasks: Mapping[str, Task], targets: Mapping[str, np.ndarray], lab
 
 def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, pages: int, paired: bool) -> str:
     total = len(next(iter(found["targets"].values())))
-    count = tr("{shown:,} of {total:,} images", shown=len(shown), total=total) if len(shown) < total else tr("{total:,} images", total=total)
+    count = (
+        tr("{shown:,} of {total:,} {total:image|images}", shown=len(shown), total=total)
+        if len(shown) < total
+        else tr("{total:,} {total:image|images}", total=total)
+    )
     what = tr(found["errors"].get(sort_by, {}).get("title", ""))
     about = tr(" · {sort_by}: {what}, lower is better", sort_by=sort_by, what=what) if what else ""
     sides = tr(" · left: target, right: prediction") if paired else ""
@@ -198,12 +202,11 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
     sprite, ratio = _sprite(pictures, found, members, task, epoch)
     told = _told(pictures, found, members, said, epoch)
     mistakes = mistaken(found, "")
-    tiles = [{"number": number, "lines": _lines(found, number, sort_by, told), "mistake": bool(mistakes[number])} for number in members]
     data = {
-        "tiles": tiles,
+        "tiles": [{"number": number, **_shown(found, number, sort_by, told), "mistake": bool(mistakes[number])} for number in members],
         "columns": COLUMNS,
         "ratio": ratio,
-        "words": [_words(number, tile["lines"], not _is_said(task)) for number, tile in zip(members, tiles, strict=True)],
+        "words": [_words(number, _lines(found, number, sort_by, told), not _is_said(task)) for number in members],
         "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode(),
     }
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
@@ -238,18 +241,32 @@ def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task |
     return told
 
 
+def _shown(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, str]) -> dict[str, str]:
+    """What stands below a thumbnail: its number, the error that is sorted by, what was said, and the strongest contradiction."""
+    contradictions = _contradictions(found, number)
+    more = len(contradictions) - 1
+    warning = tr("{first} (and {more} more)", first=contradictions[0], more=more) if more > 0 else "".join(contradictions)
+    error = _error(found, number, sort_by) if sort_by in found["errors"] else ""
+    return {"head": tr("image {number}", number=number + 1), "error": error, "said": told.get(number, ""), "warning": warning}
+
+
 def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, str]) -> list[str]:
-    """What was said, the errors with the one that is sorted by first, and the contradictions, the strongest first."""
-    names = sorted(found["errors"], key=lambda task: task != sort_by)
-    errors = [
-        f"{task} {measured(float(each['values'][number]))} {tr(each['unit'])}".strip()
-        for task, each in ((task, found["errors"][task]) for task in names)
-        if np.isfinite(each["values"][number])
-    ]
+    """All that is known of an image: what was said, the errors with the one that is sorted by first, and the contradictions, the strongest first."""
+    errors = [error for task in sorted(found["errors"], key=lambda task: task != sort_by) if (error := _error(found, number, task))]
     first = " · ".join(filter(None, (tr("image {number}", number=number + 1), told.get(number))))
+    return [first, *([tr("error: {errors}", errors=" · ".join(errors))] if errors else []), *_contradictions(found, number)]
+
+
+def _error(found: dict[str, Any], number: int, task: str) -> str:
+    """A task's error on an image, such as ``slant 2.000 degrees``; empty where it has none."""
+    each = found["errors"][task]
+    value = float(each["values"][number])
+    return f"{task} {measured(value)} {tr(each['unit'])}".strip() if np.isfinite(value) else ""
+
+
+def _contradictions(found: dict[str, Any], number: int) -> list[str]:
     checks = sorted(found["checks"].values(), key=lambda check: -np.nan_to_num(check.values[number]))
-    contradictions = [check.say(number) for check in checks if np.nan_to_num(check.values[number]) >= DISAGREES_FROM]
-    return [first, tr("error: {errors}", errors=" · ".join(errors)) if errors else "", *contradictions]
+    return [check.say(number) for check in checks if np.nan_to_num(check.values[number]) >= DISAGREES_FROM]
 
 
 def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int) -> tuple[bytes, str]:

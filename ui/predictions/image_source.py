@@ -26,7 +26,7 @@ from ui.train.imported_sets import version_of
 
 PROBE = "probe"
 SPLITS = {
-    PROBE: mark("Probe images (of val), every epoch"),
+    PROBE: mark("Probe images of val"),
     "val": mark("Validation split"),
     "train": mark("Training split"),
     "test": mark("Test split"),
@@ -63,7 +63,9 @@ def pictures_of(run: Any, source: str) -> Any:
         return None
     network, checkpoint = network_of(run)
     if not checkpoint:
-        st.info(tr("{name} has no checkpoint yet. A split can be predicted after its first epoch.", name=plain(shown_name(run))))
+        coming = mark("{name} has no checkpoint yet. A split can be predicted after its first epoch.")
+        over = mark("{name} has ended and has no checkpoint, so no split can be predicted.")
+        st.info(tr(over if run.status.is_ended() else coming, name=plain(shown_name(run))))
         return None
     found = _split_of(store, run, source, checkpoint)
     if found is None:
@@ -128,7 +130,7 @@ def _how_many(run: Any, split: str) -> str:
     count = run.info["images"].get(split, 0)
     chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
     if chosen == count:
-        return tr("It has {count:,} images.", count=count)
+        return tr("It has {count:,} {count:image|images}.", count=count)
     return tr(
         "Of its {count:,} images, {chosen:,} evenly spaced ones are predicted. The run's Evaluation tab measures all of them.",
         count=count,

@@ -41,7 +41,9 @@ def own_image(run_id: str, way: str) -> None:
         return
     network, checkpoint = network_of(run)
     if not checkpoint:
-        st.info(tr("{name} has no checkpoint yet. Predictions are possible after its first epoch.", name=plain(shown_name(run))))
+        coming = mark("{name} has no checkpoint yet. Predictions are possible after its first epoch.")
+        over = mark("{name} has ended and has no checkpoint, so it cannot predict anything.")
+        st.info(tr(over if run.status.is_ended() else coming, name=plain(shown_name(run))))
         return
     # The answer stands beside the pad: below it, whoever draws would have to scroll for it.
     given, answer = st.columns(BESIDE_THE_PAD, gap="medium") if way == "draw" else (st.container(), st.container())

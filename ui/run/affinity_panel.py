@@ -40,8 +40,10 @@ def why_none(run: Any) -> str:
         return tr("The tasks share no parameters, so a step for one changes no other.")
     if run.info.get("parameters", {}).get("shared") == 0:
         return tr("The shared network is frozen: no task's step moves it.")
+    if run.status.is_ended():
+        return tr("Not measured: the run had no step in which a measurement was due and two tasks had targets.")
     return tr(
-        "Not measured so far. It is measured every {affinity_every:,} steps in which two tasks have targets.",
+        "Not measured so far. It is measured every {affinity_every:,} {affinity_every:step|steps} in which two tasks have targets.",
         affinity_every=run.config.affinity_every,
     )
 
@@ -56,9 +58,9 @@ def affinity_matrix(found: TaskAffinity) -> None:
         for sentence in sentences(found):
             st.markdown(f":small[{words.plain(tr(sentence))}]")
         over = (
-            tr("{points:,} points on the curves of {runs} runs", points=found.points, runs=found.runs)
+            tr("{points:,} {points:point|points} on the curves of {runs} {runs:run|runs}", points=found.points, runs=found.runs)
             if found.runs > 1
-            else tr("{points:,} points on the curves", points=found.points)
+            else tr("{points:,} {points:point|points} on the curves", points=found.points)
         )
         st.caption(
             tr(

@@ -41,7 +41,7 @@ def _reported(alerts: list[Alert], tasks: dict[str, Any]) -> None:
     lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(told(alert.text, tasks))}" for alert in alerts[::-1][:SHOWN]]
     st.markdown("  \n".join(lines))
     if len(alerts) > SHOWN:
-        st.caption(tr("{count} earlier ones are in the log.", count=len(alerts) - SHOWN))
+        st.caption(tr("{count} earlier {count:one is|ones are} in the log.", count=len(alerts) - SHOWN))
 
 
 def _thresholds(store: RunStore, run: Any) -> None:

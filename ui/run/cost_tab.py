@@ -24,7 +24,8 @@ def cost_tab(store: RunStore, run: Any) -> None:
     """Draw the choice of device and batch, the button, the progress, and the result."""
     st.markdown(tr("**Cost of a prediction** :gray[one shared network against one network per task]"))
     if not any(checkpoint.is_best for checkpoint in kept_checkpoints(store.folder(run.id))):
-        st.caption(tr("It can be measured when the run has a checkpoint, which is after its first epoch."))
+        coming = mark("It can be measured when the run has a checkpoint, which is after its first epoch.")
+        st.caption(tr(mark("It cannot be measured: the run has ended and has no checkpoint.") if run.status.is_ended() else coming))
         return
     state = page_jobs.state_of(job_key(run.id))
     if state is not None and not state["done"]:
@@ -112,7 +113,7 @@ def table_of(found: dict[str, Any]) -> pd.DataFrame:
                 tr("network"): name,
                 tr("parameters"): words.count(cost["parameters"]),
                 tr("multiply-adds"): words.count(cost["multiply_adds"]),
-                tr("milliseconds"): f"{cost['milliseconds']:.3g}",
+                tr("milliseconds"): words.three_digits(cost["milliseconds"]),
                 tr("memory"): words.size(cost["memory"]),
             }
             for name, cost in costs.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import mark, tr
+from mtl_core.language import HalfUp, mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
@@ -132,7 +132,7 @@ def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None
         return [smaller, (tr("Clone with batches in {parts} parts", parts=parts), None, f"accumulate={parts}")]
     if kind == "non_finite":
         epoch = kept[-1] if kept else None
-        slower = f"{config.optimizer.lr / 10:.3g}"
+        slower = f"{HalfUp(config.optimizer.lr / 10):.3g}"
         if epoch is None:
             labels = tr("Clone with learning rate {slower}", slower=slower), tr("Clone and skip such steps")
         else:
@@ -159,7 +159,9 @@ def short_trace(trace: str) -> str:
     """The innermost lines of a traceback."""
     lines = trace.rstrip().splitlines()
     left_out = len(lines) - TRACE_LINES
-    return "\n".join(([tr("(the full log has {left_out} lines before these)", left_out=left_out)] if left_out > 0 else []) + lines[-TRACE_LINES:])
+    return "\n".join(
+        ([tr("(the full log has {left_out} {left_out:line|lines} before these)", left_out=left_out)] if left_out > 0 else []) + lines[-TRACE_LINES:]
+    )
 
 
 def full_log_button(store: RunStore, run: Any, key: str) -> None:

@@ -118,7 +118,7 @@ def _resume(store: RunStore, run_id: str) -> None:
 def _train_on(run: Any) -> None:
     key = f"train_on.{run.id}"
     with st.popover(tr("Continue training"), icon=":material/play_arrow:", type="primary", key=f"{key}.popover"):
-        st.markdown(tr("The run was trained for **{epochs}** epochs. Enter the total number of epochs.", epochs=run.epochs))
+        st.markdown(tr("The run was trained for **{epochs}** {epochs:epoch|epochs}. Enter the total number of epochs.", epochs=run.epochs))
         # Without bounds: the browser does not send a number outside them, and the run would train to the old number.
         st.number_input(tr("Epochs in all"), value=min(2 * run.epochs, 10_000), step=1, key=key, label_visibility="collapsed")
         st.caption(

@@ -103,9 +103,9 @@ def _progress(run: Any) -> None:
         epochs = tr("1 epoch") if run.epochs == 1 else tr("{epochs} epochs", epochs=run.epochs)
         done = {"epochs": epochs, "step": run.step, "duration": words.duration(run.seconds)}
         if run.parent:
-            st.caption(tr("{epochs}, {step:,} steps; trained here from epoch {begin} on, in {duration}", **done, begin=run.parent_epoch))
+            st.caption(tr("{epochs}, {step:,} {step:step|steps}; trained here from epoch {begin} on, in {duration}", **done, begin=run.parent_epoch))
         else:
-            st.caption(tr("{epochs}, {step:,} steps in {duration}", **done))
+            st.caption(tr("{epochs}, {step:,} {step:step|steps} in {duration}", **done))
 
 
 def _facts(run) -> None:
@@ -114,12 +114,13 @@ def _facts(run) -> None:
     total = counts["shared"] + sum(counts["tasks"].values())
     images = info["images"]
     frozen = tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
+    unknown = "–" if run.status.is_ended() else tr("measuring")
     facts = {
         tr("Device"): info.get("device_name") or info["device"],
         tr("Numerical precision"): info["precision"],
         tr("Parameters"): tr("{count} ({shared:.0%} shared)", count=words.count(total), shared=counts["shared"] / max(1, total)) + frozen,
         tr("Images"): tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
-        tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else tr("measuring"),
+        tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else unknown,
         tr("Time"): words.duration(run.seconds),
     }
     if begun := info.get("weights"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -47,6 +48,7 @@ BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
+FED_LINES = 100  # newest lines of the log of a run that goes on
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first curves
 
 
@@ -87,16 +89,18 @@ def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) 
                 _training(store, page)
     if view == "training" or not run.info:
         with st.container(key="details"):
-            page.part("details", lambda now: _details(run_store(), now.run), _said, run.status.is_ended(), ".st-key-details", is_slow=True)
+            page.part("details", lambda now: _details(run_store(), now), _said, run.status.is_ended(), ".st-key-details", is_slow=True)
 
 
 def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
-    """The run now. Its feed is a copy for this page: ``page`` while the run is active, and ``marks``, which differ when the charts' marks do."""
+    """The run now. Its feed is a copy for this page: ``page`` while the run is active, ``has_ended``, and ``marks``, which differ when the charts'
+    marks do."""
     feed = scalars_feed(store, run.id)
     with feed["lock"]:
         feed = with_baseline(store, dict(feed), page.baseline)
     marks = sum(change.step <= run.step for change in run.config.changes), run.resumed_step
-    return Moment(run, {**feed, "marks": marks, "page": None if run.status.is_ended() else page}, store.summary(run.id))
+    has_ended = run.status.is_ended()
+    return Moment(run, {**feed, "marks": marks, "has_ended": has_ended, "page": None if has_ended else page}, store.summary(run.id))
 
 
 def _shape(moment: Moment) -> tuple[Any, ...]:
@@ -182,6 +186,9 @@ def _training(store: RunStore, page: LivePage) -> None:
     with st.container():  # one element whether there are results or not: what follows keeps its place
         if str(run.status) == "finished":
             _test_results(run, moment.summary)
+        elif ended and not any(key.startswith("val/") for key in moment.summary):
+            said = tr("This run ended before its first evaluation, so it has no values on val. The top of this page says why it ended.")
+            st.caption(f":material/info: {said}")
     note = (
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
@@ -223,7 +230,7 @@ def _epochs(now: Moment) -> Hashable:
 
 def _said(now: Moment) -> Hashable:
     waits = time.monotonic() if "work" in st.session_state.get("waiting", []) else None  # a job of the page, whose progress is drawn
-    return str(now.run.status), len(run_store().log(now.run.id)), jobs.warmed(), waits
+    return str(now.run.status), jobs.warmed(), waits
 
 
 def _getting_ready(store: RunStore, run) -> None:
@@ -268,8 +275,9 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
     st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
 
 
-def _details(store: RunStore, run: Any) -> None:
+def _details(store: RunStore, now: Moment) -> None:
     """Draw what next, settings and log."""
+    run = now.run
     ended = run.status.is_ended() and bool(run.info)
     next_up: dict[str, Callable[[], None]] = {mark("What next?"): partial(next_steps, run)} if ended else {}
     # A key of its own for the end of a run: it opens what next for a person who watched.
@@ -277,14 +285,28 @@ def _details(store: RunStore, run: Any) -> None:
         mark("Settings"): partial(copy_as, store, run),
         mark("Network"): partial(network_panel, run.config, colours_of(run.config)),
         mark("Cost"): partial(cost_tab, store, run),
-        mark("Log"): partial(_log, store, run),
+        mark("Log"): partial(_log, store, run, now.feed["page"]),
     }
     kept_tabs(contents, f"below.{run.id}.{ended}", first="" if ended else "Log")
 
 
-def _log(store: RunStore, run: Any) -> None:
+def _log(store: RunStore, run: Any, page: LivePage | None) -> None:
+    """Draw the log, scrolled to its end. ``page`` sends newer lines with the charts' values. HTML of our own, because the browser may not change the
+    text of Streamlit's elements."""
+    text = log_text(store, run)
+    st.html(f'<div class="run-log" tabindex="0" role="region" aria-label="{html.escape(tr("Log"))}">{html.escape(text)}</div>')
+    if page is not None:
+        page.keep_text("run-log", lambda _: log_text(run_store(), run), text)
+
+
+def log_text(store: RunStore, run: Any) -> str:
+    """The log's lines with time and level. While the run goes on, only the newest, because each message has them all."""
     lines = store.log(run.id)
-    older = max(0, len(lines) - TRANSLATED)
-    said = [line.text if place < older else tr(line.text) for place, line in enumerate(lines)]
-    text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {told}" for line, told in zip(lines, said, strict=True))
-    st.code(text or tr("The log is empty so far."), language=None, height=360 if len(lines) > 12 else "content")
+    left_out = 0 if run.status.is_ended() else max(0, len(lines) - FED_LINES)
+    older = len(lines) - TRANSLATED
+    told = [
+        f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text if place < older else tr(line.text)}"
+        for place, line in enumerate(lines[left_out:], left_out)
+    ]
+    above = [tr("({count} earlier {count:line is|lines are} in the full log, under Export)", count=left_out)] if left_out else []
+    return "\n".join([*above, *told]) or tr("The log is empty.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.artifacts import probe_epochs
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
@@ -85,11 +85,12 @@ def _predictions(run: Any, rows: int) -> None:
             "pages/predictions.py", label=tr("Open all probe images, enlarged"), icon=":material/open_in_full:", query_params={"run": run.id}
         )
     if not epochs:
-        st.caption(tr("The first predictions, those of the untrained network, appear when the run starts."))
+        coming = mark("The first predictions, those of the untrained network, appear when the run starts.")
+        st.caption(tr(mark("The run ended before its first predictions were saved.") if run.status.is_ended() else coming))
         return
     if not torch_is_ready():
         return
-    epoch = epoch_slider(run.id, epochs, key="run.epoch")
+    epoch = epoch_slider(run.id, epochs, key="run.epoch", has_ended=run.status.is_ended())
     tasks, colours = run.info["tasks"], colours_of(run.config)
     panel_style(tasks, colours, prefix="probe")
     for start in range(0, len(tasks), 2):

@@ -47,7 +47,9 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     metric = info["metrics"][main]
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
     arrow = words.better(metric["higher_is_better"])
-    st.markdown(f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
+    st.markdown(
+        f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), run.status.is_ended())}]"
+    )
 
     def chart(key: str, **looks: Any) -> Any:
         def build(frame: pd.DataFrame) -> Any:

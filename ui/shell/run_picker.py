@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -72,14 +73,23 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run.id == current]
     if len(offered) < 2:
         return False
-    # Streamlit stores a choice by its text, so the text has only facts that do not change by themselves; a renamed run gets another box.
-    names = {run.id: f"{shown_name(run)}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in offered}
+    names = names_apart(offered)
 
     def address(picked: str) -> dict[str, str | None]:
         return {"run": picked, "epoch": None} if RUN_ID.fullmatch(picked) else {}  # else the browser sent the text of a name that has changed since
 
+    # Streamlit stores a choice by its text, so a run whose text has changed gets another box.
     draw_picker(tr("Run"), names, current, f"picked_run.{names.get(current, '')}", address, width)
     return True
+
+
+def names_apart(runs: Iterable[Any]) -> dict[str, str]:
+    """Id -> text of a run in a box. The name alone, so that much of it is in view; of runs with the same name also when each was made."""
+    shown = {run.id: (run, shown_name(run)) for run in runs}
+    often = Counter(name for _, name in shown.values())
+    return {
+        run_id: name if often[name] == 1 else f"{name}  ·  {words.moment(run.created_at)}  ·  {run_id[-4:]}" for run_id, (run, name) in shown.items()
+    }
 
 
 def draw_picker(label: str, names: Mapping[str, str], shown: str, key: str, address: Callable[[str], Mapping[str, str | None]], width: Any) -> None:

@@ -87,12 +87,22 @@ CSS = """
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
-[class*="st-key-rerun-"] {position: absolute;}
+[class*="st-key-rerun-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
+/* The end of the log is in view, as in a terminal. */
+.run-log {display: flex; flex-direction: column-reverse; max-height: 22rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+  font-family: var(--st-code-font, monospace); font-size: .8rem; line-height: 1.5; padding: .6rem .8rem; border-radius: 8px;
+  background: rgba(128,128,128,.1);}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
+/* A tile's title has the lines that it needs. */
+[class*="st-key-test_"] [data-testid="stMetricLabel"] :is(*, p) {white-space: normal; overflow: visible;}
+/* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
+:is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
+/* A list is as wide as its longest text, where its box is narrower. */
+[data-testid="stSelectboxVirtualDropdown"] {width: max-content !important; min-width: var(--trigger-width); max-width: 92vw;}
 /* Contrast. Streamlit draws captions at an opacity of 0.6 (4.2 on white), which fades coloured words in them too, and what is chosen in the primary
    colour (3.3 on the dark background). Menus lie outside .stApp, without its colour scheme, so the colours are made from that of the text. */
 [data-testid="stCaptionContainer"] {opacity: 1; color: color-mix(in srgb, currentColor 72%, transparent);}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, cast
 
 from mtl_core import scalar_words
 from mtl_core.data.dataset import SHARE
-from mtl_core.language import mark, tr
+from mtl_core.language import HalfUp, mark, tr
 
 ONE_SEED = mark("These values are from one seed. Another seed gives other values, so a small difference proves nothing.")
 BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "grey", "primary"]
@@ -57,7 +57,7 @@ def duration(seconds: float | None) -> str:
 
 def epochs(count: float) -> str:
     """Epochs trained, in part or whole: ``0.333``, ``2.5``, ``40``, ``1,834``."""
-    return f"{count:.3g}" if count < 100 else f"{count:,.0f}"
+    return f"{HalfUp(count):.3g}" if count < 100 else f"{count:,.0f}"
 
 
 def about(seconds: float) -> str:
@@ -82,10 +82,10 @@ def moment(seconds: float, pattern: str = mark("%d %b %H:%M")) -> str:
 
 
 def count(number: float) -> str:
-    """``950``, ``12.3 k``, ``11.2 M``."""
-    for size, letter in ((1e6, "M"), (1e3, "k")):
+    """``950``, ``12.3 k``, ``11.2 M``, ``5.2 G``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
-            return f"{number / size:.3g} {letter}"
+            return f"{HalfUp(number / size):.3g} {letter}"
     return f"{number:.0f}"
 
 
@@ -103,6 +103,11 @@ def measured(value: float | None, unit: str = "") -> str:
         return "–"
     text = scalar_words.measured(value)
     return f"{text} {tr(unit)}" if unit and unit != SHARE else text
+
+
+def three_digits(value: float | None) -> str:
+    """A time or a cost to three digits, without zeros at its end; a dash for none."""
+    return "–" if value is None or not math.isfinite(value) else f"{HalfUp(value):.3g}"
 
 
 def with_unit(title: str, unit: str) -> str:
@@ -164,3 +169,13 @@ def plain(text: str) -> str:
 def shortened(text: str, longest: int) -> str:
     """Text of at most ``longest`` characters, with an ellipsis where it was cut."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def names_that_fit(names: Sequence[str], letters: int) -> str:
+    """All names if they have at most so many letters, else the first ones and the number of the others."""
+    more = ""
+    for shown in range(len(names), 0, -1):
+        text, more = ", ".join(names[:shown]), tr(" and {more} more", more=len(names) - shown) if shown < len(names) else ""
+        if len(text) + len(more) <= letters:
+            return text + more
+    return shortened("".join(names[:1]), letters - len(more)) + more

@@ -24,7 +24,7 @@ def study_affinities(answer: Answer) -> None:
         return
     st.subheader(tr("Affinity"), anchor=False)
     if found is None:
-        st.caption(tr("No affinity between every two tasks has been measured so far. The pages of the runs say why."))
+        st.caption(tr("No affinity between every two tasks has been measured. The pages of the runs say why."))
         return
     affinity_matrix(found)
     several, one = mark("the network with all tasks, mean over {runs} runs"), mark("the network with all tasks, one run")
@@ -52,7 +52,12 @@ def _table(rows: list[GroupRow]) -> None:
     columns |= {tr("affinity (%)"): st.column_config.NumberColumn(format="%+.2g"), tr("mean cosine"): st.column_config.NumberColumn(format="%+.3f")}
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
     said = [
-        tr("{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)", name=name, value=value, count=count)
+        tr(
+            "{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} {count:row|rows})",
+            name=name,
+            value=value,
+            count=count,
+        )
         for name, (value, count) in (
             (tr("Affinities"), rank_agreement((row.affinity, row.gain) for row in rows)),
             (tr("Cosines"), rank_agreement((row.cosine, row.gain) for row in rows)),

@@ -89,7 +89,7 @@ def table_of(found: dict[str, Any], labels: dict[str, str]) -> pd.DataFrame:
     rows = []
     for network in (found["shared"], *found["apart"], found["all_apart"], *found.get("others", [])):
         times = {
-            _of_images(title, images): f"{value:.3g}"
+            _of_images(title, images): words.three_digits(value)
             for title, kind in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
             for images, value in network[kind].items()
         }

@@ -33,7 +33,7 @@ def curves(answer: Answer) -> None:
     chosen = [run for group in groups for run in group.runs]
     tasks = tasks_of(chosen)
     if not tasks:
-        st.caption(tr("No run has any values yet."))
+        st.caption(tr("No run has any values yet.") if answer.is_going else tr("No run has any values."))
         return
     view = view_controls(tr("Curves"), tr("on val, after each epoch; one colour per cell"))
     legend(groups)

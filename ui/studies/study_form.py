@@ -89,7 +89,7 @@ def study_form() -> None:
         st.error(words.plain(problem), icon=":material/block:")
     if draft:
         _summary(draft)
-    label = tr("Start the study of {cells} runs", cells=len(draft.cells) * len(draft.seeds)) if draft else tr("Start the study")
+    label = tr("Start the study of {cells} {cells:run|runs}", cells=len(draft.cells) * len(draft.seeds)) if draft else tr("Start the study")
     click = {"on_click": _submit, "args": (draft, request_id())}
     st.button(label, icon=":material/science:", type="primary", disabled=draft is None, key="study.start", **click)
     for problem in st.session_state.pop("study.refused", []):
@@ -249,7 +249,7 @@ def _summary(draft: studies.Study) -> None:
     expected = estimate(run_store(), draft)
     st.markdown(
         tr(
-            "**{cells} cells × {seeds} seeds = {runs} runs.** {estimate_text}",
+            "**{cells} {cells:cell|cells} × {seeds} {seeds:seed|seeds} = {runs} {runs:run|runs}.** {estimate_text}",
             cells=len(draft.cells),
             seeds=len(draft.seeds),
             runs=expected.runs,

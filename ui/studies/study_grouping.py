@@ -67,7 +67,7 @@ def divisions_for_a_budget(answer: Answer, affinity: TaskAffinity | None) -> Non
 
 
 def _row(table: BudgetTable, grouping: Grouping) -> dict[str, Any]:
-    cost = words.count if table.unit == "multiply_adds" else "{:.3g}".format
+    cost = words.count if table.unit == "multiply_adds" else words.three_digits
     return {
         tr("from a budget of"): cost(grouping.cost),
         tr("advised division") if table.is_predicted else tr("best division"): tr("; ").join(table.names(grouping)),

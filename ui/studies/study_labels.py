@@ -60,6 +60,6 @@ def label_figure(curves: list[LabelCurve], colours: dict[str, str]) -> go.Figure
             line={"color": colours[curve.labels]},
         )
     shares = sorted({100 * share for curve in curves for share in curve.shares})
-    figure.update_xaxes(type="log", tickvals=shares, ticktext=[f"{share:.3g}" for share in shares], title=tr("labels (%)"))
+    figure.update_xaxes(type="log", tickvals=shares, ticktext=[words.three_digits(share) for share in shares], title=tr("labels (%)"))
     figure.update_layout(height=340, uirevision="labels", margin={"l": 50, "r": 10, "t": 30, "b": 50}, legend={"orientation": "h", "y": -0.25})
     return figure

@@ -119,7 +119,12 @@ def _heading(study: studies.Study, stage: str) -> None:
         if study.precision and study.layout
         else tr("the first run settles precision and layout")
     )
-    said = tr("· {subject} · {seeds} seeds · all runs alike: {computed}", subject=study.base.subject(), seeds=len(study.seeds), computed=computed)
+    said = tr(
+        "· {subject} · {seeds} {seeds:seed|seeds} · all runs alike: {computed}",
+        subject=study.base.subject(),
+        seeds=len(study.seeds),
+        computed=computed,
+    )
     st.markdown(f"{tr(study.part.title)} :gray[{words.plain(said)}]")
 
 
@@ -127,15 +132,14 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
     if study.cells_to_come and (missing := study.part.missing(study.options)):
         st.warning(words.plain(tr("No further point is proposed: {missing}.", missing=tr(missing))), icon=":material/warning:")
     failed = answer.count(RunStatus.FAILED.value)
-    said = tr("{finished} of {total} runs have finished", finished=finished, total=answer.total) + (
+    said = tr("{finished} of {total} {total:run|runs} {finished:has|have} finished", finished=finished, total=answer.total) + (
         tr(", {failed} failed", failed=failed) if failed else ""
     )
     st.progress(finished / answer.total, words.plain(said))
     if finished < answer.total:
         st.caption(words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer))
-    going = any(status not in ("finished", "failed", "stopped", "interrupted") for status in answer.statuses.values())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if going:
+        if answer.is_going:
             st.button(tr("Stop all"), icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
         elif stage != "finished":
             label = tr("Start") if stage == "new" else tr("Go on")
@@ -158,7 +162,7 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
 
 def _waiting(answer: Answer) -> str:
     waiting = answer.count(RunStatus.QUEUED.value)
-    return tr("{waiting} of its runs wait in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
+    return tr("{waiting} of its runs {waiting:waits|wait} in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
 
 
 def _cells(answer: Answer) -> None:

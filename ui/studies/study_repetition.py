@@ -25,7 +25,9 @@ def repetition(answer: Answer) -> None:
     if answer.count(RunStatus.FINISHED.value):
         about = tr("Trains all cells and seeds anew, as a study of its own, and compares it with this one value by value. No existing run is taken.")
         click = {"on_click": _again, "args": (study.id, request_id())}
-        st.button(tr("Train its {total} runs again", total=answer.total), icon=":material/replay:", key=f"again.{study.id}", help=about, **click)
+        st.button(
+            tr("Train its {total} {total:run|runs} again", total=answer.total), icon=":material/replay:", key=f"again.{study.id}", help=about, **click
+        )
     elif not study.settings.repeats:
         st.caption(tr("The study can be run again when one of its runs has finished."))
 
@@ -65,7 +67,11 @@ def _differences(answer: Answer) -> None:
     )
     st.markdown(words.plain(found.in_words()))
     if found.missing:
-        st.caption(words.plain(tr("{missing} of the runs of {original} have not finished again.", missing=found.missing, original=found.original)))
+        st.caption(
+            words.plain(
+                tr("{missing} of the runs of {original} {missing:has|have} not finished again.", missing=found.missing, original=found.original)
+            )
+        )
     rows = [
         {
             tr("cell"): one.cell,

@@ -34,7 +34,8 @@ def results(answer: Answer) -> None:
     """Draw everything below the verdict."""
     st.subheader(tr("Table"), anchor=False)
     if not answer.metrics:
-        st.caption(tr("The table appears when the first run has finished."))
+        over = mark("No run of this study has finished, so there is no table.")
+        st.caption(tr(mark("The table appears when the first run has finished.") if answer.is_going else over))
         return
     table = table_of(answer)
     widest = max(len(cell.label) for cell in answer.study.cells)
@@ -132,8 +133,13 @@ def _front(answer: Answer) -> None:
             )
         )
     for key, (beyond, free, of) in front.beyond.items():
-        none = mark("No fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
-        some = mark("Some fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
+        none = mark(
+            "No fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} {seeds:seed|seeds} none are."
+        )
+        some = mark(
+            "Some fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} "
+            "{seeds:seed|seeds} none are."
+        )
         st.markdown(tr(none if beyond else some, method=words.plain(labels[key]), free=free, seeds=of))
     if front.beyond:
         st.caption(

@@ -62,7 +62,7 @@ def _explain(answer: Answer, shown: str) -> None:
 def _card(answer: Answer, line: Line) -> None:
     st.markdown(f"**{words.plain(line.task) if line.task else tr('Overall')}** :gray[{_metric(line)}]")
     if line.verdict is None:
-        st.badge(tr("no pair of runs yet"), icon=":material/hourglass_empty:", color="gray")
+        st.badge(tr("no pair of runs yet") if answer.is_going else tr("no pair of runs"), icon=":material/hourglass_empty:", color="gray")
         st.caption(tr("A verdict needs runs of both sides with the same seed."))
         return
     said = line.verdict
@@ -118,5 +118,5 @@ def _row(line: Line) -> dict[str, Any]:
         tr("high"): said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
         tr("p (Holm)"): said.p_corrected if said and known else math.nan,
-        tr("verdict"): said.text if said else tr("no pair of runs yet"),
+        tr("verdict"): said.text if said else tr("no pair of runs"),
     }

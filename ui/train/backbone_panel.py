@@ -40,11 +40,11 @@ def backbone_panel(config: RunConfig) -> None:
     elif job["cancelled"] or job["result"] is None:
         st.button(tr("Try again"), icon=":material/refresh:", key="backbones", type="tertiary", on_click=_begin, args=(key, config))
     else:
-        widths = {name: st.column_config.TextColumn(width="small") for name in (tr("parameters"), tr("multiply-adds"), tr("s a step"))}
+        widths = {name: st.column_config.TextColumn(width="small") for name in (tr("parameters"), tr("multiply-adds"), tr("ms a step"))}
         st.dataframe(backbone_frame(job["result"]), hide_index=True, width="stretch", column_config=widths)
         st.caption(
             tr(
-                "Parameters and multiply-adds (one image, forward) are of the backbone alone; seconds are of the whole network on a batch of "
+                "Parameters and multiply-adds (one image, forward) are of the backbone alone; milliseconds are of the whole network on a batch of "
                 "{batch_size} random images, forward and backward, as fast as this machine is now. A star marks an estimate from fewer images. "
                 "Other backbones have their default options.",
                 batch_size=job["result"]["batch_size"],
@@ -64,7 +64,7 @@ def backbone_frame(found: dict[str, Any]) -> pd.DataFrame:
             tr("backbone"): tr(row["title"]),
             tr("parameters"): _count(row["parameters"]),
             tr("multiply-adds"): _count(row["multiply_adds"]),
-            tr("s a step"): _seconds(row, found["batch_size"]),
+            tr("ms a step"): _milliseconds(row, found["batch_size"]),
             tr("published weights"): _weights(row),
             tr("fits"): tr("yes") if not row["problem"] else tr("no: {why}", why=tr(row["problem"])),
         }
@@ -74,15 +74,13 @@ def backbone_frame(found: dict[str, Any]) -> pd.DataFrame:
 
 
 def _count(value: int | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value / 1e6:,.1f} M" if value < 1e9 else f"{value / 1e9:,.1f} G"
+    return "–" if value is None else words.count(value)
 
 
-def _seconds(row: dict[str, Any], batch_size: int) -> str:
+def _milliseconds(row: dict[str, Any], batch_size: int) -> str:
     if row["seconds_per_step"] is None:
         return "–"
-    return f"{row['seconds_per_step']:.3g}" + (" *" if row["timed_images"] < batch_size else "")
+    return words.three_digits(1000 * row["seconds_per_step"]) + (" *" if row["timed_images"] < batch_size else "")
 
 
 def _weights(row: dict[str, Any]) -> str:

@@ -107,7 +107,7 @@ def _described(name: str, one: ImportedSet | None) -> str:
     if one is None:
         return tr("{name} (no longer exists)", name=name)
     return tr(
-        "{name} · {count:,} images; {tasks}",
+        "{name} · {count:,} {count:image|images}; {tasks}",
         name=name,
         count=sum(one.split_sizes.values()),
         tasks=words.shortened(", ".join(task.name for task in one.tasks), 60),

@@ -82,12 +82,16 @@ def _report(found: dict[str, Any], config: RunConfig) -> None:
     if not found["problems"]:
         st.markdown(tr(":green[:material/check_circle: Losses and weights are finite, and every task has labels in the first batch.]"))
     places = st.columns(3)
-    steps = tr("{steps:,} steps and {epochs:,} evaluations, as fast as this machine is now", steps=found["steps"], epochs=config.epochs)
+    steps = tr(
+        "{steps:,} {steps:step|steps} and {epochs:,} {epochs:evaluation|evaluations}, as fast as this machine is now",
+        steps=found["steps"],
+        epochs=config.epochs,
+    )
     places[0].metric(tr("Training, estimated"), words.about(found["eta_seconds"]), help=steps)
     places[1].metric(
         tr("A step"),
         tr("{milliseconds:,.0f} ms", milliseconds=1000 * found["seconds_per_step"]),
-        help=tr("Of {batch_size} images: the fastest of three.", batch_size=found["batch_size"]),
+        help=tr("Of {batch_size} {batch_size:image|images}: the fastest of three.", batch_size=found["batch_size"]),
     )
     about = tr(
         "The most that the process held, PyTorch included. Estimated for training alone: {megabytes:,.0f} MB.",
@@ -130,4 +134,4 @@ def _take(weights: dict[str, float]) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    return words.three_digits(value)

@@ -19,7 +19,15 @@ def length_in_words() -> str:
     epochs, each = settings()["epochs"], _steps_of_an_epoch()
     said = [tr("forked after epoch {epoch}", epoch=clone_and_fork.origin()["epoch"])] if clone_and_fork.is_fork() else []
     if each and isinstance(epochs, int):
-        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {steps:,} steps", epochs=epochs, each=each, steps=epochs * each))
+        said.insert(
+            0,
+            tr(
+                "{epochs:,} {epochs:epoch|epochs} of {each:,} {each:step|steps} = {steps:,} {steps:step|steps}",
+                epochs=epochs,
+                each=each,
+                steps=epochs * each,
+            ),
+        )
     return " · ".join(said)
 
 
@@ -40,10 +48,12 @@ def conflict_measurements() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            tr("The angles between the tasks' gradients are measured about {count:,} times in this run.", count=math.ceil(steps / every)),
+            tr(
+                "The angles between the tasks' gradients are measured about {count:,} {count:time|times} in this run.", count=math.ceil(steps / every)
+            ),
             width="content",
         )
         closer = max(1, steps // MEASUREMENTS)
         if math.ceil(steps / every) < MEASUREMENTS // 2 and closer < every:
-            label = tr("Measure every {closer:,} steps", closer=closer)
+            label = tr("Measure every {closer:,} {closer:step|steps}", closer=closer)
             st.button(label, key="measure_closer", type="tertiary", on_click=write, args=(("conflict_every",), closer))

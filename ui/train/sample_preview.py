@@ -59,7 +59,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     count = len(prepared.split(SPLIT))
     number = min(st.session_state.setdefault("sample", FIRST_SAMPLE), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(tr("**Sample {number}** of {count:,} training images, with every target", number=number + 1, count=count))
+    head.markdown(tr("**Sample {number}** of {count:,} training {count:image|images}, with every target", number=number + 1, count=count))
     if button.button(tr("Another sample"), icon=":material/shuffle:", width="stretch"):
         st.session_state["sample"] = number = (number + 7) % count
     if not torch_is_ready():

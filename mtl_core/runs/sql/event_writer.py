@@ -24,18 +24,21 @@ COMMIT_SECONDS = 1.0
 FIRST_POINTS = 2  # a line needs two; so many are committed at once when training begins, so that the curves begin with the run
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
 # Lines of the log. They are kept in English, and the pages find their translations.
-STARTS, CONTINUES = mark("training starts on {where}: {steps:,} steps"), mark("training continues at step {step:,} of {steps:,} on {where}")
+STARTS, CONTINUES = (
+    mark("training starts on {where}: {steps:,} {steps:step|steps}"),
+    mark("training continues at step {step:,} of {steps:,} on {where}"),
+)
 CHANGED = mark("step {step:,}: {key} changed from {old:g} to {new:g}")
 REPEATED = mark("step {step:,}: {key} changed from {old:g} to {new:g} (as in the config)")
 PAUSED, RESUMED = mark("paused at step {step:,} (epoch {epoch:.4g})"), mark("resumed at step {step:,} (epoch {epoch:.4g})")
 SCORED, MEASURED = mark("epoch {epoch:,}: measured, score {score:.4g}"), "epoch {epoch:,}: measured {splits}"
 SAVED, SAVED_BEST = mark("epoch {epoch:,}: checkpoint saved"), mark("epoch {epoch:,}: checkpoint saved (best so far)")
-ENDED = "{status} after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"
+ENDED = "{status} after {step:,} {step:step|steps} ({epoch:.4g} {epoch:epoch|epochs}) in {seconds:,.1f} s"
 CASES = (  # of ``MEASURED`` and ``ENDED``: what the trainer reports
     mark("epoch {epoch:,}: measured val"),
     mark("epoch {epoch:,}: measured test"),
-    mark("finished after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"),
-    mark("stopped after {step:,} steps ({epoch:.4g} epochs) in {seconds:,.1f} s"),
+    mark("finished after {step:,} {step:step|steps} ({epoch:.4g} {epoch:epoch|epochs}) in {seconds:,.1f} s"),
+    mark("stopped after {step:,} {step:step|steps} ({epoch:.4g} {epoch:epoch|epochs}) in {seconds:,.1f} s"),
 )
 
 
