@@ -18,8 +18,6 @@ from mtl_core.balancing.loss_graph import LossGraph, closed
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel, trained
 
-PIECE = 1 << 16  # numbers of each gradient that are multiplied at a time
-
 
 @dataclass(frozen=True)
 class TaskProducts:
@@ -111,24 +109,27 @@ class ByBlocks:
         """The scalar products (N, T', T') of each parameter's part of the gradients."""
         count = len(passes.found)
         parts = torch.zeros(len(self.places), count, count, device=passes.device)
-        for block in self._blocks(graph):
-            parts[block] = self._block_products([self.places[number] for number in block], graph, passes)
+        block_size = max((place.numel() for place in self.places), default=0)
+        rows = torch.empty(count, block_size, device=passes.device)
+        for block in self._blocks(graph, block_size):
+            places = [self.places[number] for number in block]
+            sizes = [place.numel() for place in places]
+            end = 1 + max(uses[-1] if (uses := graph.uses(place)) else -1 for place in places)
+            for row, found in zip(rows, passes.advance(end), strict=True):
+                for part, place in zip(row[: sum(sizes)].split(sizes), places, strict=True):
+                    gradient = found.pop(id(place), None)
+                    if gradient is None:
+                        part.zero_()
+                    else:
+                        part.view(place.shape).copy_(gradient)
+            whole = self.ranks.sum_over(rows[:, : sum(sizes)])
+            for number, part in zip(block, whole.split(sizes, dim=1), strict=True):
+                parts[number] = part @ part.T
         return parts
 
-    def _block_products(self, places: Sequence[nn.Parameter], graph: LossGraph, passes: _Passes) -> Tensor:
-        """Let all tasks pass one block: the scalar products (n, T', T') of its ``places``, of gradients that are added up over the ranks."""
-        end = 1 + max(uses[-1] if (uses := graph.uses(place)) else -1 for place in places)
-        found = [[gradients.pop(id(place), None) for place in places] for gradients in passes.advance(end)]
-        if self.ranks.size == 1:
-            return torch.stack([_products(column, place) for column, place in zip(zip(*found, strict=True), places, strict=True)])
-        rows = [torch.cat([_flat(gradient, place) for gradient, place in zip(row, places, strict=True)]) for row in found]
-        whole = self.ranks.sum_over(torch.stack(rows)).split([place.numel() for place in places], dim=1)
-        return torch.stack([part @ part.T for part in whole])
-
-    def _blocks(self, graph: LossGraph) -> list[list[int]]:
+    def _blocks(self, graph: LossGraph, size: int) -> list[list[int]]:
         """Numbers of the shared parameters by block, in the order in which a backward pass is done with them; the same on all ranks."""
         done = [uses[-1] if (uses := graph.uses(place)) else -1 for place in self.places]
-        size = max((place.numel() for place in self.places), default=0)
         blocks: list[list[int]] = []
         free = 0
         for number in self.ranks.agree_on(sorted(range(len(done)), key=done.__getitem__)):
@@ -183,26 +184,3 @@ class _Passes:
         """Go on to the node at ``end``."""
         for _ in self.advance(end):
             pass
-
-
-def _products(gradients: Sequence[Tensor | None], place: Tensor) -> Tensor:
-    """(T', T') scalar products of the tasks' gradients on one parameter. A piece at a time is copied into a matrix, not the whole gradients."""
-    order = next((_by_stride(gradient) for gradient in gradients if gradient is not None), None)
-    rows = [_flat(gradient, place, order) for gradient in gradients]
-    products = place.new_zeros(len(rows), len(rows))
-    for pieces in zip(*(row.split(PIECE) for row in rows), strict=True):
-        matrix = torch.stack(pieces)
-        products += matrix @ matrix.T
-    return products
-
-
-def _flat(gradient: Tensor | None, place: Tensor, order: Sequence[int] | None = None) -> Tensor:
-    """A gradient as a vector, its dimensions in this order; zeros for None."""
-    if gradient is None:
-        return place.new_zeros(1).expand(place.numel())
-    return (gradient if order is None else gradient.permute(tuple(order))).reshape(-1)
-
-
-def _by_stride(tensor: Tensor) -> list[int]:
-    """The dimensions in the order in which they lie in memory, so that a flat view needs no copy."""
-    return sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
