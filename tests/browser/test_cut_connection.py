@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
-from mtl_core.runs.store import open_store
 from tests.browser.persistence import wait_until
 
 pytestmark = pytest.mark.browser
