@@ -9,10 +9,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 if get_script_run_ctx(suppress_warning=True) is None:
     from mtl_core.settings import use_threads
     from ui.shell.library_imports import import_libraries, import_torch_next
+    from ui.shell.page_imports import import_pages_next
     from ui.shell.server_access import end_in_order, middleware
 
     use_threads()
     import_libraries()
+    import_pages_next()
     import_torch_next()
     end_in_order()
     app = st.App(__file__, middleware=middleware())

@@ -21,7 +21,7 @@ from ui.train.pasted_settings import yaml_section
 from ui.train.preflight_panel import preflight_panel
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
-from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
+from ui.train.sample_preview import parameter_counts, parameters_bar, prepare_sample, sample_panel
 from ui.train.selection_form import forget_removed_tasks
 
 NAME = "set.name"  # of the field, see ``form_key``
@@ -32,6 +32,7 @@ def main() -> None:
         why = plain(tr(st.session_state.pop("not_submitted")))
         st.error(tr("The run was not started. {why}", why=why), icon=":material/block:")
     forget_removed_tasks()
+    prepare_sample(run_store(), settings())  # before the form is drawn, so that the data are there sooner
     train_form.note_problems(settings())
     form, beside = st.columns([11, 8], gap="large")
     with form:

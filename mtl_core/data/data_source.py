@@ -36,6 +36,7 @@ class DataSource(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[SourceOptions]]
+    is_composed: ClassVar[bool] = False  # Python computes the images, so a process of its own prepares many of them (``preparation_process.py``)
     resized: str = "none"  # how pictures of other sizes were resized: stretch, pad or crop; none if all have this size
 
     bars: str = "mean"  # colour of the bars beside a padded picture: the picture's mean, or black

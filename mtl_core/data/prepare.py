@@ -26,6 +26,7 @@ import psutil
 from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.data_source import DataSource, Layout, Progress, Rows
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
+from mtl_core.data.preparation_process import is_worthwhile, prepare_elsewhere
 from mtl_core.data.prepared_identity import FORMAT, data_hash, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.statistics import measure
@@ -53,9 +54,20 @@ def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -
     ready = _open_prepared(cache / _folder_name(source), source)
     if ready is None:
         with _alone(cache / _folder_name(source), progress):
-            ready = _open_prepared(cache / _folder_name(source), source) or _fetch_or_build(source, cache, progress)
+            ready = _open_prepared(cache / _folder_name(source), source) or _prepare_anew(source, cache, progress)
     progress(1.0, "data ready")
     return ready
+
+
+def _prepare_anew(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
+    if is_worthwhile(source):
+        try:
+            prepare_elsewhere(source, cache, progress)
+        finally:
+            _sweep(cache)  # what the process has left there if it was ended
+        if ready := _open_prepared(cache / _folder_name(source), source):
+            return ready
+    return prepare_here(source, cache, progress)
 
 
 @contextlib.contextmanager
@@ -70,7 +82,8 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _fetch_or_build(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
+def prepare_here(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
+    """The source's data, fetched or built by this process. Raises as ``prepare``."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache)

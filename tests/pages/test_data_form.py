@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
@@ -9,7 +11,7 @@ from mtl_core.data.sources.digit_scenes import DigitScenes
 from mtl_core.presets import get_preset
 from tests.pages.conftest import choose_preset
 from ui.shell import model_forms
-from ui.train import data_form
+from ui.train import data_form, sample_preview
 
 
 @pytest.fixture
@@ -136,3 +138,13 @@ def test_a_setting_of_a_form_that_is_gone_changes_nothing(monkeypatch):
         session[key] = value
         model_forms._write_back(field, path, key)
     assert session["settings"] == {"data": {"name": "digits"}, "tasks": {"digit": {"loss_weight": 3.0}}, "optimizer": {"lr": 0.2}}
+
+
+def test_the_first_presets_data_are_prepared_before_the_form_is_drawn_and_no_others(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sample_preview, "_job", lambda cache, text: asked.append(json.loads(text)[0]))
+    first, other = (get_preset(name).config.to_dict() for name in ("digit-scenes", "digits-quick"))
+    more = {**first, "data": {**first["data"], "train_size": 2999}}
+    for settings in (other, more, first):
+        sample_preview.prepare_sample(store, settings)
+    assert asked == [{"name": "digit_scenes", "max_digits": 3}]

@@ -10,7 +10,7 @@ import pytest
 from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, StepScalars
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
-from ui.drawing.run_charts import View, current_chart, one_curve, scalars_feed
+from ui.drawing.run_charts import FIRST_ROWS, View, current_chart, one_curve, scalars_feed
 from ui.run import live_page, run_page
 from ui.run.live_page import LivePage, Moment
 
@@ -196,3 +196,22 @@ def test_viewers_share_a_figure_with_the_same_marks_only(make_run, store):
     for marks in ((0, None), (0, None), (1, None), (1, None)):
         current_chart({**feed, "marks": marks}, "lr", VIEW, build, "")
     assert len(built) == 2
+
+
+def test_the_first_curves_are_in_the_first_figure_that_is_asked_for_after_them(make_run, store):
+    """Later, viewers who ask soon after one another share a figure that is a moment old."""
+    run = make_run()
+    feed, frame = scalars_feed(store, run.id), scalars_feed(store, run.id)["frame"]
+
+    def points(row: int) -> int:
+        built.clear()
+        current_chart({**feed, "row": row, "frame": frame.head(row)}, "lr", VIEW, build, "")
+        return len(built)
+
+    def build(frame):
+        built.append(frame)
+        return curve_chart([one_curve(frame, "optimizer/lr", "lr", "#000000", "step")])
+
+    built: list = []
+    feed["figures"].clear()
+    assert [points(row) for row in (0, 1, 2, 2, FIRST_ROWS, FIRST_ROWS + 1)] == [1, 1, 1, 0, 1, 0]

@@ -23,7 +23,8 @@ from ui.shell import library_imports, page_imports
 asked, seen = threading.Event(), threading.Event()
 
 def slow(name):
-    print(name, [each in sys.modules for each in library_imports.LIBRARIES])
+    if name == "torch":
+        print(name, [each in sys.modules for each in library_imports.LIBRARIES])
     asked.set()
     seen.wait()
 
@@ -32,7 +33,7 @@ engine_import.freeze_after_imports = lambda: print("frozen")
 library_imports.import_libraries()
 torch = library_imports.import_torch_next()
 asked.wait()
-page_imports.import_pages()
+page_imports.import_pages_next().join()
 print(set(page_imports.modules_of_pages()) <= set(sys.modules), torch.is_alive())
 seen.set()
 torch.join()
@@ -59,7 +60,7 @@ import_libraries().join()
 before = set(sys.modules)
 read, write = os.pipe()
 if (child := os.fork()) == 0:
-    import torch
+    import torch._dynamo
     os.write(write, " ".join(set(sys.modules) - before).encode())
     os._exit(0)
 os.close(write)

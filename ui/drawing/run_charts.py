@@ -28,6 +28,7 @@ from ui.shell import words
 from ui.shell.element_keys import element_key
 
 CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
+FIRST_ROWS = 10  # recorded steps until which a figure is as new as its rows: a viewer waits for the first curves
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
 KEPT_PLACES = 64  # frames whose rows are known by key
@@ -133,14 +134,16 @@ def draw_text(feed: dict[str, Any], name: str, build: Callable[[pd.DataFrame], s
 
 
 def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
-    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and after the first ones at most every
+    ``CHART_SECONDS``.
 
     In between it is the same figure, which costs the browser nothing. All viewers of a run share it.
     """
     figures, frame, looks = feed["figures"], feed["frame"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
     asked = (key, looks, feed.get("marks"), language())
     entry = figures.get(asked)
-    if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
+    is_early = entry is not None and entry["row"] < FIRST_ROWS
+    if entry is None or (entry["row"] != feed["row"] and (is_early or time.monotonic() - entry["built"] > CHART_SECONDS)):
         if len(figures) >= KEPT_FIGURES:
             figures.clear()
         figure = build(frame)

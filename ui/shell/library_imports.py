@@ -1,5 +1,5 @@
-"""Imports in the background while the server starts: of the libraries that nearly every page needs, so that the first page does not wait for them,
-and then of PyTorch, so that it is there sooner after the first click.
+"""Imports in the background while the server starts: of the libraries that nearly every page needs and then of the pages, so that the first page does
+not wait for them, and of PyTorch, so that it is there sooner after the first click.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ LIBRARIES = ("sqlalchemy", "pandas", "scipy.special")  # about a second of a pro
 
 def import_libraries() -> threading.Thread:
     """Begin the imports of the libraries."""
-    return _begin("libraries", _import)
+    return begin("libraries", _import)
 
 
 def import_torch_next() -> threading.Thread:
     """Begin the import of PyTorch, for the time after the libraries. Pages do not wait for it; it has no module in common with theirs."""
-    return _begin("torch", _import_torch)
+    return begin("torch", _import_torch)
 
 
 def wait_for_libraries() -> None:
@@ -34,7 +34,8 @@ def wait_for_libraries() -> None:
         thread.join()
 
 
-def _begin(name: str, imports: Callable[[], None]) -> threading.Thread:
+def begin(name: str, imports: Callable[[], None]) -> threading.Thread:
+    """Begin imports in a thread of their own."""
     thread = process_slot("library imports")[name] = threading.Thread(target=imports, name=f"mtl-{name}", daemon=True)
     thread.start()
     return thread

@@ -1,8 +1,8 @@
 """Imports of all that pages import, by one thread at a time.
 
 Streamlit runs each viewer's page in a thread of its own. Packages of ours and of others import their modules in circles (``mtl_core.data.imports``,
-SQLAlchemy), and if two threads import them at once, Python may give one of them a module that is half initialised. So the server's first page view
-imports the modules of all pages, and other views wait for it. It takes a tenth of a second longer than the first page alone.
+SQLAlchemy), and if two threads import them at once, Python may give one of them a module that is half initialised. So one thread imports the modules
+of all pages while the server starts, and page views wait for it. It takes a tenth of a second longer than the first page alone.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from pathlib import Path
 
 from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.process_singletons import process_slot
-from ui.shell.library_imports import wait_for_libraries
+from ui.shell.library_imports import begin, wait_for_libraries
 
 FRAME = "ui.shell.app_frame"
 PAGES = Path(__file__).parents[2] / "pages"
+
+
+def import_pages_next() -> threading.Thread:
+    """Begin the imports in the background, for the time after the libraries."""
+    return begin("pages", import_pages)
 
 
 def import_pages() -> None:

@@ -82,12 +82,17 @@ def presets() -> dict[str, Preset]:
     return {preset.name: preset for preset in load_presets()}
 
 
+def first_preset() -> Preset:
+    """The preset that a fresh form shows."""
+    return next(iter(presets().values()))
+
+
 def settings() -> dict[str, Any]:
     """The Train form's config as plain values; at first those of the first preset."""
     try:  # one lookup: each field of the form asks
         return st.session_state["settings"]
     except KeyError:
-        choose_preset(next(iter(presets())))
+        choose_preset(first_preset().name)
         return st.session_state["settings"]
 
 

@@ -29,7 +29,7 @@ from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.contact_sheets import drawn_and_said, ink, room_for, said
 from ui.shell import words
 from ui.shell.page_address import rerun_page
-from ui.shell.state import presets, torch_is_ready, wait_for
+from ui.shell.state import first_preset, torch_is_ready, wait_for
 from ui.train.imported_sets import version_of
 from ui.train.label_coverage import coverage_panel
 
@@ -43,9 +43,15 @@ VARIANT_COLUMNS = 4  # the image and its first targets
 SAMPLE_PIXELS = 256  # width of one drawn picture before the browser fits it
 
 
+def prepare_sample(store: RunStore, settings: dict[str, Any]) -> None:
+    """Begin to prepare the data of the form's sample, where they are those of the first preset."""
+    if settings["data"] == first_preset().config.to_dict()["data"]:
+        _job(store.cache.as_posix(), _text_of(_unprocessed(first_preset().config)))
+
+
 def sample_panel(store: RunStore, config: RunConfig) -> None:
     """Draw a training image with the targets of the chosen tasks: original, preprocessed and augmented."""
-    data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
+    data = _unprocessed(config)
     job = _prepared(store, data)
     if job is None:
         return
@@ -71,7 +77,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
 
 def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     """Draw the sample of the Train form while its run is being prepared; nothing where the images are not loaded."""
-    data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
+    data = _unprocessed(config)
     asked = {_text_of(data)} & set(st.session_state.get("data_asked", []))
     if not (asked or _prepares_without_click(data)):
         return
@@ -143,8 +149,7 @@ def data_progress() -> tuple[float, str] | None:
 
 def _prepares_without_click(data: dict[str, Any]) -> bool:
     """Whether the data are prepared without a click: those of the first preset, and those that need no download."""
-    first = next(iter(presets().values())).config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
-    return data == first or "download" not in type(open_source(PartConfig(**data)).options).model_fields
+    return data == _unprocessed(first_preset().config) or "download" not in type(open_source(PartConfig(**data)).options).model_fields
 
 
 def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
@@ -169,6 +174,11 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
             rerun_page()
         return None
     return job
+
+
+def _unprocessed(config: RunConfig) -> dict[str, Any]:
+    """The data set that a config names and its options."""
+    return config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
 
 
 def _text_of(data: dict[str, Any]) -> str:

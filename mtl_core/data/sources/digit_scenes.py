@@ -68,6 +68,7 @@ class DigitScenes(DataSource):
     title = "Digit scenes"
     summary = "Real digits composed into coloured scenes, with exact boxes, masks, depth and counts."
     Options = DigitScenesOptions
+    is_composed = True
     options: DigitScenesOptions
 
     def tasks(self) -> tuple[Task, ...]:

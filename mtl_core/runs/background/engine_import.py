@@ -39,10 +39,11 @@ def import_engine() -> ModuleType:
 
 
 def import_torch() -> None:
-    """Import PyTorch alone, the first and largest part of the engine. ``import_engine`` waits until it is done."""
+    """Import PyTorch alone, the first and largest part of the engine, with its compiler. ``import_engine`` waits until it is done."""
     with _lock():
         with without_collections():
             import_module("torch")
+            import_module("torch._dynamo")  # torchvision and every optimizer import it; it takes nearly as long as the rest of PyTorch
         freeze_after_imports()
 
 
