@@ -109,14 +109,12 @@ def dashboard(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def queue(dashboard, window):
+def queue(dashboard, kept_tab):
     """A store whose queue the dashboard works off: the first view of a page starts it, and then it goes on without one."""
     from mtl_core.runs.store import open_store
+    from tests.browser.one_tab import go
 
-    tab = window.new_page()
-    tab.goto(f"{dashboard.url}/compare")
-    tab.locator("[data-testid=stApp] h1").first.wait_for(timeout=PATIENCE)
-    tab.close()
+    go(kept_tab[0], f"{dashboard.url}/compare")
     return open_store(dashboard.home)
 
 
@@ -177,6 +175,7 @@ def new_window(chromium):
 def watched_tab(window, server):
     """A new tab, and what was wrong in it so far: JavaScript errors, requests to any other machine, its title twice."""
     tab, wrong = window.new_page(), []
+    tab.set_default_timeout(120_000)
     tab.expose_function("pageStandsTwice", lambda titles: wrong.append(f"its title twice: {titles}"))
     tab.add_init_script(TWICE)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
@@ -197,7 +196,6 @@ def checked(tab, wrong, server):
     from mtl_core.runs import actions
     from mtl_core.runs.store import open_store
 
-    tab.set_default_timeout(120_000)
     expect.set_options(timeout=120_000)
     before = list(tab.context.pages)
     wrong.clear()

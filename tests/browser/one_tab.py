@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
 from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 TITLES = "() => [...document.querySelectorAll('h1')].map((title) => title.textContent).join()"
-BETWEEN = ("/race?race=none", "/studies")  # pages with little on them: the first only says that there is no such race
+BETWEEN = ("/race?race=none", "/studies", "/data?new=1")  # pages with little on them: the first only says that there is no such race
 GO = "(address) => { history.pushState({}, '', address); dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"
+OTHER_TITLE = f"(before) => {{ const titles = ({TITLES})(); return titles && titles !== before; }}"
 # The page of another title stands there, drawn to its end, and nothing is left of the page before.
 DRAWN = f"""(before) => {{
-  const titles = ({TITLES})();
-  return titles && titles !== before && !document.querySelector("[data-stale=true]")
+  return ({OTHER_TITLE})(before) && !document.querySelector("[data-stale=true]")
     && document.querySelector("[data-testid=stApp]").getAttribute("data-test-script-state") === "notRunning";
 }}"""
 
 
-def go(tab: Page, address: str) -> None:
+def go(tab: Page, address: str, *, is_live: bool = False) -> None:
     """Show a page, and wait until it is drawn to its end and nothing is left of the page before. The first page of a tab is opened as usual.
 
     One page with other parameters (another run, another view) keeps its elements, and nobody could tell the old from the new. So the page that has
     the least on it is shown in between.
+
+    Args:
+        is_live: whether the page refreshes so often that, on a busy machine, it is never seen at rest. Then only its title is waited for, and nothing
+            is left of another page, because of the page in between.
     """
+    wanted = OTHER_TITLE if is_live else DRAWN
     if tab.url == "about:blank":
-        _show(tab, "", lambda: tab.goto(address))
+        tab.goto(address)
+        tab.wait_for_function(wanted, arg="")
         return
-    if _path(tab.url) == _path(address):
-        _go(tab, urljoin(address, next(other for other in BETWEEN if _path(other) != _path(address))))
-    _go(tab, address)
+    if is_live or _path(tab.url) == _path(address):
+        _go(tab, urljoin(address, next(other for other in BETWEEN if _path(other) not in (_path(tab.url), _path(address)))), DRAWN)
+    _go(tab, address, wanted)
 
 
 def _path(address: str) -> str:
     return urlsplit(address).path.strip("/")
 
 
-def _go(tab: Page, address: str) -> None:
-    _show(tab, tab.evaluate(TITLES), lambda: tab.evaluate(GO, address))
-
-
-def _show(tab: Page, before: str, act: Callable[[], object]) -> None:
-    act()
-    tab.wait_for_function(DRAWN, arg=before)
+def _go(tab: Page, address: str, wanted: str) -> None:
+    """Go back again where a refresh of the old page, which was under way at that moment, has brought it back."""
+    before = tab.evaluate(TITLES)
+    for _ in range(10):
+        tab.evaluate(GO, address)
+        with contextlib.suppress(TimeoutError):
+            tab.wait_for_function(wanted, arg=before, timeout=60_000)
+            return
+    raise AssertionError(f"{address} was not shown")

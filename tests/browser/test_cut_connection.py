@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
+from mtl_core.runs.store import open_store
 from tests.browser.persistence import wait_until
 
 pytestmark = pytest.mark.browser
@@ -34,8 +35,8 @@ window.WebSocket = class extends WebSocket { constructor(...given) { super(...gi
 EPOCH = 40  # steps
 
 
-def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, server, queue):
-    page, store = new_tab, queue
+def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, server):
+    page, store = new_tab, open_store(server.home)
     page.add_init_script(SOCKETS)
     run_id = store.create(RunConfig.from_dict(CONFIG)).id
     before = len(store.runs())

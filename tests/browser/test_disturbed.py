@@ -128,7 +128,7 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
         assert threads.count("mtl-queue") == 1
     step = store.get(run_id).step
     wait_for(lambda: store.get(run_id).step > step)
-    go(page, f"{server.url}/run?run={run_id}")
+    go(page, f"{server.url}/run?run={run_id}", is_live=True)
     expect(page.get_by_role("heading", name="saved over")).to_be_visible()
     stop = page.get_by_role("button", name="Stop", exact=True).first
     act_until(page, lambda: stop.click(timeout=5000), lambda: store.get(run_id).status == "stopped")

@@ -53,7 +53,7 @@ def live(server):
 
 def test_new_values_reach_charts_words_and_small_pictures_of_a_page_that_stands(page, server, live):
     store, run, step, epoch = live
-    go(page, f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     digit = page.locator(".st-key-panel_digit")
     expect(digit.get_by_text("last 0.5")).to_be_visible()
     page.wait_for_function(f"() => ({LAST})('digit').join() === '2,2'")

@@ -103,7 +103,7 @@ def busy(store):
 def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
     queue(store, "first", 1)
     run = queue(store, "second", EPOCHS, "batch_size=32", "update={name: unhurried, rest: 0.5}")  # it cannot be through before it is stopped
-    go(page, f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     expect(page.get_by_text("Number 2 in the queue")).to_be_visible()
     page.locator(f"[class*='st-key-place-{run.id}-first'] button").first.click()
     expect(page.get_by_text("Next in the queue")).to_be_visible()
@@ -146,7 +146,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     hurry()
     trained = (run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == EPOCHS and run.parent is None)
     parent = next(trained, None) or queue(store, "parent", EPOCHS)
-    go(page, f"{server.url}/run?run={parent.id}")
+    go(page, f"{server.url}/run?run={parent.id}", is_live=True)
     assert wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
     page.get_by_role("button", name="Continue training").first.wait_for()
     click(page, "Fork")
@@ -173,7 +173,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
 
 def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):
     run = queue(store, "to be deleted", 90, "batch_size=32", "update={name: unhurried, rest: 0.1}")  # 3,600 steps, six minutes or more
-    go(page, f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     slider = page.get_by_role("slider", name="Loss weight of digit")
     slider.wait_for(timeout=PATIENCE)
 

@@ -30,7 +30,7 @@ def live(page, server):
     store = open_store(server.home)
     short = ["name=on one screen", "epochs=500", "data.train_size=64", "data.val_size=16", "conflict_every=1"]
     run = store.create(get_preset("digit-scenes").config.with_overrides(short))
-    go(page, f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     page.wait_for_function("document.querySelectorAll('.st-key-steering .share').length === 4", timeout=PATIENCE)
     page.wait_for_function("document.querySelector('.st-key-below_tasks img')", timeout=PATIENCE)
     actions.pause(store, run.id)
