@@ -172,9 +172,13 @@ def new_window(chromium):
     return chromium.new_context(viewport=SIZE)
 
 
+WATCHED: list = []  # tabs that the fixtures below open and close
+
+
 def watched_tab(window, server):
     """A new tab, and what was wrong in it so far: JavaScript errors, requests to any other machine, its title twice."""
     tab, wrong = window.new_page(), []
+    WATCHED.append(tab)
     tab.set_default_timeout(120_000)
     tab.expose_function("pageStandsTwice", lambda titles: wrong.append(f"its title twice: {titles}"))
     tab.add_init_script(TWICE)
@@ -197,12 +201,11 @@ def checked(tab, wrong, server):
     from mtl_core.runs.store import open_store
 
     expect.set_options(timeout=120_000)
-    before = list(tab.context.pages)
     wrong.clear()
     yield tab
     tracebacks = tab.get_by_text("Traceback (most recent call last)").count()
     for opened in tab.context.pages:
-        if opened not in before:
+        if opened not in WATCHED:
             opened.close()
     tab.context.clear_permissions()
     store = open_store(server.home)

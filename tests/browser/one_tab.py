@@ -43,11 +43,12 @@ def _path(address: str) -> str:
 
 
 def _go(tab: Page, address: str, wanted: str) -> None:
-    """Go back again where a refresh of the old page, which was under way at that moment, has brought it back."""
-    before = tab.evaluate(TITLES)
-    for _ in range(10):
+    """Go again where the old page came back: its refresh, asked for at the same moment, takes the place of the other page (Streamlit 1.67)."""
+    arrived = f"([before, path]) => location.pathname !== path ? 'astray' : ({wanted})(before)"
+    given = [tab.evaluate(TITLES), "/" + _path(address)]
+    for patience in range(20, 180, 20):  # seconds
         tab.evaluate(GO, address)
         with contextlib.suppress(TimeoutError):
-            tab.wait_for_function(wanted, arg=before, timeout=60_000)
-            return
+            if tab.wait_for_function(arrived, arg=given, timeout=1000 * patience).json_value() != "astray":
+                return
     raise AssertionError(f"{address} was not shown")

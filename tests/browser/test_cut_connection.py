@@ -35,7 +35,14 @@ window.WebSocket = class extends WebSocket { constructor(...given) { super(...gi
 EPOCH = 40  # steps
 
 
-def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, server):
+@pytest.fixture
+def offline(new_tab):
+    """``offline(True)`` cuts the window off from the network; at the end of the test it is back."""
+    yield new_tab.context.set_offline
+    new_tab.context.set_offline(False)
+
+
+def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, server, offline):
     page, store = new_tab, open_store(server.home)
     page.add_init_script(SOCKETS)
     run_id = store.create(RunConfig.from_dict(CONFIG)).id
@@ -51,19 +58,16 @@ def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, serv
         expect(tab.get_by_text(re.compile("running$")).first).to_be_visible()
 
     page.locator(".st-key-silent_server").wait_for(state="attached")  # the end of the page: the words for a silent server have come
-    network = page.context.new_cdp_session(page)  # of this tab alone
-    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    network.send("Network.enable")
-    network.send("Network.emulateNetworkConditions", {"offline": True, **offline})
+    offline(True)
     page.evaluate("() => window.sockets.forEach(socket => socket.close())")
     step = store.get(run_id).step
-    assert wait_until(page, lambda: store.get(run_id).step > step + 2 * EPOCH)  # it goes on, though the page that began with it hears nothing
+    assert wait_until(page, lambda: store.get(run_id).step > step + 2 * EPOCH)  # it goes on with nobody watching
     actions.stop(store, run_id)
     assert wait_until(page, lambda: store.get(run_id).status == "stopped")
-    expect(second.get_by_text(re.compile("stopped$")).first).to_be_visible()
     expect(page.get_by_text(re.compile("running$")).first).to_be_visible()  # the page knows nothing yet
     expect(page.get_by_role("dialog").get_by_text("The server does not answer")).to_be_visible()
-    network.send("Network.emulateNetworkConditions", {"offline": False, **offline})
-    expect(page.get_by_text(re.compile("stopped$")).first).to_be_visible()
+    offline(False)
+    for tab in (page, second):
+        expect(tab.get_by_text(re.compile("stopped$")).first).to_be_visible()
     assert len(store.runs()) == before
     assert len([line for line in store.log(run_id) if line.text.startswith("training starts on")]) == 1
