@@ -20,7 +20,7 @@ CONFIG = {
     "tasks": {"digit": {}, "ink": {}},
     "backbone": {"name": "mlp", "hidden": [16]},
     "batch_size": 32,
-    "epochs": 150,  # minutes; a page of a run of more than ten is refreshed seldom
+    "epochs": 80,  # minutes; a page of a run of more than ten is refreshed seldom
     "device": "cpu",
     "precision": "fp32",
     "layout": "contiguous",
