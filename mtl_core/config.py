@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mtl_core.config_sections import (
@@ -31,7 +30,7 @@ from mtl_core.config_sections import (
 )
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem
-from mtl_core.plain_yaml import LONGEST, read_yaml
+from mtl_core.plain_yaml import LONGEST, read_yaml, write_yaml
 from mtl_core.registry import validated
 
 MOST_TASKS = 1000  # each has a head, curves and a slider
@@ -238,7 +237,7 @@ class RunConfig(Strict):
 
     def to_yaml(self) -> str:
         """YAML that ``from_yaml`` reads back to an equal config."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.to_dict())
 
     def with_overrides(self, assignments: Iterable[str]) -> RunConfig:
         """A new config with ``key.path=value`` assignments applied; a value is read as YAML, ``null`` under ``tasks`` removes a task."""

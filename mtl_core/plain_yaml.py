@@ -1,7 +1,8 @@
-"""Safe YAML reader: plain values only, no duplicate keys, limited length, depth and alias expansion."""
+"""YAML of plain values: the writer, and a safe reader without duplicate keys and with limited length, depth and alias expansion."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ DEEPEST = 40  # levels of nesting
 LARGEST = 1 << 128  # whole numbers from here on are no setting, and those of thousands of digits cannot even be shown
 _MERGE = "tag:yaml.org,2002:merge"
 MOST_VALUES = 20_000  # with every alias expanded
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's is four times as fast; a PyYAML without it has only its own
 
 
 class _KeysOnce(yaml.SafeLoader):
@@ -65,6 +67,15 @@ class _NoAliases(_Bounded):
     """A loader without ``*aliases``: nested aliases expand a few lines to gigabytes."""
 
     _aliases = False
+
+
+def write_yaml(values: Any) -> str:
+    """YAML text of plain values, with the keys in their order. It is the same whether PyYAML has libyaml or not."""
+    with contextlib.suppress(UnicodeEncodeError):  # of a file's name whose bytes are no text
+        text = yaml.dump(values, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+        if '"' not in text:  # libyaml breaks quoted lines at other places, and escapes some characters that PyYAML writes as they are
+            return text
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:

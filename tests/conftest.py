@@ -28,14 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--walks", metavar="FOLDER", help="walk every lesson in every language in Chromium; pictures and a table go to FOLDER")
 
 
-def pytest_collection_finish() -> None:
-    """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect the tests without Python's garbage collector: it would go through all that they import again and again, in half of the time.
 
-    It looks for cycles after more new objects than by default, too: at 700 it takes a twentieth of the processor time of the tests.
+    What is there once all tests are collected stays until the end, so the garbage collector need not go through it later either. And it looks for
+    cycles after more new objects than by default: at 700 it takes a twentieth of the processor time of the tests.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 10, 10)
+        gc.enable()
 
 
 _numbers = itertools.count()
@@ -71,21 +78,29 @@ def _databases_closed(request, home) -> Iterator[None]:
         entry["reader"].dispose()
 
 
-@pytest.fixture
-def installed_schemes(tmp_path, monkeypatch) -> None:
-    """The sharing schemes of ``tests/sharing/schemes.py``, registered as another package registers its own: by entry points."""
+@pytest.fixture(scope="session")
+def _schemes_of_packages(tmp_path_factory) -> dict[str, str]:
+    """The table of sharing schemes with those of ``tests/sharing/schemes.py``, which register as another package's do: by entry points."""
     from mtl_core.registry import Registry
     from mtl_core.sharing import SHARING_SCHEMES
     from tests.sharing.schemes import ENTRIES
 
-    about = tmp_path / "site" / "test_schemes-1.0.dist-info"
-    about.mkdir(parents=True)
+    about = tmp_path_factory.mktemp("site") / "test_schemes-1.0.dist-info"
+    about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: test-schemes\nVersion: 1.0\n")
     entries = [f"{name} = {place}" for name, place in ENTRIES.items()]
     (about / "entry_points.txt").write_text("\n".join([f"[{SHARING_SCHEMES.group}]", *entries]))
-    monkeypatch.syspath_prepend(str(about.parent))
-    read_again = Registry(SHARING_SCHEMES.noun, SHARING_SCHEMES.group, SHARING_SCHEMES.table)
-    monkeypatch.setattr(SHARING_SCHEMES, "_table", read_again.table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(about.parent))
+        return Registry(SHARING_SCHEMES.noun, SHARING_SCHEMES.group, SHARING_SCHEMES.table).table
+
+
+@pytest.fixture
+def installed_schemes(_schemes_of_packages, monkeypatch) -> None:
+    """The sharing schemes of ``tests/sharing/schemes.py`` are registered. Entry points are read once: it takes as long as some tests."""
+    from mtl_core.sharing import SHARING_SCHEMES
+
+    monkeypatch.setattr(SHARING_SCHEMES, "_table", _schemes_of_packages)
 
 
 @pytest.fixture(scope="session")
@@ -213,6 +228,7 @@ TOGETHER = {
         "runs/objects/test_hostile_objects",
         "runs/objects/test_object_address",
     ),
+    "ranks": ("training/test_several_devices", "training/test_accumulation"),  # the steps of one process, which both compare with
     "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
 }
 GROUPS = {file: group for group, files in TOGETHER.items() for file in files}

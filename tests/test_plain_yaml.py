@@ -1,13 +1,17 @@
 """YAML that people paste or bring: what it may hold, and that a few lines can neither stall nor fill the process."""
 
+import os
 from itertools import pairwise
 
+import numpy as np
 import pytest
+import yaml
 
 from mtl_core.config import RunConfig
 from mtl_core.data.imports import ImportSpec
 from mtl_core.errors import ConfigError
-from mtl_core.plain_yaml import DEEPEST, LONGEST, read_yaml
+from mtl_core.plain_yaml import DEEPEST, LONGEST, read_yaml, write_yaml
+from mtl_core.presets import load_presets
 
 LEVELS = "abcdefghi"
 BOMB = "a: &a [x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise(LEVELS))
@@ -87,3 +91,18 @@ def test_keys_are_the_same_where_they_are_read_as_the_same():
 def test_a_merged_map_may_be_changed_wherever_it_stands():
     text = "a: &a {lr: 1}\nx: {y: &b {<<: *a, lr: 2}}\nc: {<<: *b}\n"
     assert read_yaml(text, aliases=True) == {"a": {"lr": 1}, "x": {"y": {"lr": 2}}, "c": {"lr": 2}}
+
+
+PIECES = [*"aZ01.: #-'\"\n\t名é\u2028😀{],&*!|>%@~\\\x07\xa0\ufeff", ": ", "  ", "true", "null", "1e5", "1_000", "0x1", "a rather long word "]
+
+
+def test_what_is_written_is_what_pyyaml_writes_and_is_read_again():
+    """Libyaml, which is faster, is not to be seen in a file."""
+    random = np.random.default_rng(0)
+    texts = ["".join(random.choice(PIECES, random.integers(1, 40 if number % 4 else 4))) for number in range(400)]
+    made = [{"name": text, text: [text, {"k": text}], "n": [0.1, -0.0, 1e22]} for text in texts]
+    values = [*(preset.config.to_dict() for preset in load_presets()), *made, {"folder": os.fsdecode(b"a\x80b")}]
+    for value in values:
+        text = write_yaml(value)
+        assert text == yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        assert read_yaml(text) == value

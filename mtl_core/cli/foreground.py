@@ -21,6 +21,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
 from mtl_core.language import HalfUp
+from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -68,7 +69,8 @@ def train_in_foreground(prepare: Callable[[], ForegroundRun], as_json: bool) -> 
 
 def check_config(config: RunConfig) -> RunConfig:
     """Return the config if it can be trained on this machine. Raises ConfigError with every problem otherwise."""
-    from mtl_core.training.check import problems
+    with without_collections():
+        from mtl_core.training.check import problems  # brings PyTorch along
 
     found = problems(config)
     if found:

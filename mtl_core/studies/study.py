@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mtl_core.config import RunConfig
+from mtl_core.plain_yaml import write_yaml
 from mtl_core.registry import validated
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.studies.kinds import STUDY_KINDS
@@ -115,8 +116,6 @@ class Study:
 
     def to_yaml(self) -> str:
         """The study as YAML, to be made again elsewhere."""
-        import yaml
-
         plain = {
             "kind": self.kind,
             "title": self.title,
@@ -124,4 +123,4 @@ class Study:
             **self.settings.model_dump(mode="json"),
             "base": self.base.to_dict(),
         }
-        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        return write_yaml(plain)

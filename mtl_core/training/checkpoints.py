@@ -111,7 +111,8 @@ def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any], list[str]]:
     """
     name = read_index(folder)["best"]
     try:
-        tensors, _, meta = _load(folder, name, setup.run.execution.device)
+        check_files(folder, name)
+        tensors, meta = _tensors(folder, name, setup.run.execution.device), read_meta(folder, name)
     except DamagedCheckpointError as error:
         put_aside(folder, name)
         remark = f"the best checkpoint, {name}, is damaged and was renamed: {error}. Test is measured with the last state instead"
@@ -135,14 +136,30 @@ def _load(folder: Path, name: str, device: str) -> Loaded:
     """The whole content of a checkpoint, read and checked before any of it is used."""
     path = folder / "checkpoints" / name
     check_files(folder, name)
+    tensors = _tensors(folder, name, device)
     try:
-        tensors = load_file(path / FILES[0], device=device)
         state = torch.load(path / FILES[1], map_location=device, weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from None
     except Exception as error:  # the unpickler raises many types of errors on damaged bytes
         raise DamagedCheckpointError(f"'{path / FILES[1]}' cannot be read ({type(error).__name__})") from None
     return tensors, state, read_meta(folder, name)
+
+
+_UNREADABLE = (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError)
+
+
+def _tensors(folder: Path, name: str, device: str) -> dict[str, Any]:
+    """The network's tensors in a checkpoint whose files were checked."""
+    path = folder / "checkpoints" / name
+    try:
+        return load_file(path / FILES[0], device=device)
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DamagedCheckpointError:
+    return DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
 
 
 def _put_back(loaded: Loaded, setup: Setup) -> list[str]:

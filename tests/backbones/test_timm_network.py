@@ -94,12 +94,12 @@ def test_what_does_not_fit_is_refused_in_words(model, more, said):
 @pytest.mark.parametrize(
     ("model", "scheme", "said"),
     [
-        ("mobilenetv3_small_100", "mmoe", ""),
+        ("test_efficientnet", "mmoe", ""),
         ("hrnet_w18_small", "hard", ""),
         ("hrnet_w18_small", "separate", ""),
         ("hrnet_w18_small", "branched", "runs a network stage by stage"),
-        ("vit_tiny_patch16_224", "cross_stitch", ""),
-        ("vit_tiny_patch16_224", "mmoe", "1 stages (network)"),
+        ("test_vit", "cross_stitch", ""),
+        ("test_vit", "mmoe", "1 stages (network)"),
     ],
 )
 def test_a_run_can_be_made_of_one_where_the_scheme_needs_no_cut_that_it_has_not(model, scheme, said):

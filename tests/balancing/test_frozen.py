@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -77,8 +78,10 @@ def trained_part(parameters):
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 
-def jacobian_of(model) -> torch.Tensor:
+@cache
+def jacobian_of(scheme: str, what: str) -> torch.Tensor:
     """The tasks' gradients on the shared parameters that are trained, one autograd call for each number and no help from the code under test."""
+    model = build_scheme(scheme, what)
     parameters, rows = trained_part(model.backbone.parameters()), []
     for loss in losses_of(model):
         parts = [torch.autograd.grad(loss, p, retain_graph=True, allow_unused=True)[0] if loss.requires_grad else None for p in parameters]
@@ -94,8 +97,7 @@ def jacobian_of(model) -> torch.Tensor:
 def test_what_is_trained_gets_its_gradient_and_what_is_frozen_none(name, where, scheme, what):
     balancer_class = BALANCERS.load(name)
     balancer = balancer_class(balancer_class.Options(**({"gradients": where} if where == "features" else {})), 3)
-    model = build_scheme(scheme, what)
-    jacobian = jacobian_of(model)
+    model, jacobian = build_scheme(scheme, what), jacobian_of(scheme, what)
     model.split_features = where == "features"
     torch.manual_seed(2)
     combined, coefficients = balancer.backward(losses_of(model), torch.ones(3, dtype=torch.bool), model)
@@ -124,9 +126,9 @@ def test_a_frozen_stage_has_no_say_in_mgda_at_the_features():
 
 
 RUN = {
-    "data": {"name": "digits", "image_size": 16},
+    "data": {"name": "digits"},
     "tasks": {"digit": {}, "ink": {}},
-    "backbone": {"name": "small_cnn", "width": 8},
+    "backbone": {"name": "small_cnn", "width": 8, "stages": 2},
     "epochs": 1,
     "batch_size": 256,
     "precision": "fp32",

@@ -88,9 +88,15 @@ def which(outcomes: list, update: np.ndarray, balancer) -> tuple:
     return min(close, key=lambda outcome: 0.0 if outcome[1] is None else np.abs(outcome[1] - state_of(balancer, "usual")).max())
 
 
-@pytest.mark.parametrize("presence", [EVERYBODY, SOME_ABSENT], ids=["all", "absent"])
-@pytest.mark.parametrize("kind", ["alike", "conflict"])
-@pytest.mark.parametrize(("name", "options"), CASES, ids=[f"{name}-{'-'.join(f'{k}={v}' for k, v in o.items())}" for name, o in CASES])
+# Each case with both kinds of gradients and with both sorts of presence: alike, all and conflict, absent; for every second case the other way round.
+RUNS = [
+    pytest.param(name, options, kind, presence, id=f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items())}-{kind}-{who}")
+    for turn, (name, options) in enumerate(CASES)
+    for kind, (who, presence) in zip(("alike", "conflict"), [("all", EVERYBODY), ("absent", SOME_ABSENT)][:: 1 - 2 * (turn % 2)], strict=True)
+]
+
+
+@pytest.mark.parametrize(("name", "options", "kind", "presence"), RUNS)
 def test_every_step_is_the_published_one(name, options, kind, presence, toy):
     """Gradients with a common part, or against each other and of unequal norms; losses that fall."""
     random, count = np.random.default_rng(11), 3

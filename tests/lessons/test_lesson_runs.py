@@ -235,12 +235,12 @@ def test_the_question_is_about_the_last_training_that_can_be_asked_about(store):
 
 @pytest.mark.parametrize("name", list(LESSONS))
 def test_each_lesson_trains_and_its_question_can_be_answered(tmp_path_factory, name, monkeypatch):
-    """Two epochs instead of the lesson's: the longest of them takes two seconds."""
+    """One epoch instead of the lesson's."""
     lesson = LESSONS.load(name)()
     store = open_store(tmp_path_factory.mktemp("trained"))
     store.cache = tmp_path_factory.getbasetemp() / "lesson data"
     whole = type(lesson).configs
-    monkeypatch.setattr(type(lesson), "configs", lambda self, value: tuple(each.model_copy(update={"epochs": 2}) for each in whole(self, value)))
+    monkeypatch.setattr(type(lesson), "configs", lambda self, value: tuple(each.model_copy(update={"epochs": 1}) for each in whole(self, value)))
     second = lesson.control.values[1] if len(lesson.configs(lesson.control.proposed)) > 1 else lesson.control.proposed
     ann = new_learner()
     for value in (lesson.control.first, second):

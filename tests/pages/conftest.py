@@ -186,6 +186,17 @@ def report_all(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _script_is_waited_for(monkeypatch):
+    """AppTest asks a thousand times a second whether its script has ended, and takes the processor from it meanwhile."""
+
+    def wait(runner, timeout):
+        runner._script_thread.join(timeout)
+        assert runner.script_stopped(), f"the page has not ended after {timeout} s"
+
+    monkeypatch.setattr("streamlit.testing.v1.local_script_runner.require_widgets_deltas", wait)
+
+
+@pytest.fixture(autouse=True)
 def _no_components_of_packages(monkeypatch):
     """At every run of a page AppTest reads the metadata of all installed packages, in search of components: a quarter of a second."""
     monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)

@@ -1,4 +1,4 @@
-"""What a widget shows is its default too.
+"""What a widget shows is its default too, and a late report of it changes no address.
 
 A script run that another one cuts short may have set a widget's value without the browser hearing of it. The browser then shows the widget's own
 default and reports it as the viewer's choice: sliders at their lowest value have set loss weights to 0 that way (ui/shell/state.py, hold).
@@ -53,7 +53,7 @@ def shown_and_default(app):
 
 
 @pytest.mark.parametrize(("page", "state", "query"), PAGES, ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)
-def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, state, query):
+def test_what_a_widget_shows_is_its_default_and_a_report_of_it_changes_no_address(store, in_state, open_page, report_all, page, state, query):
     first = method_race.start(store, config(name="base"), ["fixed", "pcgrad"])
     method_race.start(store, config(name="another"), ["fixed", "pcgrad"])
     run = in_state(state, tasks={"digit": {"loss_weight": 2.5}, "slant": {}}, optimizer={"lr": 0.02})
@@ -68,19 +68,13 @@ def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, st
         app.run()
     assert [(key, shown) for key, shown, _ in widgets] == [(key, default) for key, _, default in widgets]
 
-
-@pytest.mark.parametrize(("page", "state", "query"), PAGES, ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)
-def test_a_report_of_what_a_page_showed_changes_no_address(store, in_state, open_page, report_all, page, state, query):
-    """A browser may report a page's widgets again after a click that leaves the page, and Streamlit then takes what they show for choices."""
-    method_race.start(store, config(name="base"), ["fixed", "pcgrad"])
-    method_race.start(store, config(name="another"), ["fixed", "pcgrad"])
-    run = in_state(state)
-    address = {"run": run.id} if page in ("run", "predictions") else {}
-    app = open_page(page, **address, **query)
+    # A browser may report a page's widgets again after a click that leaves the page, and Streamlit then takes what they show for choices.
     late, here = app._tree.get_widget_states(), address_of(app)
     report_all(app)
     assert address_of(app) == here
     app.query_params.clear()
+    for section in FOLDED:
+        app.session_state[f"{section}.open"] = False
     app.switch_page("pages/train.py")
     report_all(app, late)  # with the click that leaves the page
     assert address_of(app) == {}

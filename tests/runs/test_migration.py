@@ -1,34 +1,25 @@
-"""What older versions wrote, and what a fault left: a store of version 1, checkpoints of format 1, emptied and cut-off files."""
+"""A store of an earlier version becomes one of the present version, and a program that would spoil one is refused."""
 
-import contextlib
 import json
 import math
-import os
 import signal
 import sqlite3
 import struct
 import time
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
-from sqlalchemy import Engine, event
 
-from mtl_core.config import RunConfig
 from mtl_core.errors import StoreError
-from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, take_controls
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import scalar_conversion
-from mtl_core.runs.sql.database import open_database
 from mtl_core.runs.sql.schema import SCHEMA_VERSION
 from mtl_core.runs.store import open_store
-from mtl_core.training.checkpoint_files import read_index, read_meta
-from mtl_core.training.trainer import train
 
 DUMPS = {version: Path(__file__).with_name(f"store_v{version}.sql").read_text(encoding="utf-8") for version in (1, 3)}
 
@@ -83,16 +74,25 @@ def values_in(connection):
 CHANGED = ("scalars", "run_results")  # have another form since version 4
 
 
-def content(home, dump=VERSION_1):
-    """Every row of every table, with only the columns that the dump's version had, before and now; the scalars by ``values_in``."""
-    first, now = sqlite3.connect(":memory:"), sqlite3.connect(home / "store.sqlite")
+@cache
+def dumped(dump):
+    """Of every table of a dump: its columns as SQL, and its rows; of the scalars their ``values_in``."""
+    first = sqlite3.connect(":memory:")
     first.executescript(dump)
     tables = [name for (name,) in first.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")]
-    found = {"scalars": (values_in(first), values_in(now))}
+    found = {"scalars": ("", values_in(first))}
     for table in [table for table in tables if table not in CHANGED]:
         columns = ", ".join(f'"{row[1]}"' for row in first.execute(f"pragma table_info({table})"))
-        found[table] = (first.execute(f"select {columns} from {table}").fetchall(), now.execute(f"select {columns} from {table}").fetchall())
+        found[table] = (columns, first.execute(f"select {columns} from {table}").fetchall())
     first.close()
+    return found
+
+
+def content(home, dump=VERSION_1):
+    """Every row of every table, with only the columns that the dump's version had, before and now; the scalars by ``values_in``."""
+    now, found = sqlite3.connect(home / "store.sqlite"), {}
+    for table, (columns, rows) in dumped(dump).items():
+        found[table] = (rows, values_in(now) if table == "scalars" else now.execute(f"select {columns} from {table}").fetchall())
     now.close()
     return found
 
@@ -143,43 +143,61 @@ def test_results_that_version_3_wrote_are_computed_alike(make_old_store):
     assert store.summary("20260101-130000-0001")["train/ink/loss"]["last"] == 12.0
 
 
-def test_a_store_whose_conversion_was_killed_is_the_old_one(make_old_store):
-    """A child process is killed before a statement; then the store is as it was. At every statement, which takes some seconds."""
+# Converts a store once for each line that it reads, in a child process that is killed before its statement of this number; prints how that ended.
+# It converts a copy first, so that the children need not import what a conversion needs.
+CONVERSIONS = """
+import contextlib, gc, os, shutil, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql.database import open_database
+
+open_database(Path(shutil.copy(sys.argv[1], sys.argv[1] + ".copy")))
+for entry in process_slot("databases").values():
+    entry["writer"].dispose()
+    entry["reader"].dispose()
+gc.freeze()
+
+for number in map(int, sys.stdin):
+    child = os.fork()
+    if child == 0:
+        left = iter(range(number - 1))
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def kill(*_):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with contextlib.suppress(BaseException):
+            open_database(Path(sys.argv[1]), writable=True)  # what is asked of the converted store later is left out
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def test_a_store_whose_conversion_was_killed_is_the_old_one(make_old_store, python):
+    """A child process is killed before a statement; then the store is as it was. At every statement."""
     home = make_old_store(3)
     before = content(home, DUMPS[3])
-    statements, survived = 0, False
-    while not survived:
+    conversions, statements, ended = python(CONVERSIONS, str(home / "store.sqlite")), 0, None
+    while ended != 0:
         statements += 1
-        child = os.fork()
-        if child == 0:
-            kill_at(statements)
-            with contextlib.suppress(BaseException):
-                open_database(home / "store.sqlite", writable=True)  # what is asked of the converted store later is left out
-            os._exit(0)
-        survived = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        conversions.stdin.write(f"{statements}\n")
+        conversions.stdin.flush()
+        ended = int(conversions.stdout.readline())
+        assert ended in (0, -signal.SIGKILL)
         connection = sqlite3.connect(home / "store.sqlite")
         version = connection.execute("select value from meta").fetchone()[0]
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
         connection.close()
-        assert (version, "scalars" in tables, "points" in tables) == ((str(SCHEMA_VERSION), False, True) if survived else ("3", True, False)), (
-            statements
-        )
-        if not survived:
+        expected = ("3", True, False) if ended else (str(SCHEMA_VERSION), False, True)
+        assert (version, "scalars" in tables, "points" in tables) == expected, statements
+        if ended:
             assert content(home, DUMPS[3]) == before, statements
     assert statements > 30
     after = content(home, DUMPS[3])
     assert after.pop("meta") != before.pop("meta")
     assert after == before
-
-
-def kill_at(number):
-    """Kill this process before its statement of this number."""
-    left = iter(range(number - 1))
-
-    @event.listens_for(Engine, "before_cursor_execute")
-    def kill(*_):
-        if next(left, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_conversion_says_how_far_it_is(make_old_store, monkeypatch, caplog):
@@ -277,72 +295,3 @@ def test_a_migration_that_fails_leaves_the_old_store(old, monkeypatch):
     for before, after in content(old).values():
         assert before == after
     assert open_store(old).get(FINISHED).status == "finished"
-
-
-PLAIN = {
-    "data": {"name": "digits"},
-    "tasks": {"digit": {}, "ink": {}},
-    "backbone": {"name": "mlp", "hidden": [16]},
-    "balancing": {"name": "uncertainty"},
-    "epochs": 3,
-    "batch_size": 128,
-    "precision": "fp32",
-    "layout": "contiguous",
-    "probe_samples": 4,
-    "device": "cpu",
-    "keep_checkpoints": 0,
-}
-
-
-# -- checkpoints of format 1
-
-
-class StopAfter(Control):
-    """A control that asks to stop at its n-th look."""
-
-    def __init__(self, looks):
-        super().__init__()
-        self.looks = looks
-
-    @property
-    def interrupted(self):
-        self.looks -= 1
-        if self.looks < 0:
-            self.stop_requested = True
-        return super().interrupted
-
-
-def trained(folder, cache, control=None):
-    folder.mkdir(exist_ok=True)
-    events = list(train(RunConfig.from_dict(PLAIN), folder, cache, control or Control()))
-    return events, {(e.step, key): value for e in events if isinstance(e, StepScalars | EpochMetrics) for key, value in e.scalars.items()}
-
-
-def make_old(folder):
-    """Rewrite a run's checkpoints as the first version wrote them."""
-    index = read_index(folder)
-    parent = folder / "checkpoints"
-    for name in {index["best"], index["last"]}:
-        meta = read_meta(folder, name)
-        (parent / name / "meta.json").write_text(json.dumps({key: meta[key] for key in ("position", "execution")}))
-        state = torch.load(parent / name / "state.pt", weights_only=True)
-        del state["optimizer_names"], state["balancer"]["_extra_state"], state["window"]["noted"]
-        state["scheduler"] = {"last_epoch": meta["position"]["step"], "_last_lr": [0.0]}
-        torch.save(state, parent / name / "state.pt")
-    (parent / "index.json").write_text(json.dumps({"best": index["best"], "last": index["last"]}))
-
-
-def test_a_run_with_old_checkpoints_goes_on_and_ends_bit_by_bit_the_same(tmp_path, shared_cache):
-    _, whole = trained(tmp_path / "whole", shared_cache)
-    events, first = trained(tmp_path / "cut", shared_cache, StopAfter(25))
-    assert events[-1].status == "stopped"
-    assert 9 < events[-1].step < 27  # in the second or third epoch, so that there are two checkpoints
-    make_old(tmp_path / "cut")
-    events, second = trained(tmp_path / "cut", shared_cache)
-    assert events[-1].status == "finished"
-    assert first | second == whole
-    weights = [
-        load_file(folder / "checkpoints" / read_index(folder)["last"] / "model.safetensors") for folder in (tmp_path / "whole", tmp_path / "cut")
-    ]
-    assert weights[0].keys() == weights[1].keys()
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import create_engine, update
 
 from mtl_core.errors import StoreError
 from mtl_core.runs.sql import schema
@@ -104,3 +104,16 @@ def test_opening_again_gives_the_same_connections_until_the_file_is_replaced(hom
         path.unlink()
     assert open_store(home).runs() == []
     assert open_database(home / "store.sqlite")._writer is not first.database._writer
+
+
+def test_a_new_store_has_the_tables_of_the_schema(tmp_path):
+    open_store(tmp_path)
+    open_store(tmp_path / "second")
+    engine = create_engine(f"sqlite:///{tmp_path / 'plain.sqlite'}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    plain, *made = (
+        sorted(map(str, sqlite3.connect(path).execute("select type, name, tbl_name, sql from sqlite_master")))
+        for path in (tmp_path / "plain.sqlite", tmp_path / "store.sqlite", tmp_path / "second" / "store.sqlite")
+    )
+    assert made == [plain, plain]

@@ -29,6 +29,7 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.step import JointStep
 from mtl_core.training.trainer import train
+from tests.covering import one_of_each
 from tests.sharing.schemes import ENTRIES
 
 pytestmark = pytest.mark.usefixtures("installed_schemes")
@@ -209,7 +210,7 @@ def test_norms_do_without_angles_under_a_method_that_has_the_gradients(scheme, s
 
 @every_scheme
 def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
-    """Check, counts, training, a fork, prediction, saliency and times."""
+    """Check, counts, training, a fork with another update, prediction, saliency and times."""
     config = config_of(scheme, name=scheme)
     assert problems(config) == []
     store = open_store(tmp_path / "store")
@@ -217,7 +218,7 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
     run = execute(store, store.create(config).id)
     assert run.status == "finished", run.failure
     assert counted(config) == run.info["parameters"]
-    forked = execute(store, fork(store, run.id, 1, fork_config(run, 1, ["epochs=2"])).id)
+    forked = execute(store, fork(store, run.id, 1, fork_config(run, 1, ["epochs=2", "update.name=task_vectors"])).id)
     assert (forked.status, forked.parent, forked.info["parameters"]) == ("finished", run.id, run.info["parameters"]), forked.failure
     predictor = mtl_core.load(run.id, "last", home=store.home)
     model, again = predictor.model, build(resolve(config), shared_cache).network.model
@@ -266,8 +267,14 @@ def trained_weights(config, folder, cache, stop_at=None):
     return load_file(folder / "checkpoints" / read_index(folder)["last"] / "model.safetensors"), keys
 
 
-@every_scheme
-@pytest.mark.parametrize("update", ["joint", "task_vectors"])
+def with_updates() -> list[tuple[str, str]]:
+    """Every scheme, and one of each sort under task vectors; the test above trains every scheme with them."""
+    classes = {name: SHARING_SCHEMES.load(name) for name in SHARING_SCHEMES}
+    sorts = one_of_each(list(classes), lambda name: (classes[name].__mro__[1], classes[name].has_shared_features, "at_step" in vars(classes[name])))
+    return [*((name, "joint") for name in SCHEMES), *((name, "task_vectors") for name in sorts)]
+
+
+@pytest.mark.parametrize(("scheme", "update"), with_updates())
 def test_a_resumed_run_goes_on_bit_by_bit(scheme, update, tmp_path, shared_cache):
     config = config_of(scheme, update={"name": update}, epochs=2, **FEW_PICTURES)
     whole, keys = trained_weights(config, tmp_path / "whole", shared_cache)

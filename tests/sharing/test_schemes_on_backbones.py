@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.backbones import BACKBONES
+from mtl_core.presets import load_presets
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.frozen_parts import first_backbone
 from mtl_core.tasks.heads.pooled_head import PooledHead
@@ -106,7 +107,10 @@ def test_work_and_parameters_are_those_of_the_parts(backbone):
     assert flops(model_of("branched", backbone)) == 2 * plain - first
 
 
-@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+EXPORTED = {preset.config.sharing.name for preset in load_presets()}  # in tests/exports/test_onnx_presets.py, for other numbers of images, too
+
+
+@pytest.mark.parametrize("scheme", [name for name in SHARING_SCHEMES if name not in EXPORTED])
 def test_a_traced_network_takes_any_number_of_images(scheme):
     """As an export to ONNX traces it."""
     model = model_of(scheme, "lenet").eval()

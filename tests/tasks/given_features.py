@@ -1,4 +1,4 @@
-"""Features that each backbone gives, computed once: a head knows nothing else of the network before it."""
+"""Features as each backbone gives them: a head knows nothing else of the network before it than their sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from mtl_core.backbones import BACKBONES
 from mtl_core.backbones.backbone import Backbone
 
-SIZE, MOST = 32, 12  # pixels; images
+SIZE = 32  # pixels
 
 
 @cache
@@ -22,15 +22,13 @@ def backbone_of(name: str, device: str = "cpu") -> Backbone:
 
 
 @cache
-def _features_of(name: str) -> list[torch.Tensor]:
-    backbone_class = BACKBONES.load(name)
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        backbone = backbone_class(backbone_class.Options(), (3, SIZE, SIZE))  # not kept: some have 25 million numbers
-        return backbone(torch.randn(MOST, 3, SIZE, SIZE))
+def _sizes_of(name: str) -> list[torch.Size]:
+    """Sizes of what the backbone makes of an image. Its shapes alone are computed: some backbones have 25 million numbers."""
+    with torch.no_grad():
+        return [level.shape[1:] for level in backbone_of(name, "meta")(torch.zeros(1, 3, SIZE, SIZE, device="meta"))]
 
 
 def features_of(name: str, count: int) -> list[torch.Tensor]:
-    """What the backbone gives for ``count`` images, finest level first; leaves of a graph of its own, so that they have gradients."""
-    assert count <= MOST
-    return [level[:count].clone().requires_grad_() for level in _features_of(name)]
+    """Random features of the sizes that the backbone gives for ``count`` images, finest level first; leaves, so that they have gradients."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(count, *size, generator=generator).requires_grad_() for size in _sizes_of(name)]

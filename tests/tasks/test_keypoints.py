@@ -174,11 +174,11 @@ def test_the_place_of_a_dot_is_learnt(head):
     target = torch.cat([torch.rand(24, 1, 2, generator=generator) * 0.8 + 0.1, torch.full((24, 1, 1), 2.0)], dim=-1)
     y, x = (torch.arange(16) + 0.5) / 16, (torch.arange(24) + 0.5) / 24
     images = torch.exp(-((x - target[..., :1]) ** 2)[:, :, None] / 0.005 - ((y - target[..., 1:2]) ** 2)[..., None] / 0.005)
-    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3, padding=1), torch.nn.ReLU())
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3, padding=1), torch.nn.ReLU())
     places = torch.stack(torch.meshgrid(y, x, indexing="ij")).expand(24, -1, -1, -1)  # pooled features must know where they are
-    head_module = kind.build_head([FeatureInfo(16, 1)])
+    head_module = kind.build_head([FeatureInfo(8, 1)])
     optimizer = torch.optim.Adam([*layers.parameters(), *head_module.parameters()], lr=0.01)
-    for _ in range(120):
+    for _ in range(60):
         loss = kind.loss(head_module([layers(torch.cat([images, places * images], 1))]), target)
         optimizer.zero_grad()
         loss.backward()

@@ -115,6 +115,17 @@ def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE, is_normalisin
     return found
 
 
+_whole: dict[tuple[str, Path, bool, int], list[dict[str, Any]]] = {}
+
+
+def steps_alone(config: RunConfig, cache: Path, is_normalising: bool = True, steps: int = STEPS) -> list[dict[str, Any]]:
+    """``steps_of`` in one process, computed once for all who compare with it. Only convolutional networks have batch normalisation here."""
+    key = (config.model_dump_json(), cache, is_normalising or config.backbone.name != MAPS["backbone"]["name"], steps)
+    if key not in _whole:
+        _whole[key] = steps_of(config, cache, is_normalising=is_normalising, steps=steps)
+    return _whole[key]
+
+
 # In fp16: loss weighting with a plain and a weighted pass, gradients at the parameters and at the features, parameters of a method's own, parts.
 HALVES: dict[str, dict[str, Any]] = {
     "fixed": {},

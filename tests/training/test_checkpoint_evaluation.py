@@ -23,10 +23,10 @@ def trained(tmp_path_factory):
     """A store with one short run of every kind of task that the scenes have."""
     store = open_store(tmp_path_factory.mktemp("evaluated"))
 
-    data = {"name": "digit_scenes", "train_size": 96, "val_size": 70, "test_size": 40, "image_size": 32}
+    data = {"name": "digit_scenes", "train_size": 32, "val_size": 70, "test_size": 10, "image_size": 32}  # two batches of val
     names = [task.name for task in open_source(PartConfig(**data)).tasks()]
     tasks = {name: {} for name in names}
-    shape = {"data": data, "tasks": tasks, "backbone": {"name": "small_cnn", "width": 8}, "epochs": 2, "batch_size": 32}
+    shape = {"data": data, "tasks": tasks, "backbone": {"name": "small_cnn", "width": 8}, "epochs": 2, "batch_size": 16}
     config = RunConfig.from_dict({**shape, "device": "cpu", "precision": "fp32", "layout": "contiguous"})
     run = store.create(config)
     return store, execute(store, run.id)

@@ -58,7 +58,7 @@ def assert_close(one, other, where, close=CLOSE):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_steps_are_those_of_one_process(case, pair, shared_cache):
-    alone = rank_pair.steps_of(CASES[case], shared_cache)
+    alone = rank_pair.steps_alone(CASES[case], shared_cache)
     for rank in pair.ranks:
         for number, (one, two) in enumerate(zip(alone, rank["found"][case], strict=True), start=1):
             for what in ("losses", "present", "combined", "coefficients", "extras", "network", "method"):
@@ -88,7 +88,7 @@ def test_networks_that_became_different_end_the_run(pair):
 
 
 def test_each_rank_has_its_half_of_the_same_batches(pair, shared_cache):
-    alone = rank_pair.steps_of(CASES["fixed"], shared_cache)
+    alone = rank_pair.steps_alone(CASES["fixed"], shared_cache)
     for one, first, second in zip(alone, *(rank["found"]["fixed"] for rank in pair.ranks), strict=True):
         assert torch.equal(one["images"], torch.cat([first["images"], second["images"]]))
         assert len(first["images"]) == len(second["images"])

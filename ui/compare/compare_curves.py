@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.curves import curve_chart
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.store import RunStore
@@ -149,10 +149,8 @@ def _direction(metric: dict[str, Any]) -> str:
 def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
     curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
     looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
-    figure = curve_figure([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), **looks)
-    if baseline is not None:
-        figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
-    return figure
+    zero_line = "" if baseline is None else "#8A8A8A"
+    return curve_chart([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), zero_line=zero_line, **looks)
 
 
 def _has(group: Group, frames: dict[str, Any], key: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.curves import curve_chart
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
 from mtl_core.language import language, tr
@@ -96,7 +96,7 @@ def _titled(metric: dict[str, Any], name: str) -> str:
 
 def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, share: bool) -> Any:
     curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
-    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=tr(view.axis))
+    return curve_chart([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=tr(view.axis))
 
 
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
@@ -113,6 +113,6 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                 def weights(entry: Entry = entry) -> Any:
                     frame = feeds[entry.run.id]["frame"]
                     curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
-                    return curve_figure(curves, smoothing=view.smoothing, height=150)
+                    return curve_chart(curves, smoothing=view.smoothing, height=150)
 
                 draw(f"weights.{entry.run.id}", weights, tr("Loss weights under {method}", method=entry.method))

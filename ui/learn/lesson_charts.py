@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.figures.colours import DASHES, PALETTE
-from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.curves import curve_chart
 from mtl_core.language import HalfUp, tr
 from mtl_core.lessons.lesson import Lesson, LessonText, Recording
 from mtl_core.lessons.lesson_runs import value_in_words
@@ -58,7 +58,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
         place.markdown(f"**{title}**" if large else f":small[**{title}**]")
         curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name, quote=False), line.colour, "epoch", line.dash) for line in lines]
         curves = [curve for curve in curves if len(curve.x)]
-        figure = curve_figure(
+        chart = curve_chart(
             curves,
             smoothing=SMOOTHING,
             x_title=tr("pass over the pictures"),
@@ -67,13 +67,18 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
             height=LARGE if large and not beside else USUAL,
         )
         if is_share(scalar):
-            figure.update_yaxes(tickformat=".2~%")
-            figure.update_traces(hovertemplate="%{y:.1%}")
+            chart["layout"]["yaxis"]["tickformat"] = ".2~%"
+            for trace in chart["data"]:
+                trace["hovertemplate"] = "%{y:.1%}"
         if large:
-            size = {"size": LARGE_FONT}
-            figure.update_layout(legend={"font": size}, margin={"t": 44}, xaxis={"tickfont": size, "title": {"font": size}}, yaxis={"tickfont": size})
+            size, layout = {"size": LARGE_FONT}, chart["layout"]
+            for part in (layout["legend"], layout["xaxis"]["title"]):
+                part["font"] = size
+            for axis in (layout["xaxis"], layout["yaxis"]):
+                axis["tickfont"] = size
+            layout["margin"]["t"] = 44
         with place:
-            plot(prepared(figure, tr("{title}, of {curves} runs", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
+            plot(prepared(chart, tr("{title}, of {curves} runs", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
 
 
 def is_share(scalar: str) -> bool:

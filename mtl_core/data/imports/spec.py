@@ -17,11 +17,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.errors import ConfigError
-from mtl_core.plain_yaml import read_yaml
+from mtl_core.plain_yaml import read_yaml, write_yaml
 from mtl_core.registry import validated
 
 SPEC_NAME = "dataset.yaml"  # file name of a description beside its data
@@ -155,4 +154,4 @@ class ImportSpec(Strict):
 
     def to_yaml(self) -> str:
         """YAML from which ``from_yaml`` makes an equal spec."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.to_dict())

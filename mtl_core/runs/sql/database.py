@@ -227,7 +227,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
         tables = inspect(connection).get_table_names()
         if not tables:
             _refuse_emptied(path)
-            schema.metadata.create_all(connection)
+            schema.create_sqlite_tables(connection)
             connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
             return
         found = version_of(connection) if "meta" in tables else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, create_mock_engine, text
 
 SCHEMA_VERSION = 6
 LEAST_LEASE = 15.0  # seconds, see ``leases``
@@ -180,6 +181,21 @@ study_runs = Table(
     Column("is_reused", Integer, nullable=False, server_default="0"),  # the run existed before the study asked for it
     Column("resumptions", Integer, nullable=False, server_default="0"),  # how often the study resumed it after its process was gone
 )
+
+
+def create_sqlite_tables(connection: Connection) -> None:
+    """Create all tables and indexes in an empty SQLite file."""
+    for statement in _sqlite_statements():
+        connection.exec_driver_sql(statement)
+
+
+@cache
+def _sqlite_statements() -> tuple[str, ...]:
+    """What ``metadata.create_all`` executes. To make the text of the statements takes longer than to execute them."""
+    made: list[str] = []
+    engine = create_mock_engine("sqlite://", lambda statement, *_: made.append(str(statement.compile(dialect=engine.dialect))))
+    metadata.create_all(engine, checkfirst=False)
+    return tuple(made)
 
 
 def to_json(value: Any) -> str:
