@@ -232,9 +232,11 @@ TOGETHER = {
     "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
 }
 GROUPS = {file: group for group, files in TOGETHER.items() for file in files}
-# Journeys that run beside the others, so that the longest group is half as long: about as much as the others take, on a second server.
-BESIDE = ("disturbed", "every_page", "hostile_names", "learn", "lesson", "lesson_walks", "live_chart", "own_images", "study_journey")
+# Journeys are two groups of about the same length, each with one server and one browser. Those that look at the run of every kind, or at the first
+# preset's scenes, are one of them, so that both are made once. These are the other.
+BESIDE = ("cut_connection", "disturbed", "hostile_names", "learn", "lesson", "lesson_walks", "live_page", "own_images", "run_control")
 GROUPS |= {f"browser/test_{name}": "browser beside" for name in BESIDE}
+BEGINS = "browser/test_first_run"  # the first of its group: its server has done nothing yet
 # What takes longest begins first, so that no worker is left alone with it at the end: groups of ten seconds of processor time and more.
 LONGEST_FIRST = (
     "browser",
@@ -282,9 +284,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; the tests of a group stay in their order. In CI a journey that fails runs once more."""
+    """What takes longest begins first; the tests of a group stay in their order, but for ``BEGINS``. In CI a journey that fails runs once more."""
     place = {group: number for number, group in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(group_of(item), len(place)))
+    items.sort(key=lambda item: (place.get(group_of(item), len(place)), _file_of(item.path) != BEGINS))
     if os.environ.get("CI"):
         for item in items:
             if item.get_closest_marker("browser"):  # a real browser and a real server on two busy cores; nothing else is tried twice

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 GRAVE = ("serious", "critical")
 BACKGROUNDS = {"dark": "rgb(16, 21, 28)", "light": "rgb(255, 255, 255)"}
+SCHEME = "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'"
 # Captions have the project's contrast once its styles are there; a page that is drawn anew may be without them for a moment.
 STYLED = "() => [...document.querySelectorAll('[data-testid=stCaptionContainer]')].every((each) => getComputedStyle(each).opacity === '1')"
 ALL = "({ type: 'tag', values: tags })"
@@ -32,13 +33,17 @@ def _axe() -> str:
 
 
 def check_accessibility(page: Page) -> None:
-    """Run axe-core on the page as it stands; its rules on colours in both themes. The page is left in the light one."""
+    """Run axe-core on the page as it stands; its rules on colours in both themes.
+
+    The page changes its theme once, because that draws all of it anew: the theme that it has is looked at first, and it is left in the other one.
+    """
     page.evaluate(_axe())
     still = page.add_style_tag(content="* {transition: none !important}")  # a colour on its way from one theme to the other is neither
     found = []
-    for scheme, background in BACKGROUNDS.items():
+    now = page.evaluate(SCHEME)
+    for scheme in sorted(BACKGROUNDS, key=lambda scheme: scheme != now):
         page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - the keys are those that it takes
-        page.wait_for_function("colour => getComputedStyle(document.querySelector('.stApp')).backgroundColor === colour", arg=background)
+        page.wait_for_function("colour => getComputedStyle(document.querySelector('.stApp')).backgroundColor === colour", arg=BACKGROUNDS[scheme])
         page.wait_for_function(STYLED)
         for rule, impact, html, why in page.evaluate(RUN % LOOK_AT[scheme], RULES):
             if impact in GRAVE and not any(rule == known and part in html for known, part in OF_STREAMLIT):

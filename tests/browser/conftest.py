@@ -22,6 +22,7 @@ TWICE = """new MutationObserver(() => {
   if (new Set(titles).size < titles.length) window.pageStandsTwice(titles);
 }).observe(document, { childList: true, subtree: true })"""
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
+SIZE = {"width": 1280, "height": 1500}  # of a window: high enough to show every curve (only those in view are drawn)
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
@@ -108,14 +109,12 @@ def dashboard(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def queue(dashboard, window):
+def queue(dashboard, kept_tab):
     """A store whose queue the dashboard works off: the first view of a page starts it, and then it goes on without one."""
     from mtl_core.runs.store import open_store
+    from tests.browser.one_tab import go
 
-    tab = window.new_page()
-    tab.goto(f"{dashboard.url}/compare")
-    tab.locator("[data-testid=stApp] h1").first.wait_for(timeout=PATIENCE)
-    tab.close()
+    go(kept_tab[0], f"{dashboard.url}/compare")
     return open_store(dashboard.home)
 
 
@@ -160,7 +159,7 @@ def hurry(server):
 
 @pytest.fixture(scope="session")
 def window(chromium):
-    """A window for all journeys, 1280 pixels wide and high enough to show every curve (only those in view are drawn).
+    """A window for all journeys.
 
     Tabs of one window share the cache, so that the frontend is fetched and compiled once; sessionStorage is each tab's own.
     """
@@ -170,40 +169,49 @@ def window(chromium):
 
 
 def new_window(chromium):
-    return chromium.new_context(viewport={"width": 1280, "height": 1500})
+    return chromium.new_context(viewport=SIZE)
+
+
+WATCHED: list = []  # tabs that the fixtures below open and close
+
+
+def watched_tab(window, server):
+    """A new tab, and what was wrong in it so far: JavaScript errors, requests to any other machine, its title twice."""
+    tab, wrong = window.new_page(), []
+    WATCHED.append(tab)
+    tab.set_default_timeout(120_000)
+    tab.expose_function("pageStandsTwice", lambda titles: wrong.append(f"its title twice: {titles}"))
+    tab.add_init_script(TWICE)
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    own = (server.url, "data:", "blob:", "ws:")
+    tab.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
+    return tab, wrong
 
 
 @contextmanager
-def checked_tab(window, server):
-    """A new tab.
+def checked(tab, wrong, server):
+    """A journey in a tab. What is wrong in the tab (``watched_tab``), and a traceback on screen, fails the test.
 
-    A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a
-    test are stopped, so that a journey that failed does not keep the device from the next one.
+    Other tabs that it opens are closed. Runs that train or wait after it are stopped, so that a journey that failed does not keep the device from
+    the next one.
     """
     from playwright.sync_api import expect
 
     from mtl_core.runs import actions
     from mtl_core.runs.store import open_store
 
-    tab = window.new_page()
-    tab.set_default_timeout(120_000)
     expect.set_options(timeout=120_000)
-    errors: list[str] = []
-    twice: list[list[str]] = []
-    tab.expose_function("pageStandsTwice", lambda titles: twice.append(titles))
-    tab.add_init_script(TWICE)
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    foreign: list[str] = []
-    tab.on("request", lambda request: None if request.url.startswith((server.url, "data:", "blob:", "ws:")) else foreign.append(request.url))
+    wrong.clear()
     yield tab
     tracebacks = tab.get_by_text("Traceback (most recent call last)").count()
-    for opened in window.pages:  # a second one, too
-        opened.close()
-    window.clear_permissions()
+    for opened in tab.context.pages:
+        if opened not in WATCHED:
+            opened.close()
+    tab.context.clear_permissions()
     store = open_store(server.home)
     for run in store.runs():
         actions.stop(store, run.id)  # a run that has ended stays as it is
-    assert (errors, foreign, tracebacks, twice) == ([], [], 0, [])
+    assert (wrong, tracebacks) == ([], 0)
 
 
 @pytest.fixture(scope="module")
@@ -225,28 +233,54 @@ def is_second_try(request) -> bool:
 
 
 @pytest.fixture
-def page(window, chromium, server, request):
-    """A new tab (``checked_tab``). At a second try it is in a window of its own, which knows nothing of the first."""
-    if not is_second_try(request):
-        with checked_tab(window, server) as tab:
-            yield tab
-        return
-    context = new_window(chromium)
-    with checked_tab(context, server) as tab:
+def new_tab(window, chromium, server, request):
+    """A new tab, which begins with nothing. At a second try it is in a window of its own, which knows nothing of the first."""
+    context = new_window(chromium) if is_second_try(request) else window
+    for kept in window.pages:
+        kept.goto("about:blank")  # a page that only stands there takes a tenth of a core
+    tab, wrong = watched_tab(context, server)
+    with checked(tab, wrong, server):
         yield tab
-    context.close()
+    tab.close()
+    if context is not window:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def kept_tab(window, dashboard):
+    """One tab for the journeys of all files. They go from page to page in it (``one_tab.py``), so the frontend is loaded once."""
+    tab, wrong = watched_tab(window, dashboard)
+    yield tab, wrong
+    tab.close()
+
+
+@pytest.fixture
+def page(kept_tab, server, request):
+    """The tab that all files keep. A journey must neither rely on what others did in this session, nor leave a choice that others would see."""
+    yield from journey_in(*kept_tab, server, request)
 
 
 @pytest.fixture(scope="module")
 def tab_of_a_file(window, server):
-    """One tab for all tests of a file."""
-    with checked_tab(window, server) as tab:
-        yield tab
+    """A tab for all tests of a file, for those that would leave something behind in the tab of all files."""
+    tab, wrong = watched_tab(window, server)
+    yield tab, wrong
+    tab.close()
 
 
 @pytest.fixture
-def one_tab(tab_of_a_file, request):
-    """The tab of the file, in which its tests go from page to page (``one_tab.py``). At a second try the page is opened anew."""
+def one_tab(tab_of_a_file, server, request):
+    """The tab of the file, in which its tests go from page to page."""
+    yield from journey_in(*tab_of_a_file, server, request)
+
+
+def journey_in(tab, wrong, server, request):
+    """A test in a tab that is kept. After one that failed, and at a second try, the next page is opened anew."""
+    failed = request.session.testsfailed
     if is_second_try(request):
-        tab_of_a_file.goto("about:blank")
-    return tab_of_a_file
+        tab.goto("about:blank")
+    tab.set_viewport_size(SIZE)
+    with checked(tab, wrong, server):
+        yield tab
+    if request.session.testsfailed > failed:
+        tab.goto("about:blank")

@@ -82,7 +82,9 @@ def check_focus(page: Page) -> int:
 
 def check_names(page: Page) -> int:
     """Fail for a control without a name in the browser's accessibility tree. Gives how many controls there are."""
-    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    session = page.context.new_cdp_session(page)
+    tree = session.send("Accessibility.getFullAXTree")["nodes"]
+    session.detach()  # or Chromium keeps the tree of every page that follows in this tab
     controls = [node for node in tree if not node["ignored"] and node.get("role", {}).get("value") in CONTROLS]
     nameless = [
         str({key: node.get(key) for key in ("role", "description", "properties")}) for node in controls if not node.get("name", {}).get("value")

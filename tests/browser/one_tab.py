@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+import contextlib
+from urllib.parse import urljoin, urlsplit
+
+from playwright.sync_api import Page, TimeoutError
 
 TITLES = "() => [...document.querySelectorAll('h1')].map((title) => title.textContent).join()"
+BETWEEN = ("/race?race=none", "/studies", "/data?new=1")  # pages with little on them: the first only says that there is no such race
 GO = "(address) => { history.pushState({}, '', address); dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"
+OTHER_TITLE = f"(before) => {{ const titles = ({TITLES})(); return titles && titles !== before; }}"
 # The page of another title stands there, drawn to its end, and nothing is left of the page before.
 DRAWN = f"""(before) => {{
-  const titles = ({TITLES})();
-  return titles && titles !== before && !document.querySelector("[data-stale=true]")
+  return ({OTHER_TITLE})(before) && !document.querySelector("[data-stale=true]")
     && document.querySelector("[data-testid=stApp]").getAttribute("data-test-script-state") === "notRunning";
 }}"""
 
 
-def go(tab: Page, address: str) -> None:
-    """Show a page whose title is not that of the page before, and wait until it is drawn. The first page of a tab is opened as usual."""
-    before = tab.evaluate(TITLES)
+def go(tab: Page, address: str, *, is_live: bool = False) -> None:
+    """Show a page, and wait until it is drawn to its end and nothing is left of the page before. The first page of a tab is opened as usual.
+
+    One page with other parameters (another run, another view) keeps its elements, and nobody could tell the old from the new. So the page that has
+    the least on it is shown in between.
+
+    Args:
+        is_live: whether the page refreshes so often that, on a busy machine, it is never seen at rest. Then only its title is waited for, and nothing
+            is left of another page, because of the page in between.
+    """
+    wanted = OTHER_TITLE if is_live else DRAWN
     if tab.url == "about:blank":
         tab.goto(address)
-    else:
+        tab.wait_for_function(wanted, arg="")
+        return
+    if is_live or _path(tab.url) == _path(address):
+        _go(tab, urljoin(address, next(other for other in BETWEEN if _path(other) not in (_path(tab.url), _path(address)))), DRAWN)
+    _go(tab, address, wanted)
+
+
+def _path(address: str) -> str:
+    return urlsplit(address).path.strip("/")
+
+
+def _go(tab: Page, address: str, wanted: str) -> None:
+    """Go again where the old page came back: its refresh, asked for at the same moment, takes the place of the other page (Streamlit 1.67)."""
+    arrived = f"([before, path]) => location.pathname !== path ? 'astray' : ({wanted})(before)"
+    given = [tab.evaluate(TITLES), "/" + _path(address)]
+    for patience in range(20, 180, 20):  # seconds
         tab.evaluate(GO, address)
-    tab.wait_for_function(DRAWN, arg=before)
+        with contextlib.suppress(TimeoutError):
+            if tab.wait_for_function(arrived, arg=given, timeout=1000 * patience).json_value() != "astray":
+                return
+    raise AssertionError(f"{address} was not shown")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import Callable
 
 from playwright.sync_api import Error, Page
 
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 GIVES_UP = 15_000  # milliseconds after which nothing has come of an action
+MOMENT = 500  # milliseconds after which an action that could not be done is tried again
 # Resolves once the boxes of what a selector names have stayed where they are for so many frames and a quarter of a second.
 STILL = """async ([selector, frames]) => {
   const places = () => JSON.stringify([...document.querySelectorAll(selector)].map((each) => each.getBoundingClientRect()));
@@ -35,12 +36,16 @@ def act_until(page: Page, act: Callable[[], object], holds: Callable[[], object]
 
     The action may be done twice without harm, as a click that opens or chooses.
     """
-    for _ in range(20):
-        with contextlib.suppress(Error):  # what is to be clicked may be gone, because the click before has worked after all
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        patience = GIVES_UP
+        try:
             act()
-        if wait_until(page, holds, GIVES_UP):
+        except Error:  # what is to be clicked may be gone, because the click before has worked after all
+            patience = MOMENT
+        if wait_until(page, holds, patience):
             return
-    raise AssertionError("twenty times, and nothing came of it")
+    raise AssertionError("it was done again and again, and nothing came of it")
 
 
 def wait_for_stillness(page: Page, selector: str) -> None:

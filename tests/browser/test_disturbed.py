@@ -1,10 +1,9 @@
-"""A run is disturbed from outside: source files are saved while it trains, the browser's connection is cut, pages are reloaded. It stays one run."""
+"""A run is disturbed from outside: source files are saved while it trains. It stays one run."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import shutil
 import time
 from itertools import cycle
@@ -16,6 +15,7 @@ from playwright.sync_api import expect
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
+from tests.browser.one_tab import go
 from tests.browser.persistence import act_until
 
 pytestmark = pytest.mark.browser
@@ -36,11 +36,6 @@ CONFIG = {
 PROBE = """
 import json as _json, os as _os, pathlib as _pathlib, threading as _threading
 _pathlib.Path(_os.environ["MTL_HOME"], "{name}.json").write_text(_json.dumps([thread.name for thread in _threading.enumerate()]))
-"""
-# Keeps hold of the page's connections, so that they can be cut.
-SOCKETS = """
-window.sockets = [];
-window.WebSocket = class extends WebSocket { constructor(...given) { super(...given); window.sockets.push(this); } };
 """
 
 
@@ -133,7 +128,7 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
         assert threads.count("mtl-queue") == 1
     step = store.get(run_id).step
     wait_for(lambda: store.get(run_id).step > step)
-    page.goto(f"{server.url}/run?run={run_id}")
+    go(page, f"{server.url}/run?run={run_id}", is_live=True)
     expect(page.get_by_role("heading", name="saved over")).to_be_visible()
     stop = page.get_by_role("button", name="Stop", exact=True).first
     act_until(page, lambda: stop.click(timeout=5000), lambda: store.get(run_id).status == "stopped")
@@ -142,40 +137,10 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
 
     store, after = queue(server, 1, "after it")  # by the code that was there first, for whose thread this is
     wait_for(lambda: store.get(after).status == "finished")
-    page.goto(f"{server.url}/?clone={run_id}")
+    go(page, f"{server.url}/?clone={run_id}")
     page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).click()  # by the code as it is now
     page.wait_for_url("**/run?run=*")
     wait_for(lambda: len(store.runs()) == before + 3 and store.runs()[0].status == "running")
     actions.stop(store, store.runs()[0].id)
     wait_for(lambda: store.runs()[0].status == "stopped")
     assert len(store.runs()) == before + 3
-
-
-def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(page, server):
-    page.add_init_script(SOCKETS)
-    store, run_id = queue(server, 4000, "cut off")
-    before = len(store.runs())
-    page.goto(f"{server.url}/run?run={run_id}")
-    expect(page.get_by_role("heading", name="cut off")).to_be_visible()
-    wait_for(lambda: store.get(run_id).epoch >= 1)
-    page.reload()
-    second = page.context.new_page()
-    second.goto(page.url)
-    for tab in (page, second):
-        expect(tab.get_by_role("heading", name="cut off")).to_be_visible()
-        expect(tab.get_by_text(re.compile("running$")).first).to_be_visible()
-
-    page.locator(".st-key-silent_server").wait_for(state="attached")  # the end of the page: the words for a silent server have come
-    page.context.set_offline(True)
-    page.evaluate("() => window.sockets.forEach(socket => socket.close())")
-    step = store.get(run_id).step
-    wait_for(lambda: store.get(run_id).step > step + 80)  # two epochs more: it goes on with nobody watching
-    actions.stop(store, run_id)
-    wait_for(lambda: store.get(run_id).status == "stopped")
-    expect(page.get_by_text(re.compile("running$")).first).to_be_visible()  # the page knows nothing yet
-    expect(page.get_by_role("dialog").get_by_text("The server does not answer")).to_be_visible()
-    page.context.set_offline(False)
-    for tab in (page, second):
-        expect(tab.get_by_text(re.compile("stopped$")).first).to_be_visible()
-    assert len(store.runs()) == before
-    assert len(started(store, run_id)) == 1

@@ -41,8 +41,8 @@ def wait_for_curves(page: Page, charts: int) -> None:
     page.wait_for_function(f"count => ({POINTS})().filter(points => points >= 2).length >= count", arg=charts, timeout=PATIENCE)
 
 
-def test_train_watch_reload_finish(page, server):
-    store = open_store(server.home)
+def test_train_watch_reload_finish(new_tab, server):
+    page, store = new_tab, open_store(server.home)
     before = len(store.runs())
     run_id = press_train(page, server.url, EPOCHS)
     for task in TASKS:
@@ -54,11 +54,6 @@ def test_train_watch_reload_finish(page, server):
     wait_for_curves(page, charts=len(TASKS))
     assert len(store.runs()) == before + 1  # a reload starts nothing
     assert run_id in page.url
-
-    second = page.context.new_page()
-    second.goto(page.url)
-    wait_for_curves(second, charts=len(TASKS))
-    second.close()
 
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
     check_accessibility(page)
@@ -82,8 +77,9 @@ def test_train_watch_reload_finish(page, server):
     assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
 
 
-def test_a_reload_leaves_the_form_as_it_was(page, server):
+def test_a_reload_leaves_the_form_as_it_was(new_tab, server):
     """After the journey above: the scenes are composed and PyTorch is loaded, so the form is not drawn anew for them."""
+    page = new_tab
     page.goto(server.url)
     page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
     epochs = page.get_by_role("spinbutton", name="Epochs")

@@ -61,15 +61,15 @@ def hostile(server, train, tmp_path_factory):
         ("?clone={run}", "[data-testid=stBaseButton-primary]"),
     ],
 )
-def test_hostile_words_are_words(one_tab, server, hostile, address, there):
-    go(one_tab, f"{server.url}/{address.format(run=hostile)}")
-    expect(one_tab.locator(there).first).to_be_visible()
-    expect(one_tab.get_by_role("heading", level=1).first).to_be_visible()
-    expect(one_tab.get_by_text("hostile").or_(one_tab.get_by_text("body{display:none}")).first).to_be_visible()
-    expect(one_tab.locator("[data-testid=stSkeleton]")).to_have_count(0)
-    assert one_tab.evaluate("getComputedStyle(document.body).display") != "none"
-    assert one_tab.evaluate("document.title") != "taken"
-    assert one_tab.evaluate("Object.keys(Object.prototype).length") == 0
+def test_hostile_words_are_words(page, server, hostile, address, there):
+    go(page, f"{server.url}/{address.format(run=hostile)}")
+    expect(page.locator(there).first).to_be_visible()
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    expect(page.get_by_text("hostile").or_(page.get_by_text("body{display:none}")).first).to_be_visible()
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+    assert page.evaluate("getComputedStyle(document.body).display") != "none"
+    assert page.evaluate("document.title") != "taken"
+    assert page.evaluate("Object.keys(Object.prototype).length") == 0
     # An address among the words may be a link, which says where it leads and asks nothing by itself; a picture would be fetched.
-    assert one_tab.locator("img[src*='127.0.0.1:9'], img[onerror], b[onclick]").count() == 0
-    assert one_tab.get_by_text("This part of the page could not be drawn").count() == 0
+    assert page.locator("img[src*='127.0.0.1:9'], img[onerror], b[onclick]").count() == 0
+    assert page.get_by_text("This part of the page could not be drawn").count() == 0

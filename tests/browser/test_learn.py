@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 from tests.browser.persistence import act_until, wait_until
 from ui.predictions import sketch_pad
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_plane_and_the_gradients(page, server):
-    page.goto(f"{server.url}/learn")
+    go(page, f"{server.url}/learn")
     plane = page.locator(".live-plot").first
     act_until(page, page.get_by_role("tab", name="The plane").click, plane.locator(".main-svg").first.is_visible)
     page.get_by_role("button", name="Step", exact=True).click()
@@ -53,7 +54,7 @@ def test_the_plane_and_the_gradients(page, server):
     page.keyboard.press("ArrowLeft")
     expect(first).to_have_attribute("aria-valuetext", "x 2.40, y 0.50")
     check_accessibility(page)
-    for tab in ("Lessons", "For a class", "The article"):
+    for tab in ("For a class", "The article", "Lessons"):  # in the end the page is as it was at first
         page.get_by_role("tab", name=tab).click()
         check_accessibility(page)
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from mtl_core.lessons.lesson_runs import new_class, runs_tagged
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +30,7 @@ NOT_WHOLE = """() => {
 
 
 def test_a_lesson_is_walked_and_found_again(page, server):
-    page.goto(f"{server.url}/learn")
+    go(page, f"{server.url}/learn")
     page.get_by_role("link", name="1. One network for one task").click()
     expect(page.get_by_role("heading", name="One network for one task")).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
@@ -53,24 +54,23 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.wait_for_function("() => document.querySelector('[data-testid=stMain]').scrollTop === 0")  # it opens at its top
 
 
-def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
+def test_two_browsers_of_one_name_are_two_on_the_board(new_tab, server, chromium):
     course = new_class()
     address = f"{server.url}/learn?lesson=one_task&class={course}&seed=1&hide=text"
-    windows = [chromium.new_context(), chromium.new_context()]
+    other = chromium.new_context()
     try:
-        for window in windows:
-            learner = window.new_page()
+        for learner in (other.new_page(), new_tab):
             learner.goto(address)
             learner.get_by_role("textbox", name="Your name").fill("Ann <i>")
             learner.keyboard.press("Enter")
             learner.get_by_role("button", name="Train", exact=True).click()
             learner.get_by_role("button", name="Train", exact=True).wait_for(state="detached")
-        page.goto(f"{address}&board=1&large=1")
+        board = new_tab
+        go(board, f"{address}&board=1&large=1")
         for name in ("Ann <i>", "Ann <i> (2)"):
-            expect(page.get_by_text(name, exact=True).first).to_be_visible()
-        expect(page.get_by_text("waiting: 0")).to_be_visible()
-        check_accessibility(page)
+            expect(board.get_by_text(name, exact=True).first).to_be_visible()
+        expect(board.get_by_text("waiting: 0")).to_be_visible()
+        check_accessibility(board)
         assert len(runs_tagged(open_store(server.home), course)) == 2
     finally:
-        for window in windows:
-            window.close()
+        other.close()

@@ -12,6 +12,7 @@ from mtl_core.runs import actions
 from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
+from tests.browser.one_tab import go
 from tests.browser.persistence import wait_until
 from tests.browser.test_run_control import config
 from tests.pages.conftest import INFO
@@ -52,7 +53,7 @@ def live(server):
 
 def test_new_values_reach_charts_words_and_small_pictures_of_a_page_that_stands(page, server, live):
     store, run, step, epoch = live
-    page.goto(f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     digit = page.locator(".st-key-panel_digit")
     expect(digit.get_by_text("last 0.5")).to_be_visible()
     page.wait_for_function(f"() => ({LAST})('digit').join() === '2,2'")
@@ -89,3 +90,5 @@ def test_new_values_reach_charts_words_and_small_pictures_of_a_page_that_stands(
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
     expect(page.locator(".st-key-panel_digit").get_by_text("last 0.875")).to_be_visible()
     page.wait_for_function(f"() => ({LAST})('digit').some(last => last === 10)")
+    page.get_by_role("radio", name="compact").or_(page.get_by_role("button", name="compact")).click()  # as it was at first: others use this tab
+    expect(page.locator(".st-key-task_rows")).to_have_count(1)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from mtl_core.data.imports import get_imported
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +44,7 @@ def archive() -> bytes:
 
 
 def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, server, archive):
-    page.goto(f"{server.url}/data?new=1")
+    go(page, f"{server.url}/data?new=1")
     expect(page.get_by_text("Up to 100 MB")).to_be_visible()
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
     page.get_by_role("button", name="Inspect zip").click()

@@ -22,6 +22,7 @@ from mtl_core.config import RunConfig
 from mtl_core.runs.evaluations import evaluations
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 from tests.browser.persistence import act_until, wait_until
 
 pytestmark = pytest.mark.browser
@@ -63,7 +64,7 @@ def at_epoch(page: Page, epoch: int) -> None:
 
 def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, server, runs):
     _, first, second = runs
-    page.goto(f"{server.url}/predictions?run={first}")
+    go(page, f"{server.url}/predictions?run={first}")
     page.wait_for_selector(".gallery .item")
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.locator(".gallery .picture").first.bounding_box()["y"] <= HIGHEST
@@ -107,7 +108,7 @@ def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, se
     for confidence, overlap, count in ((0.05, 1, 3), (0.05, 0.75, 2), (0.5, 1, 2), (0.5, 0.75, 1), (0.95, 1, 0)):
         act_until(page, partial(choose, confidence, overlap), lambda count=count: drawn.get_attribute("data-boxes") == str(count))
 
-    page.goto(f"{server.url}/predictions?run={first}&sample={number}&beside={second}")
+    go(page, f"{server.url}/predictions?run={first}&sample={number}&beside={second}")
     page.wait_for_selector(f"{DRAWN}[data-ready]")
     expect(page.locator(CELL.format("depth", "Predicted: B the second"))).to_have_count(1)
     assert page.locator(".viewer canvas").first.bounding_box()["y"] <= HIGHEST
@@ -131,7 +132,7 @@ def test_layers_stand_where_the_stored_targets_say(page, server, runs):
     store = open_store(home)
     probes = read_probe_targets(store.folder(first))
     classes = store.get(first).info["tasks"]["segments"]["classes"]
-    page.goto(f"{server.url}/predictions?run={first}&sample=1")
+    go(page, f"{server.url}/predictions?run={first}&sample=1")
     page.wait_for_selector(f"{DRAWN}[data-ready]")
     page.get_by_label("Opacity").fill("1")
     at = """([cell, w, h]) => { const canvas = document.querySelector(cell), found = [];
@@ -174,7 +175,7 @@ def bomb() -> bytes:
 
 
 def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
-    page.goto(f"{server.url}/predictions?run={runs[1]}&view=own")
+    go(page, f"{server.url}/predictions?run={runs[1]}&view=own")
     page.get_by_text("Ctrl+V pastes a copied image.").wait_for()
     upload = page.locator("input[type=file]")
     rotated = Image.Exif()
@@ -217,7 +218,7 @@ def click_cell(page: Page, row: int, column: int) -> None:
 
 def test_a_cell_of_the_matrix_opens_its_images_and_one_of_them_opens_large(page, server, digits):
     store, run = digits
-    page.goto(f"{server.url}/run?run={run.id}&view=evaluation")
+    go(page, f"{server.url}/run?run={run.id}&view=evaluation")
     page.get_by_role("button", name=re.compile("^Evaluate on val( again)?$")).click()
     page.locator(".st-key-evaluation_digit").wait_for()
     found = evaluations(store.folder(run.id))[0]
@@ -244,7 +245,7 @@ def test_a_cell_of_the_matrix_opens_its_images_and_one_of_them_opens_large(page,
 
 
 def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, digits):
-    page.goto(f"{server.url}/predictions?run={digits[1].id}&sample=1&epoch=0")
+    go(page, f"{server.url}/predictions?run={digits[1].id}&sample=1&epoch=0")
     page.wait_for_selector(f"{DRAWN}[data-ready][data-epoch='0']")
     page.get_by_role("button", name="Play").click()
     page.wait_for_selector(".viewer[data-epoch='2']")
@@ -285,7 +286,7 @@ def exported(page: Page, title: str, about: str) -> str:
 def test_a_file_and_several_in_one_zip_reach_the_users_disk(page, server, digits):
     """What else everything in one zip holds: ``tests/exports/test_exports.py``."""
     run = digits[1]
-    page.goto(f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}")
     page.get_by_role("button", name="Export").click()
     with open(exported(page, "Metrics, JSON", "best and last of each metric"), encoding="utf-8") as file:
         told = json.load(file)

@@ -16,10 +16,18 @@ from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 from tests.browser.persistence import GIVES_UP, PATIENCE, act_until, wait_until
 
 pytestmark = pytest.mark.browser
 
+EPOCHS, FORKED_AT = 12, 10
+# Counts from here on how often the server has drawn the page or a part of it.
+COUNT_DRAWINGS = """() => {
+  window.drawings = 0;
+  new MutationObserver((changes) => { window.drawings += changes.filter((change) => change.oldValue === 'running').length; }).observe(
+    document.querySelector('[data-testid=stApp]'), { attributes: true, attributeFilter: ['data-test-script-state'], attributeOldValue: true });
+}"""
 FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
 PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
@@ -94,10 +102,8 @@ def busy(store):
 
 def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
     queue(store, "first", 1)
-    run = queue(store, "second", 60, "update={name: unhurried, rest: 0.5}")  # it cannot be through before it is stopped
-    frames: list[int] = []  # what the server sends
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda _: frames.append(1)))
-    page.goto(f"{server.url}/run?run={run.id}")
+    run = queue(store, "second", EPOCHS, "batch_size=32", "update={name: unhurried, rest: 0.5}")  # it cannot be through before it is stopped
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     expect(page.get_by_text("Number 2 in the queue")).to_be_visible()
     page.locator(f"[class*='st-key-place-{run.id}-first'] button").first.click()
     expect(page.get_by_text("Next in the queue")).to_be_visible()
@@ -115,8 +121,8 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
     assert (paused.status, paused.step < paused.steps_total) == (RunStatus.PAUSED, True)
     choose(page, "Name, note, tags")  # a dialog over a page that refreshes
     page.get_by_label("Name", exact=True).fill("renamed while it was paused")
-    heard = len(frames)
-    assert wait_until(page, lambda: len(frames) >= heard + 2)  # the page was drawn anew
+    page.evaluate(COUNT_DRAWINGS)
+    page.wait_for_function("() => window.drawings >= 2")
     expect(page.get_by_label("Name", exact=True)).to_have_value("renamed while it was paused")
     click(page, "Save")
     expect(page.get_by_role("heading", name="renamed while it was paused")).to_be_visible()
@@ -138,36 +144,36 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
 
 def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store, hurry):
     hurry()
-    trained = (run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60 and run.parent is None)
-    parent = next(trained, None) or queue(store, "parent", 60)
-    page.goto(f"{server.url}/run?run={parent.id}")
+    trained = (run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == EPOCHS and run.parent is None)
+    parent = next(trained, None) or queue(store, "parent", EPOCHS)
+    go(page, f"{server.url}/run?run={parent.id}", is_live=True)
     assert wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
     page.get_by_role("button", name="Continue training").first.wait_for()
     click(page, "Fork")
     page.get_by_role("button", name="Fork and train").wait_for()
-    expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch=60")
-    page.goto(f"{server.url}/?fork={parent.id}&epoch=50")
+    expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch={EPOCHS}")
+    go(page, f"{server.url}/?fork={parent.id}&epoch={FORKED_AT}")
     page.get_by_role("button", name="Fork and train").wait_for()
     weight = page.get_by_role("spinbutton", name="Loss weight of slant")
     weight.fill("3")
     weight.press("Enter")
-    expect(page.get_by_placeholder("slant ×3, from epoch 50")).to_be_visible()
+    expect(page.get_by_placeholder(f"slant ×3, from epoch {FORKED_AT}")).to_be_visible()
     click(page, "Fork and train")
     page.wait_for_url("**/run?run=*")
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
 
     fork = next(run for run in store.runs() if run.parent == parent.id)
-    assert (fork.parent_epoch, fork.config.tasks["slant"].loss_weight, str(fork.status)) == (50, 3.0, "finished")
+    assert (fork.parent_epoch, fork.config.tasks["slant"].loss_weight, str(fork.status)) == (FORKED_AT, 3.0, "finished")
     page.wait_for_function(FIRST_X, arg=fork.parent_step + 1)
     assert page.evaluate(PAST)
     page.get_by_role("link", name=parent.name).click()
     page.wait_for_url(f"**run={parent.id}")
-    expect(page.locator(".st-key-lineage").get_by_role("link", name="from epoch 50").first).to_be_visible()
+    expect(page.locator(".st-key-lineage").get_by_role("link", name=f"from epoch {FORKED_AT}").first).to_be_visible()
 
 
 def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):
-    run = queue(store, "to be deleted", 3000, "update={name: unhurried, rest: 0.1}")
-    page.goto(f"{server.url}/run?run={run.id}")
+    run = queue(store, "to be deleted", 90, "batch_size=32", "update={name: unhurried, rest: 0.1}")  # 3,600 steps, six minutes or more
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     slider = page.get_by_role("slider", name="Loss weight of digit")
     slider.wait_for(timeout=PATIENCE)
 
@@ -247,7 +253,7 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
 
 def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, busy):
     runs = [queue(store, name, 1) for name in ("one", "two")]
-    page.goto(f"{server.url}/compare")
+    go(page, f"{server.url}/compare")
     page.get_by_role("button", name="2 queued").wait_for()
     page.locator(".st-key-strip .gauges").wait_for()
     strip = page.locator(".st-key-strip").bounding_box()
@@ -269,6 +275,6 @@ def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, bus
 
 def test_a_race_that_waits(page, server, store, busy):
     race = method_race.start(store, config("raced", 1), ["fixed", "pcgrad"])
-    page.goto(f"{server.url}/race?race={race}")
+    go(page, f"{server.url}/race?race={race}")
     expect(page.get_by_text("Curves appear here when the first run trains")).to_be_visible()
     check_accessibility(page)

@@ -9,6 +9,7 @@ from mtl_core.runs import actions
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 from tests.browser.persistence import PATIENCE, wait_for_stillness, wait_until
 
 pytestmark = pytest.mark.browser
@@ -29,7 +30,7 @@ def live(page, server):
     store = open_store(server.home)
     short = ["name=on one screen", "epochs=500", "data.train_size=64", "data.val_size=16", "conflict_every=1"]
     run = store.create(get_preset("digit-scenes").config.with_overrides(short))
-    page.goto(f"{server.url}/run?run={run.id}")
+    go(page, f"{server.url}/run?run={run.id}", is_live=True)
     page.wait_for_function("document.querySelectorAll('.st-key-steering .share').length === 4", timeout=PATIENCE)
     page.wait_for_function("document.querySelector('.st-key-below_tasks img')", timeout=PATIENCE)
     actions.pause(store, run.id)

@@ -13,22 +13,21 @@ from tests.browser.persistence import GIVES_UP, act_until
 pytestmark = pytest.mark.browser
 
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
-QUICK = "Quick: 1,797 digits, 3 tasks"
 DRAWN = "words => document.querySelector('.network img')?.alt.includes(words)"
 RUN = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, "backbone": {"name": "mlp"}, "epochs": 2, "batch_size": 256, "device": "cpu"}
 
 
 def test_the_dial_changes_the_drawing_and_runs_show_stitches_and_gates(page, server, train):
     runs = {scheme: train(RunConfig.from_dict({**RUN, "sharing": {"name": scheme}})) for scheme in ("cross_stitch", "mmoe")}
-    page.goto(server.url)
-    page.get_by_role("radio", name=QUICK).or_(page.get_by_role("button", name=QUICK)).click()
+    shared = train(RunConfig.from_dict({**RUN, "epochs": 1}))
+    go(page, f"{server.url}/?clone={shared.id}")  # the form with its settings
     page.wait_for_function(DRAWN, arg="layers.3: used by all tasks", timeout=PATIENCE)
     page.get_by_text("Advanced: optimizer").click()
     sharing, branched = page.get_by_role("combobox", name="Sharing"), page.get_by_role("option", name="Branched").first
 
     def choose():  # a refresh of the page closes the list
         sharing.click(timeout=GIVES_UP)
-        branched.click(timeout=GIVES_UP)
+        branched.click(timeout=GIVES_UP / 5)
 
     act_until(page, choose, lambda: page.evaluate(DRAWN, "layers.3 of digit: used by digit"))
     assert page.evaluate(DRAWN, "layers.1: used by all tasks")

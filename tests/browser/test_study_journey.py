@@ -14,6 +14,7 @@ from mtl_core.studies import study_actions
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.paper_table import to_latex
 from tests.browser.accessibility import check_accessibility
+from tests.browser.one_tab import go
 
 pytestmark = pytest.mark.browser
 
@@ -49,7 +50,7 @@ def fill(page: Page, label: str, value: int) -> None:
 
 def test_a_question_is_asked_watched_answered_and_taken_away(page, server, train, hurry):
     run = train(RunConfig.from_dict(BASE))
-    page.goto(f"{server.url}/studies")
+    go(page, f"{server.url}/studies")
     start_from(page, run.id)
     check_accessibility(page)
     choose(page, "Question", "Which loss weights?")
