@@ -1,13 +1,17 @@
 """The address under which a page stands, seen through a small app."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.testing.v1 import AppTest
 
 from ui.shell import page_address, state
 
 ROOT = Path(__file__).parents[2]
+ORIGINAL = vars(ScriptRequests)["_request_rerun_locked"]
 
 
 def poller():
@@ -165,3 +169,36 @@ def test_a_choice_is_another_value_than_the_one_that_was_shown_or_taken_last(mon
     assert state.is_choice("view", "images")
     state.hold("view", "images")
     assert not state.is_choice("view", "images")
+
+
+@pytest.fixture
+def streamlits_own(monkeypatch):
+    """Streamlit as it is installed; what is replaced in it is put back after the test."""
+    monkeypatch.setattr(ScriptRequests, "_request_rerun_locked", ORIGINAL)
+
+
+LINK = RerunData(page_script_hash="compare")
+BEFORE = RerunData(page_script_hash="run", fragment_id="tasks", is_auto_rerun=True)
+ITS_OWN = RerunData(page_script_hash="compare", fragment_id="poller")
+
+
+def opened(*asked: RerunData) -> tuple[str, list[str]]:
+    """The page and the parts that are drawn after these requests."""
+    requests = ScriptRequests()
+    assert all(requests.request_rerun(each) for each in asked)
+    drawn = requests.on_scriptrunner_ready().rerun_data
+    return drawn.page_script_hash, drawn.fragment_id_queue
+
+
+def test_streamlit_still_opens_the_page_of_the_last_request(streamlits_own):
+    """Once it does not, ``keep_asked_page`` can go."""
+    assert opened(LINK, BEFORE) == ("run", [])
+
+
+def test_a_page_that_is_asked_for_is_opened_whatever_the_page_before_asks_for(streamlits_own):
+    page_address.keep_asked_page()
+    page_address.keep_asked_page()
+    assert opened(LINK, BEFORE) == opened(LINK, BEFORE, BEFORE) == opened(BEFORE, LINK) == opened(LINK, ITS_OWN) == ("compare", [])
+    assert opened(LINK, RerunData(page_script_hash="data")) == ("data", [])  # two clicks on links
+    assert opened(BEFORE, replace(BEFORE, fragment_id="log")) == ("run", ["tasks", "log"])
+    assert opened(BEFORE) == ("run", ["tasks"])

@@ -7,7 +7,7 @@ import streamlit as st
 from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
 from ui.shell.language_choice import begin_language, tell_browser
-from ui.shell.page_address import record_address
+from ui.shell.page_address import keep_asked_page, record_address
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
@@ -20,6 +20,7 @@ from ui.status.status_bar import polling_strip, show_toasts
 def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
     look_up_single_values()
+    keep_asked_page()
     begin_language()
     st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()

@@ -10,8 +10,32 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
 _DRAWN = "address"  # key in the session: the address under which the page stands
+
+
+def keep_asked_page() -> None:
+    """Have the page that is asked for survive requests of the page before. Changes nothing where Streamlit is built otherwise.
+
+    While a script runs, Streamlit (1.67) folds the requests that come in into one, which opens the page of the last one. So a part of the page before
+    that asks to be drawn anew, right after a click on a link, undid the click.
+    """
+    original = vars(ScriptRequests).get("_request_rerun_locked")
+    if original is None or original.__module__ == __name__:
+        return
+
+    def request_rerun(self: ScriptRequests, new_data: RerunData) -> bool:
+        return _is_of_page_before(self, new_data) or original(self, new_data)
+
+    ScriptRequests._request_rerun_locked = request_rerun
+
+
+def _is_of_page_before(requests: ScriptRequests, new: RerunData) -> bool:
+    """Whether a part asks to be drawn anew while another page than its own waits to be drawn."""
+    waiting = requests._rerun_data
+    waits_for_page = requests._state == ScriptRequestType.RERUN and not waiting.fragment_id_queue
+    return waits_for_page and bool(new.fragment_id or new.fragment_id_queue) and new.page_script_hash != waiting.page_script_hash
 
 
 def set_address(changes: Mapping[str, str | None]) -> None:
