@@ -10,7 +10,7 @@ import importlib.util, runpy, sys, types
 spec = importlib.util.spec_from_file_location("fake_trainer", sys.argv.pop(1))
 fake = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fake)
-sys.modules.update(fake.modules(), torch=types.ModuleType("torch"), torchvision=types.ModuleType("torchvision"))
+sys.modules.update(fake.modules(), **{name: types.ModuleType(name) for name in ("torch", "torch._dynamo", "torchvision")})
 runpy.run_path("serve.py", run_name="__main__")
 """
 

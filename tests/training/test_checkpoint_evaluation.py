@@ -92,7 +92,7 @@ def test_the_worst_predictions_are_kept_where_room_is_short(trained, monkeypatch
 
 
 def test_a_damaged_file_is_a_sentence(tmp_path):
-    with pytest.raises(NotPossibleError, match="no checkpoint yet"):
+    with pytest.raises(NotPossibleError, match="has no checkpoint: one is saved after each epoch"):
         find_checkpoint(tmp_path, "best")
     report = {"checkpoint": "epoch_0001_step_00000002", "split": "val", "tasks": {}, "created_at": 1.0}
     written = write_evaluation(tmp_path, "a run", report, {"task/errors": np.zeros(3)})
