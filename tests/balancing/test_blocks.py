@@ -20,6 +20,7 @@ from mtl_core.balancing.mgda import MGDA
 from mtl_core.config import RunConfig
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training.check import problems
+from tests.balancing.test_frozen import Head
 from tests.covering import pairs
 from tests.sharing.schemes import ENTRIES
 
@@ -53,17 +54,6 @@ class TwoLevels(Backbone):
         info = FeatureInfo(3, 1), FeatureInfo(4, 1)
         self.first, self.way_around, self.second = nn.Conv2d(1, 3, 3), Residual(3), nn.Conv2d(3, 4, 3)
         self.set_stages([Stage("first", info[0], self.first, self.way_around), Stage("second", info[1], self.second, nn.Tanh())])
-
-
-class Head(nn.Module):
-    """Reads both levels, or one alone."""
-
-    def __init__(self, reads: tuple[int, ...]):
-        super().__init__()
-        self.reads, self.last = reads, nn.Linear(sum((3, 4)[level] for level in reads), 1)
-
-    def forward(self, features):
-        return self.last(torch.cat([features[level].mean(dim=(2, 3)) for level in self.reads], dim=1))
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from mtl_core.runs.claims import held_by_us
 from tests.pages.conftest import INFO, config
 from ui.compare.compare_groups import curve_of, groups_of
 from ui.compare.compare_predictions import nearest
-from ui.compare.fitting_columns import ROOM, fitting, head_width, short_heads
+from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
+from ui.drawing.table_sizes import head_width
 from ui.shell.run_picker import names_apart
 
 

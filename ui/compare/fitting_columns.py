@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ui.drawing.table_sizes import head_width
+
 ROOM = 1084  # pixels of a table on a screen of 1280, without its ticks
-ROW_PIXELS, TWO_LINES = 35, 66  # heights of Streamlit's rows; it wraps texts in rows of more than four lines of type
-LETTER_PIXELS, PADDING, LEAST_PIXELS = 7, 26, 80  # width of a column: a letter of its head, the space beside it, and the least
-
-
-def head_width(head: str) -> int:
-    """Pixels of a column whose head is not cut. A Chinese letter is as wide as two others."""
-    letters = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in head)
-    return max(LEAST_PIXELS, PADDING + LETTER_PIXELS * letters)
 
 
 def fitting(widths: Mapping[str, int], needed: Sequence[str], room: int = ROOM) -> list[str]:

@@ -14,8 +14,8 @@ from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.aggregates import mean_ranks
-from ui.compare.fitting_columns import head_width
 from ui.compare.race_entries import Entry
+from ui.drawing.table_sizes import head_width
 from ui.shell import words
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"

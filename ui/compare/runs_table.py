@@ -14,9 +14,10 @@ from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
-from ui.compare.fitting_columns import ROOM, ROW_PIXELS, TWO_LINES, fitting, head_width, short_heads
+from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width
 from ui.shell import words
 from ui.shell.page_address import set_address
 from ui.shell.state import go_to, last_refusal, open_dialog, run_action

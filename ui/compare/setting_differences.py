@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.config_differences import title_of, value_of
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
-from ui.compare.fitting_columns import head_width
+from ui.drawing.table_sizes import head_width
 
 NONE = "–"
 COMPUTED_ON, PYTORCH = mark("Computed on"), "PyTorch"

@@ -14,9 +14,9 @@ from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.picture_font import picture_language
 from mtl_core.language import language, mark, speaking, tr
 from mtl_core.runs.looks import note_look_at_data
-from ui.compare.fitting_columns import head_width
 from ui.data.data_sets import DataSet, work_key
 from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
+from ui.drawing.table_sizes import head_width
 from ui.shell import page_jobs, words
 from ui.shell.page_address import set_address
 from ui.shell.state import hold, is_choice, run_store, torch_is_ready

@@ -28,7 +28,7 @@ from ui.shell import words
 from ui.shell.element_keys import element_key
 
 CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
-FIRST_ROWS = 10  # recorded steps until which a figure is as new as its rows: a viewer waits for the first curves
+FIRST_ROWS = 10  # a figure of fewer recorded steps is rebuilt at every refresh, because a viewer waits for the first curves
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
 KEPT_PLACES = 64  # frames whose rows are known by key

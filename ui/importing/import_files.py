@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import tr
-from ui.compare.fitting_columns import TWO_LINES
+from ui.drawing.table_sizes import TWO_LINES
 
 ROWS = 400
 

@@ -32,7 +32,7 @@ def keep_asked_page() -> None:
 
 
 def _is_of_page_before(requests: ScriptRequests, new: RerunData) -> bool:
-    """Whether a part asks to be drawn anew while another page than its own waits to be drawn."""
+    """Whether the new request reruns a fragment while a request for another page waits."""
     waiting = requests._rerun_data
     waits_for_page = requests._state == ScriptRequestType.RERUN and not waiting.fragment_id_queue
     return waits_for_page and bool(new.fragment_id or new.fragment_id_queue) and new.page_script_hash != waiting.page_script_hash

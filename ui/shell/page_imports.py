@@ -24,7 +24,7 @@ PAGES = Path(__file__).parents[2] / "pages"
 
 
 def import_pages_next() -> threading.Thread:
-    """Begin the imports in the background, for the time after the libraries."""
+    """Begin the imports in the background. They wait for those of the libraries."""
     return begin("pages", import_pages)
 
 

@@ -1,0 +1,14 @@
+"""Sizes of Streamlit's tables in pixels: of rows, and of columns whose heads and texts are not cut."""
+
+from __future__ import annotations
+
+import unicodedata
+
+ROW_PIXELS, TWO_LINES = 35, 66  # heights of Streamlit's rows; it wraps texts in rows of more than four lines of type
+LETTER_PIXELS, PADDING, LEAST_PIXELS = 7, 26, 80  # width of a column: a letter of its head, the space beside it, and the least
+
+
+def head_width(head: str) -> int:
+    """Pixels of a column whose head is not cut. A Chinese letter is as wide as two others."""
+    letters = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in head)
+    return max(LEAST_PIXELS, PADDING + LETTER_PIXELS * letters)
