@@ -136,6 +136,7 @@ def curve_chart(
     ]
     x_axis: dict[str, Any] = {
         "automargin": True,
+        "ticklabeloverflow": "allow",  # the margin has room for them; to look at each costs a live page a seventh of its charts
         "showgrid": False,
         "zeroline": False,
         "rangemode": "tozero",
@@ -148,6 +149,7 @@ def curve_chart(
     }
     y_axis = {
         "automargin": True,
+        "ticklabeloverflow": "allow",
         "zeroline": False,
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",

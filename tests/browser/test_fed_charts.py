@@ -1,4 +1,4 @@
-"""Charts of a live page, which get newer figures from a message of their own: right in every order in which the two arrive."""
+"""Charts of a live page, which get newer figures from the server's answers: right in every order in which the two arrive."""
 
 from pathlib import Path
 
@@ -19,6 +19,21 @@ DRAW = """([place, data]) => {
   const parentElement = document.getElementById(place);
   parentElement.innerHTML ||= '<div class="live-plot"></div>';
   mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.part, name, value]) });
+}"""
+# The page asks for news, and the server answers with these, once.
+ANSWER = """async news => {
+  window.requests = window.requests ?? [];
+  const before = requests.length;
+  const taken = new Promise(resolve => {
+    window.fetch = async (url, { body }) => {
+      requests.push([url, JSON.parse(body)]);
+      return { ok: true, json: async () => { setTimeout(resolve); return { ...news, every: 1000 }; } };
+    };
+  });
+  const parentElement = document.getElementById("feeder");
+  parentElement.innerHTML ||= '<div class="live-plot"></div>';
+  mount({ parentElement, data: { follow: { url: "/news", base: news.base, every: before / 1000 } } });
+  await taken;
 }"""
 POINTS = "() => document.querySelector('#chart .live-plot').calcdata?.[0]?.length ?? 0"
 DRAWN = "() => document.querySelector('#chart .js-plotly-plot')"
@@ -41,7 +56,7 @@ def page(blank):
       document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="parts"></div>'
         + '<div class="share share-0"><img><span></span></div><div class="said conflict">before</div>'
         + '<div class="near">near</div><div style="height:5000px"></div><div class="far">far</div>';
-      window.livePage = undefined; window.asked = []; window.livePartTriggers = undefined; }""")
+      window.livePage = undefined; window.liveNews = undefined; window.requests = []; window.asked = []; window.livePartTriggers = undefined; }""")
     yield tab
     assert errors == []
 
@@ -52,32 +67,57 @@ def chart(count: int, base: str):
     return {**prepared(curve_chart([curve]), "a chart"), "config": {}, "plotly": "", "base": base, "name": "loss"}
 
 
-def fed(count: int | None, base: str, turn: int = 1, news=(), pictures=None, texts=None):
-    """A message with a figure of so many points, or without one."""
+def fed(count: int | None, base: str, turn: int = 1, news=(), since: int = 10, **values):
+    """An answer with a figure of so many points, or without one.
+
+    ``since``: points of the chart as it was drawn. ``values``: texts, bars and pictures.
+    """
     newer = chart(count, base) if count else {}
-    charts = {"loss": {"figure": newer["figure"], "revision": newer["revision"]}} if count else {}
-    return {"feed": {"base": base, "turn": turn, "charts": charts, "pictures": pictures or {}, "texts": texts or {}, "news": list(news)}}
+    charts = {"loss": {"figure": newer["figure"], "revision": newer["revision"], "follows": chart(since, base)["revision"]}} if count else {}
+    return {"base": base, "turn": turn, "charts": charts, "news": list(news), **{"texts": {}, "bars": {}, "pictures": {}, **values}}
+
+
+def give(page, message) -> None:
+    """Hand over an answer to the page's question, or a chart."""
+    if "turn" in message:
+        page.evaluate(ANSWER, message)
+    else:
+        page.evaluate(DRAW, ["chart", message])
 
 
 @pytest.mark.parametrize(
     ("messages", "points"),
     [
-        ([chart(0, "A"), fed(1, "A"), fed(5, "A", 2), fed(300, "A", 3)], 300),
+        ([chart(0, "A"), fed(1, "A", since=0), fed(5, "A", 2, since=0), fed(300, "A", 3, since=0)], 300),
         ([chart(10, "A"), fed(50, "A"), chart(10, "A")], 50),  # handed over once more, as React does
+        ([chart(10, "A"), fed(50, "A"), fed(None, "A", 2), chart(10, "A")], 50),  # later answers had nothing for it, as it was out of view
         ([fed(50, "A"), chart(10, "A")], 50),  # the message comes first
         ([chart(10, "A"), fed(50, "A"), chart(60, "A"), fed(None, "A", 2)], 60),  # its part was drawn anew, and is up to date
-        ([chart(10, "A"), fed(50, "A"), chart(60, "A"), fed(70, "A", 2), chart(60, "A")], 70),
+        ([chart(10, "A"), fed(50, "A"), chart(60, "A"), fed(70, "A", 2, since=60), chart(60, "A")], 70),
+        ([chart(10, "A"), fed(70, "A", since=60), chart(60, "A")], 70),  # its part was drawn anew, and the answer is faster
         ([chart(10, "A"), fed(50, "A"), chart(20, "B")], 20),  # the whole page was drawn anew, with other settings
         ([chart(10, "A"), chart(20, "B"), fed(50, "A")], 20),  # a late message for the page of before
-        ([chart(10, "A"), fed(50, "A"), chart(20, "B"), fed(30, "B")], 30),
+        ([chart(10, "A"), fed(50, "A"), chart(20, "B"), fed(30, "B", since=20)], 30),
         ([chart(10, "A"), fed(50, "A"), {**chart(80, ""), "base": None}], 80),  # the run has ended: nothing is fed
     ],
-    ids=["grows", "again", "fed first", "drawn anew", "drawn anew and fed", "new page", "late", "new page fed", "ended"],
+    ids=[
+        "grows",
+        "again",
+        "out of view",
+        "fed first",
+        "drawn anew",
+        "drawn anew and fed",
+        "fed before drawn anew",
+        "new page",
+        "late",
+        "new page fed",
+        "ended",
+    ],
 )
 def test_a_chart_shows_the_newest_figure_that_was_made_for_it(page, messages, points):
     for number, message in enumerate(messages):
-        page.evaluate(DRAW, ["feeder" if "feed" in message else "chart", message])
-        if number == 0 and "feed" not in message:
+        give(page, message)
+        if number == 0 and "turn" not in message:
             page.wait_for_function(DRAWN)
         page.evaluate(SETTLED)
     page.wait_for_function(f"expected => ({POINTS})() === expected", arg=points)
@@ -85,29 +125,84 @@ def test_a_chart_shows_the_newest_figure_that_was_made_for_it(page, messages, po
     assert page.evaluate(POINTS) == points
 
 
-def test_parts_in_view_are_asked_for_once_for_each_message(page):
+def test_parts_in_view_are_asked_for_once_for_each_answer(page):
     news = [["first", ""], ["near", ".near"], ["far", ".far"], ["gone", ".gone"]]
-    page.evaluate(DRAW, ["feeder", fed(None, "A", 0, news)])
+    give(page, fed(None, "A", 0, news))
     assert page.evaluate("asked") == [], "no part is there yet"
     for name, _ in news:
         page.evaluate(DRAW, ["parts", {"part": name}])
-    for turn in (1, 1, 2):
-        page.evaluate(DRAW, ["feeder", fed(None, "A", turn, news)])
+    for turn in (1, 2):
+        give(page, fed(None, "A", turn, news))
     expected = [[name, "asked", turn] for turn in (1, 2) for name in ("first", "near", "gone")]
-    assert page.evaluate("asked") == expected, "once, though the first is handed over twice"
+    assert page.evaluate("asked") == expected
     page.evaluate("() => { asked.length = 0; }")
-    page.evaluate(DRAW, ["feeder", fed(None, "A", 4)])
+    give(page, fed(None, "A", 4))
     assert page.evaluate("asked") == []
+
+
+def test_the_page_names_the_charts_in_view_of_its_own_drawing(page):
+    page.evaluate(DRAW, ["chart", chart(10, "A")])
+    page.wait_for_function(DRAWN)
+    give(page, fed(None, "A"))
+    give(page, fed(None, "B"))
+    page.evaluate("() => { document.getElementById('chart').style.marginTop = '5000px'; }")
+    page.wait_for_function("() => !document.querySelector('#chart .live-plot').inView")
+    give(page, fed(None, "A"))
+    assert page.evaluate("requests") == [["/news", ["loss"]], ["/news", []], ["/news", []]]
+
+
+def test_an_element_that_is_handed_over_again_asks_no_more_often(page):
+    give(page, fed(None, "A"))
+    again = {"follow": {"url": "/news", "base": "A", "every": 0}}
+    page.evaluate(DRAW, ["feeder", again])
+    page.evaluate("() => new Promise(resolve => setTimeout(resolve, 50))")  # more than the pace of 0 seconds
+    assert page.evaluate("requests.length") == 1
+
+
+def test_a_page_that_was_left_asks_no_more(page):
+    give(page, fed(None, "A"))
+    page.evaluate("() => document.querySelector('#feeder .live-plot').remove()")
+    page.evaluate("() => { clearTimeout(liveNews.timer); document.dispatchEvent(new Event('visibilitychange')); }")  # asks at once
+    page.wait_for_function("() => window.liveNews === undefined")
+    assert page.evaluate("requests.length") == 1
+
+
+@pytest.mark.parametrize("answers", ["refused", "down"])
+def test_it_goes_on_asking_where_there_is_no_answer(page, answers):
+    """After some refusals Streamlit draws the top of the page, or says what is wrong."""
+    page.evaluate(DRAW, ["parts", {"part": "top"}])
+    page.evaluate(
+        """kind => {
+          window.fetch = async () => { requests.push(kind); if (kind === "down") throw new TypeError("no server"); return { ok: false }; };
+          const parentElement = document.getElementById("feeder");
+          parentElement.innerHTML = '<div class="live-plot"></div>';
+          mount({ parentElement, data: { follow: { url: "/news", base: "A", every: 0.01 } } });
+        }""",
+        answers,
+    )
+    page.wait_for_function("() => requests.length > 6")
+    told = [[name, kind] for name, kind, _ in page.evaluate("asked")]
+    page.evaluate("() => { window.liveNews.box.remove(); }")
+    assert (told[:2] == [["top", "asked"], ["top", "asked"]]) if answers == "refused" else (told == [])
 
 
 def test_small_pictures_and_their_words_change_in_place(page):
     picture = {"src": "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "alt": "a: 20% <b>of</b> the gradient", "text": "20%<i>"}
-    page.evaluate(DRAW, ["feeder", fed(None, "A", pictures={"share-0": picture, "share-9": picture})])
+    give(page, fed(None, "A", pictures={"share-0": picture, "share-9": picture}))
     shown = page.evaluate("() => { const [img, span] = document.querySelector('.share').children; return [img.src, img.alt, span.textContent]; }")
     assert shown == [picture["src"], picture["alt"], picture["text"]]
 
 
 def test_words_change_in_place_and_are_no_markup(page):
-    page.evaluate(DRAW, ["feeder", fed(None, "A", texts={"conflict": "a <b> and c\nare in conflict", "gone": "no such place"})])
+    give(page, fed(None, "A", texts={"conflict": "a <b> and c\nare in conflict", "gone": "no such place"}))
     said = "document.querySelector('.said')"
     assert page.evaluate(f"[{said}.textContent, {said}.children.length]") == ["a <b> and c\nare in conflict", 0]
+
+
+def test_a_bar_changes_in_place_and_says_so(page):
+    page.evaluate("""() => { document.getElementById("parts").innerHTML =
+      '<div role="progressbar" aria-valuenow="1"><b class="run-progress-bar" style="width:1%"></b></div><i><b class="gauge-0-bar"></b></i>'; }""")
+    give(page, fed(None, "A", bars={"run-progress-bar": 42.5, "gauge-0-bar": 7}))
+    bar = "document.querySelector('.run-progress-bar')"
+    assert page.evaluate(f"[{bar}.style.width, {bar}.parentElement.ariaValueNow]") == ["42.5%", "42.5"]
+    assert page.evaluate("document.querySelector('.gauge-0-bar').style.width") == "7%"

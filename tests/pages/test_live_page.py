@@ -1,7 +1,8 @@
-"""What a live run's page sends between two drawings: figures that are new, and the parts for which there is news."""
+"""What a live run's page gets between two drawings: figures and words that are new, and the parts for which there is more news."""
 
 import html
 import json
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,8 +11,9 @@ import pytest
 from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, StepScalars
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
+from mtl_core.runs.alerts.run_alerts import ALERT
 from ui.drawing.run_charts import FIRST_ROWS, View, current_chart, one_curve, scalars_feed
-from ui.run import live_page, run_page
+from ui.run import run_page
 from ui.run.live_page import LivePage, Moment
 
 VIEW = View(0.6, "step", False)
@@ -19,7 +21,7 @@ VIEW = View(0.6, "step", False)
 
 @pytest.fixture
 def drawn(open_page, make_run, store, monkeypatch):
-    """A live run, the page that drew it, and what the page sends. Charts are built anew whenever there are new rows."""
+    """A live run, the page that drew it, and the news that it gave. Charts are built anew whenever there are new rows."""
     pages, sent = [], []
     made = LivePage.__init__
 
@@ -28,7 +30,6 @@ def drawn(open_page, make_run, store, monkeypatch):
         pages.append(self)
 
     monkeypatch.setattr(LivePage, "__init__", noted)
-    monkeypatch.setattr(live_page, "feed_charts", lambda key, fed: sent.append(fed))
     monkeypatch.setattr("ui.drawing.run_charts.CHART_SECONDS", -1.0)
     run = make_run()
     app = open_page("run", run=run.id)
@@ -36,15 +37,25 @@ def drawn(open_page, make_run, store, monkeypatch):
     page = pages[-1]
     assert page.known is None
     assert len([each for each in app.get("bidi_component") if "-rerun." in each.proto.id]) == len(page.parts)
-    return SimpleNamespace(run=run, page=page, pages=pages, sent=sent, news=lambda: page.outdated(page.moment()))
+
+    def feed(page=page):
+        sent.append(page.news(page.moment()))
+        return sent[-1]
+
+    return SimpleNamespace(run=run, page=page, pages=pages, sent=sent, feed=feed, news=lambda: page.outdated(page.moment()))
+
+
+def fed_texts(page):
+    """Names of the words that change in place."""
+    return {name for values in page.values for name in values.drawn.get("texts", {})}
 
 
 def test_nothing_is_sent_of_what_is_drawn_already(drawn):
-    drawn.page.feed(drawn.page.moment(), {})
+    drawn.feed()
     fed = drawn.sent[-1]
     assert (fed["charts"], fed["news"], fed["base"]) == ({}, [], drawn.page.base)
     assert set(drawn.page.charts) >= {"digit.loss.row", "digit.accuracy.row", "slant.mae.row", "loss_weights", "lr"}
-    assert set(drawn.page.parts) == {"steering", "tasks", "conflict", "predictions", "ownership", "training", "details"}
+    assert set(drawn.page.parts) == {"top", "steering", "tasks", "conflict", "predictions", "ownership", "training", "details"}
 
 
 def test_new_steps_come_as_figures_until_their_part_is_drawn_again(drawn, store):
@@ -52,14 +63,13 @@ def test_new_steps_come_as_figures_until_their_part_is_drawn_again(drawn, store)
         values = {"train/digit/loss": 0.1, "train/slant/loss": 0.2, "optimizer/lr": 0.01}
         store.append(drawn.run.id, StepScalars(step, step / 2, values))
         store.append(drawn.run.id, Message("which stores the step at once"))
-        drawn.page.feed(drawn.page.moment(), {})
+        drawn.feed()
         charts = drawn.sent[-1]["charts"]
         assert {"digit.loss.row", "slant.loss.row", "lr"} <= set(charts), "again at the second step: the browser may have missed the first message"
         assert "loss_weights" not in charts, "no new value, and an x range of its own"
     assert drawn.sent[-1]["turn"] == drawn.sent[-2]["turn"] + 1
-    moment = drawn.page.moment()
     drawn.page.charts["lr"] = replace(drawn.page.charts["lr"], revision=drawn.sent[-1]["charts"]["lr"]["revision"])  # as its part does
-    drawn.page.feed(moment, {})
+    drawn.feed()
     assert "lr" not in drawn.sent[-1]["charts"]
 
 
@@ -85,19 +95,19 @@ def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
         bodies = [str(each.proto.body) for each in app.get("html")]
         return {name: next(body for body in bodies if name in body) for name in ("conflict-meaning", "conflict-pairs")}
 
-    assert list(drawn.page.texts) == ["run-log"]  # nothing is measured yet: the part says why
+    assert not {"conflict-meaning", "conflict-pairs"} & set(fed_texts(drawn.page))  # nothing is measured yet: the part says why
     measured(5, -0.5)
     app = open_page("run", run=drawn.run.id)
     page = drawn.pages[-1]
     assert "digit and slant are below 0 at the only measurement." in shown(app)["conflict-meaning"]
     assert "measured only once," in shown(app)["conflict-pairs"]
-    page.feed(page.moment(), {})
-    assert list(drawn.sent[-1]["texts"]) == []
+    drawn.feed(page)
+    assert not [name for name in drawn.sent[-1]["texts"] if name.startswith("conflict-")]
     for step in (6, 7):
         measured(step, -0.5)
     for _ in range(2):  # again at the second refresh: the browser may have missed the first message
-        page.feed(page.moment(), {})
-        fed = {name: text for name, text in drawn.sent[-1]["texts"].items() if name != "run-log"}
+        drawn.feed(page)
+        fed = {name: text for name, text in drawn.sent[-1]["texts"].items() if name.startswith("conflict-")}
         assert "100% of 3 measurements" in fed["conflict-meaning"]
         assert fed["conflict-pairs"].startswith("digit and slant are in conflict")
     later = shown(open_page("run", run=drawn.run.id))
@@ -117,7 +127,7 @@ def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):
     [name] = [each for each in page.charts if each.startswith("conflict_map")]
     for step in range(6, 26):
         measured(step)
-    page.feed(page.moment(), {})
+    drawn.feed(page)
     fed = drawn.sent[-1]
     assert name in fed["charts"]
     assert page.charts[name].build(page.moment().feed["frame"]).data[0].customdata[0][0][3] == 21  # points
@@ -137,7 +147,7 @@ def test_a_line_of_the_log_comes_with_the_charts(drawn, store, open_page, monkey
         store.append(drawn.run.id, Message(f"<b>{number}</b>"))
     assert drawn.news() == []
     for _ in range(2):  # again at the second refresh: the browser may have missed the first message
-        drawn.page.feed(drawn.page.moment(), {})
+        drawn.feed()
         fed = drawn.sent[-1]["texts"]["run-log"]
         above, *lines = fed.splitlines()
         assert [line.partition("  ")[2] for line in lines] == [f"info    <b>{number}</b>" for number in (1, 2, 3)]
@@ -149,9 +159,9 @@ def test_a_line_of_the_log_comes_with_the_charts(drawn, store, open_page, monkey
 def test_slow_parts_and_those_out_of_view_are_offered_at_every_third_refresh(drawn, store):
     store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
     for _ in range(3):
-        drawn.page.feed(drawn.page.moment(), {})
+        drawn.feed()
     at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ""], ["ownership", ""]]
-    assert [(fed["turn"], fed["news"]) for fed in drawn.sent[-3:]] == [(2, at_once), (3, of_all), (4, at_once)]
+    assert [(fed["turn"], fed["news"]) for fed in drawn.sent[-3:]] == [(1, at_once), (2, at_once), (3, of_all)]
 
 
 def test_a_mark_in_the_charts_is_news_for_every_part(drawn):
@@ -165,7 +175,7 @@ def test_a_chart_drawn_before_a_change_does_not_pass_for_one_with_its_mark(drawn
     store.append(drawn.run.id, SettingChanged(4, 2.0, "tasks.digit.loss_weight", 1.0, 5.0, False))
     moment = drawn.page.moment()
     assert moment.feed["marks"][0] == 1
-    drawn.page.feed(moment, {})
+    drawn.feed()
     built = []
 
     def with_mark(frame):
@@ -185,15 +195,77 @@ def test_another_shape_of_the_page_has_it_drawn_whole(drawn, store):
     assert run_page._shape(drawn.page.moment()) == (True, "conflict", "predictions", "sharing", "ownership", "training")
 
 
-def test_an_ended_run_feeds_nothing(open_page, finished, monkeypatch):
-    sent = []
-    monkeypatch.setattr(live_page, "feed_charts", lambda *args: sent.append(args))
+def test_an_ended_run_asks_for_nothing(open_page, finished):
     app = open_page("run", run=finished.id)
-    charts = [json.loads(chart.proto.json) for chart in app.get("bidi_component") if "-chart." in chart.proto.id]
+    components = app.get("bidi_component")
+    charts = [json.loads(chart.proto.json) for chart in components if "-chart." in chart.proto.id]
     assert len(charts) > 4
     assert all("base" not in chart for chart in charts)
-    assert not [chart for chart in app.get("bidi_component") if "-rerun." in chart.proto.id]
-    assert sent == []
+    assert not [each for each in components if "-rerun." in each.proto.id or "-live_page" in each.proto.id]
+
+
+def test_the_page_says_where_its_news_are(drawn, open_page):
+    [asked] = [json.loads(each.proto.json) for each in open_page("run", run=drawn.run.id).get("bidi_component") if "-live_page" in each.proto.id]
+    page = drawn.pages[-1]
+    assert asked == {"follow": {"url": f"/live-news/{page.base}", "base": page.base, "every": 2.0}}
+
+
+def test_progress_gauges_and_shares_come_in_place(drawn, store):
+    for step in (5, 6):
+        shares = {"gradient_share/digit": 0.25, "gradient_share/slant": 0.75}
+        store.append(drawn.run.id, StepScalars(step, step / 2, {"train/digit/loss": 0.1, **shares}))
+    store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
+    fed = drawn.feed()
+    assert fed["texts"]["run-progress"] == "epoch 3 of 3 · step 6 of 6 · measuring on the test images"
+    assert fed["bars"]["run-progress-bar"] == 100.0
+    assert {name: picture["text"] for name, picture in fed["pictures"].items() if name.startswith("share")} == {"share-0": "25%", "share-1": "75%"}
+    assert "top" not in [name for name, _ in fed["news"]], "nothing but values has changed there"
+
+
+@pytest.mark.parametrize("change", ["name", "other run", "queue", "alert"])
+def test_what_is_no_value_has_the_top_drawn_again(drawn, store, make_run, change):
+    def news():
+        return "top" in drawn.news()
+
+    assert not news()
+    if change == "name":
+        actions.rename(store, drawn.run.id, "another name")
+    elif change == "other run":
+        make_run()
+    elif change == "queue":
+        store.create(drawn.run.config)
+    else:
+        store.append(drawn.run.id, Message("no step for a minute", level=ALERT))
+    assert news()
+
+
+def test_the_top_is_drawn_again_after_some_answers_in_any_case(drawn):
+    offered = ["top" in [name for name, _ in drawn.feed()["news"]] for _ in range(run_page.TOP_TURNS)]
+    assert offered == [False] * (run_page.TOP_TURNS - 1) + [True]
+
+
+def test_only_charts_in_view_are_sent(drawn, store):
+    store.append(drawn.run.id, StepScalars(5, 2.5, {"train/digit/loss": 0.1, "train/slant/loss": 0.2, "optimizer/lr": 0.01}))
+    store.append(drawn.run.id, Message("which stores the step at once"))
+    page = drawn.page
+    assert set(page.news(page.moment(), ["lr", "no such chart"])["charts"]) == {"lr"}
+    assert page.news(page.moment(), [])["charts"] == {}
+    assert {"lr", "digit.loss.row"} <= set(page.news(page.moment(), ["lr", "digit.loss.row"])["charts"]), "it has come into view"
+
+
+def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, open_page):
+    open_page("run", language="zh", run=drawn.run.id)
+    page = drawn.pages[-1]
+    store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(page.answer(list(page.charts))))
+    thread.start()
+    thread.join()
+    fed = json.loads(answers[0])
+    assert fed["texts"]["run-progress"] == "第 3 轮，共 3 轮 · 第 6 步，共 6 步 · 正在用测试图像测量"
+    assert "tasks" in [name for name, _ in fed["news"]]
+    figures = [json.loads(chart["figure"]) for chart in fed["charts"].values()]
+    assert "训练集" in {trace["name"] for figure in figures for trace in figure["data"]}
 
 
 def test_viewers_share_a_figure_with_the_same_marks_only(make_run, store):

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from mtl_core.runs import actions
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
+from tests.pages.conftest import progress_of
 
 ELSEWHERE = ("strip.", "queue.", "export.", "next.", "threshold.", "cost.")  # beginnings of the keys of other parts' buttons
 LABELS = {
@@ -52,7 +53,7 @@ def test_a_paused_run_says_what_it_keeps_and_goes_on(open_page, in_state, store,
     run = in_state("paused")
     app = open_page("run", run=run.id)
     assert "A paused run keeps its device and memory; Stop frees them." in texts(app)
-    assert app.get("progress")[0].proto.text == "epoch 3 of 3 · step 4 of 6 · paused"
+    assert progress_of(app) == "epoch 3 of 3 · step 4 of 6 · paused"
     app.button(key=f"pause.{run.id}").click().run()
     assert store.get(run.id).status == RunStatus.RUNNING
 

@@ -6,6 +6,7 @@ import pytest
 
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
+from tests.pages.conftest import progress_of
 from ui.drawing.run_charts import scalars_feed
 from ui.run import run_page
 from ui.run.live_page import LivePage, Moment
@@ -74,7 +75,7 @@ def test_without_a_run_in_the_address_the_newest_is_shown(open_page, finished):
 def test_running_run_has_progress_and_stop_answers_at_once(open_page, store, make_run):
     run = make_run()
     app = open_page("run", run=run.id)
-    assert "epoch 3 of 3 · step 4 of 6" in app.get("progress")[0].proto.text
+    assert "epoch 3 of 3 · step 4 of 6" in progress_of(app)
     app.button(key=f"stop.{run.id}").click().run()
     assert app.button(key=f"stop.{run.id}").label == "Stopping…"
     assert app.button(key=f"stop.{run.id}").disabled
@@ -102,7 +103,7 @@ def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run,
 def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):
     run = make_run()
     store.append(run.id, EpochMetrics(6, 3, {"val/slant/mae": 1.0}))
-    assert open_page("run", run=run.id).get("progress")[0].proto.text == "epoch 3 of 3 · step 6 of 6 · measuring on the test images"
+    assert progress_of(open_page("run", run=run.id)) == "epoch 3 of 3 · step 6 of 6 · measuring on the test images"
 
 
 def test_a_metric_that_was_never_finite_is_shown_without_a_best(open_page, make_run, store, texts):
@@ -233,7 +234,7 @@ def test_a_page_that_waits_for_its_charts_loads_their_script(open_page, make_run
 
 
 def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
-    """A part that waited for them asks for the whole page, at their pace, before it draws itself."""
+    """Where the page below its top has another shape, the top asks for the whole page before it draws itself."""
 
     class RerunError(BaseException):
         pass
@@ -245,6 +246,7 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     monkeypatch.setattr(run_page, "run_store", lambda: store)
     monkeypatch.setattr(run_page, "draw_strip", lambda **_: drawn.append(True))
     monkeypatch.setattr(run_page.st, "rerun", rerun)
+    moment = Moment(run, scalars_feed(store, run.id), {})
     with pytest.raises(RerunError):
-        run_page._live.__wrapped__(run.id, 1.0, "training", True, LivePage(lambda page: Moment(run, scalars_feed(store, run.id), {})), ())
+        run_page._live(LivePage(lambda page: moment, lambda now: 1.0), "training", (False,), moment)
     assert drawn == []

@@ -97,7 +97,7 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
 
     Args:
         clicks: whether to report clicks on points.
-        fed_as: the ``base`` of the ``feed_charts`` that may have a newer figure for this chart, and its key there.
+        fed_as: the ``base`` of the ``follow_news`` that may have a newer figure for this chart, and its key there.
 
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
@@ -109,19 +109,17 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
-def feed_charts(key: str, fed: dict[str, Any]) -> None:
-    """Send newer figures to charts that stand elsewhere on the page, in one message.
+def follow_news(key: str, asked: dict[str, Any]) -> None:
+    """Have the browser ask for news of the page, and give them to the charts, words and parts that stand elsewhere on it (``ui/run/live_page.py``).
 
     Args:
-        fed: ``base``, which the charts were drawn with; ``turn``, a number that differs at each message; ``charts``, key -> figure and revision;
-            ``pictures``, CSS class -> src, alt and text; ``texts``, CSS class -> text; ``news``, pairs of a part's name and the CSS selector of its
-            place.
+        asked: ``url``, where it asks; ``base``, which the charts were drawn with; ``every``, seconds until it asks first.
     """
-    _component()(key=key, data={"feed": fed}, width="content")
+    _component()(key=key, data={"follow": asked}, width="content")
 
 
 def rerun_when_asked(name: str) -> None:
-    """Let the browser rerun the fragment that calls this. It does so when ``feed_charts`` names the part and the part is in view.
+    """Let the browser rerun the fragment that calls this. It does so when the news name the part and the part is in view.
 
     The fragment has a component of its own for it. A callback of another component could rerun it with ``st.rerun`` and its key. But that rerun would
     replace the one that a click asks for at the same moment.

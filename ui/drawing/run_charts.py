@@ -130,7 +130,7 @@ def draw_text(feed: dict[str, Any], name: str, build: Callable[[pd.DataFrame], s
     text, page = build(feed["frame"]), feed.get("page")
     st.html(f'<div class="said {name}">{html.escape(text)}</div>')
     if page is not None:
-        page.keep_text(name, build, text)
+        page.keep_values(lambda now: {"texts": {name: build(now.feed["frame"])}}, {"texts": {name: text}})
 
 
 def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:

@@ -1,30 +1,37 @@
-"""A run's page in parts: while the run trains, charts get their new values in one message, and a part is drawn anew only when there is news for it.
+"""A run's page in parts: while the run trains, charts and words change in place, and a part is drawn anew only when it has more news.
 
-To send a page of unchanged elements again costs the browser as much as its charts (``benchmarks/README.md``). So the fragment with the timer draws
-the top of the page only. It sends one message: the figures that are new, and the parts that are out of date. The browser reruns those of them that
-are in view, and at every third refresh all. Each part is a fragment of its own, the same while the run trains and after its end, so that no click
-in it is lost (``ui/shell/live_part.py``).
+To draw anything through Streamlit costs the browser as much as all charts (``benchmarks/README.md``). So a script of the page asks the server for
+news (``ui/drawing/news_route.py``): the new figures of the charts in view, new words, and the parts that are out of date. The browser reruns those
+of the parts that are in view, and at every third answer all. Each part is a fragment of its own, the same while the run trains and after its end, so
+that no click in it is lost (``ui/shell/live_part.py``).
 """
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from ui.drawing.plotly_chart import feed_charts, rerun_when_asked
+from mtl_core.language import language, speaking
+from ui.drawing.news_route import answer_for, news_address
+from ui.drawing.plotly_chart import follow_news, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import worded
 from ui.shell.page_address import rerun_page
-from ui.shell.state import whole_page_if_asked
+from ui.shell.state import run_store, whole_page_if_asked
+from ui.status.notices import SEEN
+from ui.status.status_bar import notice_endings
 
 KEY = component_key("live_page")
-SLOW_TURNS = 3  # refreshes between those at which slow parts and parts out of view are drawn
+SLOW_TURNS = 3  # answers between those at which slow parts and parts out of view are drawn
+Values = dict[str, dict[str, Any]]
+"""What changes in place: ``texts``, ``bars`` or ``pictures`` -> CSS class of an element -> text; length in percent; ``src``, ``alt`` and ``text``."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +72,12 @@ class FedChart:
 
 
 @dataclass(frozen=True)
-class FedText:
-    """Words of a part that come with the charts' values: what makes them of a run's scalars, and what was drawn."""
+class FedValues:
+    """Values of a part: what makes them, and what was drawn."""
 
     part: str
-    build: Callable[[pd.DataFrame], str]
-    drawn: str
+    build: Callable[[Moment], Values]
+    drawn: Values
 
 
 @dataclass
@@ -79,18 +86,28 @@ class LivePage:
 
     Attributes:
         look: reads the run as it is now.
+        pace: gives the seconds until the next answer.
         known: the moment of the whole page's drawing, while that lasts.
         base: names this drawing in the browser, which ignores figures that were made for another one.
+        language: of the reader. Answers are made without a session.
+        turn: number of answers so far.
+        has_job: whether the page waits for a job whose progress it draws.
+        alerts_seen: number of the newest line of any log that the session has looked at.
     """
 
     look: Callable[[LivePage], Moment]
+    pace: Callable[[Moment], float]
     known: Moment | None = None
     base: str = field(default_factory=lambda: uuid.uuid4().hex)
+    language: str = field(default_factory=language)
     charts: dict[str, FedChart] = field(default_factory=dict)
-    texts: dict[str, FedText] = field(default_factory=dict)
+    values: list[FedValues] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
     baseline: str = ""
     turn: int = 0
+    has_job: bool = False
+    alerts_seen: int = 0
+    _is_explained: bool = False
     _drawn: str = ""
 
     def moment(self) -> Moment:
@@ -109,44 +126,70 @@ class LivePage:
         def part() -> None:
             moment = self.moment()
             if moment.run.status.is_ended() != ended:
+                notice_endings(run_store())
                 rerun_page()
-            self.parts[name] = Part(news, self._news(news, moment), is_slow, place)
+            self._look_at_session()
+            self.parts = {**self.parts, name: Part(news, self._news(news, moment), is_slow, place)}
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
-            self.texts = {key: text for key, text in self.texts.items() if text.part != name}
+            self.values = [values for values in self.values if values.part != name]
             self._drawn = name
             if not ended:
                 rerun_when_asked(name)
             draw(moment)
+            self._look_at_session()  # a job may have begun
             whole_page_if_asked()
 
         st.fragment(part, key=f"part-{name}")()
 
+    def _look_at_session(self) -> None:
+        self._is_explained = any(value for key, value in st.session_state.items() if str(key).startswith("explain."))
+        self.has_job = "work" in st.session_state.get("waiting", [])
+        self.alerts_seen = st.session_state.get(SEEN, self.alerts_seen)
+
+    def follow(self, moment: Moment) -> None:
+        """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
+        answer_for(self.base, self.answer)
+        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment)})
+
     def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
-        self.charts[key] = FedChart(self._drawn, marks, view, build, alt, revision)
+        self.charts = {**self.charts, key: FedChart(self._drawn, marks, view, build, alt, revision)}
 
-    def keep_text(self, name: str, build: Callable[[pd.DataFrame], str], drawn: str) -> None:
-        """Note that the part that is being drawn has these words, in an element of the CSS class ``name``."""
-        self.texts[name] = FedText(self._drawn, build, drawn)
+    def keep_values(self, build: Callable[[Moment], Values], drawn: Values) -> None:
+        """Note that the part that is being drawn has these values, in elements of their CSS classes."""
+        self.values = [*self.values, FedValues(self._drawn, build, drawn)]
 
-    def feed(self, moment: Moment, pictures: dict[str, dict[str, str]]) -> None:
-        """Send what is new since the parts were drawn: all of it each time, because a message may replace one that the browser has not looked at.
+    def answer(self, seen: Collection[str]) -> str:
+        """``news`` of the run as it is now, as JSON text."""
+        with speaking(self.language):
+            return json.dumps(self.news(self.look(self), seen))
+
+    def news(self, moment: Moment, seen: Collection[str] | None = None) -> dict[str, Any]:
+        """What is new since the parts were drawn: all of it each time, because the browser may not have looked at the last answer.
 
         Args:
-            pictures: CSS class -> ``src``, ``alt`` and ``text`` of a small picture with words beside it.
+            seen: names of the charts in view; only these are sent. None for all.
         """
         self.turn += 1
         charts = {}
         for key, chart in self.charts.items():
+            if seen is not None and key not in seen:
+                continue
             # With the marks that ``build`` knows: viewers share figures, and one without a new mark must not pass for one with it.
             now = current_chart({**moment.feed, "marks": chart.marks}, key, chart.view, chart.build, chart.alt)
             if now["revision"] != chart.revision:
-                charts[key] = {"figure": now["figure"], "revision": now["revision"]}
-        made = {name: text.build(moment.feed["frame"]) for name, text in self.texts.items()}
-        texts = {name: text for name, text in made.items() if text != self.texts[name].drawn}
+                charts[key] = {"figure": now["figure"], "revision": now["revision"], "follows": chart.revision}
         is_for_all = self.turn % SLOW_TURNS == 0
         news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
-        feed_charts(KEY, {"base": self.base, "turn": self.turn, "charts": charts, "pictures": pictures, "texts": texts, "news": news})
+        told = {"base": self.base, "turn": self.turn, "every": self.pace(moment)}
+        return {**told, "charts": charts, **self._new_values(moment), "news": news}
+
+    def _new_values(self, moment: Moment) -> Values:
+        new: Values = {"texts": {}, "bars": {}, "pictures": {}}
+        for values in self.values:
+            for kind, made in values.build(moment).items():
+                new[kind] |= {name: value for name, value in made.items() if value != values.drawn.get(kind, {}).get(name)}
+        return new
 
     def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
         """Names of the parts for which there is news. ``is_for_all``: of the slow ones, too."""
@@ -154,5 +197,4 @@ class LivePage:
 
     def _news(self, news: Callable[[Moment], Hashable], moment: Moment) -> Hashable:
         """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""
-        is_explained = any(value for key, value in st.session_state.items() if str(key).startswith("explain."))
-        return news(moment), moment.feed.get("marks"), moment.feed["row"] if is_explained else None
+        return news(moment), moment.feed.get("marks"), moment.feed["row"] if self._is_explained else None

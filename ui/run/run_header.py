@@ -85,18 +85,18 @@ def _link(other: ListedFacts) -> None:
     st.page_link("pages/run.py", label=words.plain(words.shortened(shown_name(other), 60)), query_params={"run": other.id})
 
 
+def header_values(run: Any) -> dict[str, dict[str, Any]]:
+    """What a live page changes in place in ``header``: CSS class -> text, and length of a bar in percent. ``run`` is active and has begun."""
+    return {"texts": {"run-progress": _progress_text(run), "fact-speed": _speed(run), "fact-time": words.duration(run.seconds)}, "bars": _bars(run)}
+
+
 def _progress(run: Any) -> None:
     if run.status.is_active():
-        epoch = min(run.epochs, int(run.epoch) + 1)
-        text = tr(
-            "epoch {epoch} of {epochs} · step {step:,} of {steps:,} · {time_left}",
-            epoch=epoch,
-            epochs=run.epochs,
-            step=run.step,
-            steps=run.steps_total or 0,
-            time_left=words.time_left(run),
-        )
-        st.progress(run.progress, text=text if run.info else words.time_left(run))
+        # HTML of our own, because the browser may not change the elements of Streamlit.
+        text, width = html.escape(_progress_text(run)), _bars(run)["run-progress-bar"]
+        about = f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{width:g}" aria-label="{html.escape(tr("Progress"), quote=True)}"'
+        bar = f'<div class="bar" role="progressbar" {about}><b class="run-progress-bar" style="width:{width:g}%"></b></div>'
+        st.html(f'<div class="progress"><div class="run-progress">{text}</div>{bar}</div>')
     elif str(run.status) == "queued":
         st.caption(words.in_line(run))
     elif str(run.status) == "finished":
@@ -108,22 +108,48 @@ def _progress(run: Any) -> None:
             st.caption(tr("{epochs}, {step:,} {step:step|steps} in {duration}", **done))
 
 
-def _facts(run) -> None:
+def _progress_text(run: Any) -> str:
+    if not run.info:
+        return words.time_left(run)
+    epoch = min(run.epochs, int(run.epoch) + 1)
+    return tr(
+        "epoch {epoch} of {epochs} · step {step:,} of {steps:,} · {time_left}",
+        epoch=epoch,
+        epochs=run.epochs,
+        step=run.step,
+        steps=run.steps_total or 0,
+        time_left=words.time_left(run),
+    )
+
+
+def _bars(run: Any) -> dict[str, float]:
+    return {"run-progress-bar": round(100 * run.progress, 1)}
+
+
+def _speed(run: Any) -> str:
+    unknown = "–" if run.status.is_ended() else tr("measuring")
+    return tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else unknown
+
+
+def _facts(run: Any) -> None:
     info = run.info
     counts = info["parameters"]
     total = counts["shared"] + sum(counts["tasks"].values())
     images = info["images"]
     frozen = tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
-    unknown = "–" if run.status.is_ended() else tr("measuring")
     facts = {
         tr("Device"): info.get("device_name") or info["device"],
         tr("Numerical precision"): info["precision"],
         tr("Parameters"): tr("{count} ({shared:.0%} shared)", count=words.count(total), shared=counts["shared"] / max(1, total)) + frozen,
         tr("Images"): tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
-        tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else unknown,
+        tr("Speed"): _speed(run),
         tr("Time"): words.duration(run.seconds),
     }
     if begun := info.get("weights"):
         facts[tr("Starts from")] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
-    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
+    fed = {tr("Speed"): "fact-speed", tr("Time"): "fact-time"}
+    cells = "".join(
+        f'<div><div class="fact-name">{name}</div><div class="{fed.get(name, "fact")}">{html.escape(str(value))}</div></div>'
+        for name, value in facts.items()
+    )
     st.html(f'<div class="facts">{cells}</div>')

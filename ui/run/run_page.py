@@ -25,11 +25,11 @@ from ui.run.cost_tab import cost_tab
 from ui.run.explain_popover import explain_popover, explain_task
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
-from ui.run.live_page import LivePage, Moment
+from ui.run.live_page import LivePage, Moment, Values
 from ui.run.next_steps import next_steps
 from ui.run.pace import slower_than_usual
 from ui.run.panel_layout import layout_controls, panel_layout, task_key
-from ui.run.run_header import header
+from ui.run.run_header import header, header_values
 from ui.run.run_panels import draw_panels, panels_of
 from ui.run.steering import gradient_shares, steering, steering_news
 from ui.run.task_rows import task_rows
@@ -39,6 +39,7 @@ from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
 from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
+from ui.status.gauge_bar import gauge_shape, gauge_values
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
@@ -49,39 +50,35 @@ REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the 
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 FED_LINES = 100  # newest lines of the log of a run that goes on
+TOP_TURNS = 5  # answers with news after which the top of the page is drawn anew in any case
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first curves
 
 
 def show_run(run_id: str) -> None:
-    """Draw the page. While the run is active, one fragment refreshes its top and sends the charts below it their new values.
-
-    Afterwards only the status bar polls. What is below the top is in parts (``live_page.py``), the same before and after.
-    """
+    """Draw the page in parts. While the run is active, they get its news (``live_page.py``). Afterwards only the status bar polls."""
     store = run_store()
     run = store.get(run_id)
-    view = asked_view()
-    page = LivePage(lambda page: _moment(run_store(), run_store().get(run_id), page))
-    page.known = moment = _moment(store, run, page)
-    every = None if run.status.is_ended() else _page_seconds(moment)
+    page = LivePage(lambda page: _moment(run_store(), run_store().get(run_id), page), _page_seconds)
+    page.known = _moment(store, run, page)
     try:
-        _draw_page(store, page, every, view)
+        _draw_page(store, page, asked_view())
     finally:
         page.known = None  # its fragments read the run anew
 
 
-def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) -> None:
+def _draw_page(store: RunStore, page: LivePage, view: str) -> None:
     run, shape = page.moment().run, _shape(page.moment())
     with st.container():
         # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
         # place stays in the browser until the whole page is drawn: header and charts would be there twice.
         with st.container():
             export_panel(run.id)  # outside the live part, whose refresh could lose a download
-        if every is None:
+        if run.status.is_ended():
             with st.container():
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
-            st.fragment(_live, run_every=every)(run.id, every, view, _waits_for_curves(page.moment()), page, shape)
+            page.part("top", partial(_live, page, view, shape), partial(_top_news, page), ended=False)
         with st.container():
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
@@ -89,7 +86,7 @@ def _draw_page(store: RunStore, page: LivePage, every: float | None, view: str) 
                 _training(store, page)
     if view == "training" or not run.info:
         with st.container(key="details"):
-            page.part("details", lambda now: _details(run_store(), now), _said, run.status.is_ended(), ".st-key-details", is_slow=True)
+            page.part("details", lambda now: _details(run_store(), now), partial(_said, page), run.status.is_ended(), ".st-key-details", is_slow=True)
 
 
 def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
@@ -108,20 +105,39 @@ def _shape(moment: Moment) -> tuple[Any, ...]:
     return bool(moment.run.info), *(panels_of(moment) if moment.run.info else ())
 
 
-@worded
-def _live(run_id: str, every: float, view: str, waits: bool, page: LivePage, shape: tuple[Any, ...]) -> None:
-    moment = page.moment()
-    if (waits and not _waits_for_curves(moment)) or _shape(moment) != shape:
-        rerun_page()  # first, so that the first curves are not drawn here and then again at their own pace
-    draw_strip(own_run=run_id)
+def _live(page: LivePage, view: str, shape: tuple[Any, ...], moment: Moment) -> None:
+    """Draw the top of the page while the run is active. ``shape``: of the page below it as it was drawn."""
+    if _shape(moment) != shape:
+        rerun_page()  # first, so that the first curves are not drawn here and then again
+    draw_strip(own_run=moment.run.id)
     with st.container():
-        _draw_top(run_id, page, moment)
-    run = run_store().get(run_id)
-    now = _page_seconds(replace(moment, run=run))
-    slower, sooner = now > every, now == SOON_SECONDS != every
-    if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
+        _draw_top(moment.run.id, page, moment)
+    if moment.run.info:
+        page.keep_values(_top_values, _top_values(moment))
+    if notice_endings(run_store()) or asked_view() != view:
         rerun_page()
-    whole_page_if_asked()
+
+
+def _top_values(now: Moment) -> Values:
+    """What changes in place at the top of the page."""
+    gauges, header = gauge_values(run_store(), now.run.id), header_values(now.run)
+    slow = {"slower": said} if (said := _slower(now)) else {}
+    return {"texts": {**header["texts"], **gauges["texts"], **slow}, "bars": {**header["bars"], **gauges["bars"]}, "pictures": gauges["pictures"]}
+
+
+def _top_news(page: LivePage, now: Moment) -> Hashable:
+    """What the top of the page depends on. Other runs are looked at, too: their ends and alerts are told on every page.
+
+    What is not named here, such as what others do to the list of runs, appears after ``TOP_TURNS`` answers at the latest.
+    """
+    run, store = now.run, run_store()
+    if not run.info:
+        return time.monotonic()  # the page is short and costs little, and the log is on it
+    about = str(run.status), run.name, run.note, tuple(run.tags), run.pinned, run.archived, run.epochs, str(run.failure)
+    others = tuple((other.id, str(other.status), f"{other.progress:.0%}") for other in store.active() if other.id != run.id)
+    queued = tuple((other.id, other.queue_position) for other in store.queued())
+    alerts = tuple(alert.number for alert in store.alerts(after=page.alerts_seen))
+    return about, others, queued, alerts, gauge_shape(store, run.id), bool(_slower(now)), _shape(now), jobs.warmed(), page.turn // TOP_TURNS
 
 
 @worded
@@ -133,7 +149,7 @@ def _still(run_id: str, view: str) -> None:
 
 
 def _page_seconds(moment: Moment) -> float:
-    """Seconds between refreshes of this page. While a viewer waits for the first curves it is short and costs little."""
+    """Seconds between two answers with news. While a viewer waits for the first curves it is short and costs little."""
     return SOON_SECONDS if moment.run.seconds < BEGINNING and _waits_for_curves(moment) else refresh_seconds(moment.run)
 
 
@@ -162,22 +178,26 @@ def _draw_top(run_id: str, page: LivePage | None = None, moment: Moment | None =
         header(store, run)
         ending_card(store, run)
         if run.info:
-            _view_row(store, run, page, moment)
+            _view_row(run, page, moment)
     if not run.info and not run.status.is_ended():
         with rest:
             _getting_ready(store, run)
             if page is not None and moment is not None:
-                page.feed(moment, {})
+                page.follow(moment)
 
 
-def _view_row(store: RunStore, run: Any, page: LivePage | None, moment: Moment | None) -> None:
-    """Draw the choice of the tab. Beside it what feeds the charts, and the line about the pace, which comes and goes and so moves nothing."""
+def _view_row(run: Any, page: LivePage | None, moment: Moment | None) -> None:
+    """Draw the choice of the tab. Beside it what asks for news, and the line about the pace, which comes and goes and so moves nothing."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         view = view_choice()
         if page is not None and moment is not None:
-            page.feed(moment, gradient_shares(run.info["tasks"], colours_of(run.config), moment.feed["frame"]) if view == "training" else {})
-        if view == "training" and (slow := slower_than_usual(run, scalars_feed(store, run.id)["frame"])):
-            st.caption(f":material/speed: {words.plain(slow)}", width="content")
+            page.follow(moment)
+            if view == "training" and (slow := _slower(moment)):
+                st.html(f'<div class="slower">{html.escape(slow)}</div>')
+
+
+def _slower(now: Moment) -> str:
+    return slower_than_usual(now.run, now.feed["frame"])
 
 
 def _training(store: RunStore, page: LivePage) -> None:
@@ -192,7 +212,7 @@ def _training(store: RunStore, page: LivePage) -> None:
     note = (
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
-    page.part("steering", _steering, lambda now: steering_news(run_store(), now.run, now.feed["frame"]), ended)
+    page.part("steering", partial(_steering, page), lambda now: steering_news(run_store(), now.run, now.feed["frame"]), ended)
     layout, panels = panel_layout(), panels_of(moment)
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: panel.title for name, panel in panels.items()}}
@@ -215,8 +235,14 @@ def _training(store: RunStore, page: LivePage) -> None:
     draw_panels(page, panels, [name for name in shown if name not in pinned], layout, view, key="below_tasks")
 
 
-def _steering(now: Moment) -> None:
+def _steering(page: LivePage, now: Moment) -> None:
     steering(run_store(), now.run, now.feed["frame"])
+    if now.run.status.is_active():
+        page.keep_values(_shares, _shares(now))
+
+
+def _shares(now: Moment) -> Values:
+    return {"pictures": gradient_shares(now.run.info["tasks"], colours_of(now.run.config), now.feed["frame"])}
 
 
 def _values(now: Moment) -> Hashable:
@@ -228,8 +254,8 @@ def _epochs(now: Moment) -> Hashable:
     return str(now.run.status), int(now.run.epoch)
 
 
-def _said(now: Moment) -> Hashable:
-    waits = time.monotonic() if "work" in st.session_state.get("waiting", []) else None  # a job of the page, whose progress is drawn
+def _said(page: LivePage, now: Moment) -> Hashable:
+    waits = time.monotonic() if page.has_job else None  # its progress is drawn
     return str(now.run.status), jobs.warmed(), waits
 
 
@@ -296,7 +322,7 @@ def _log(store: RunStore, run: Any, page: LivePage | None) -> None:
     text = log_text(store, run)
     st.html(f'<div class="run-log" tabindex="0" role="region" aria-label="{html.escape(tr("Log"))}">{html.escape(text)}</div>')
     if page is not None:
-        page.keep_text("run-log", lambda _: log_text(run_store(), run), text)
+        page.keep_values(lambda now: {"texts": {"run-log": log_text(run_store(), now.run)}}, {"texts": {"run-log": text}})
 
 
 def log_text(store: RunStore, run: Any) -> str:

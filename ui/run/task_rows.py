@@ -32,13 +32,26 @@ def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]]
                 _row(run, name, feed, summary, view, colours[name])
 
 
-def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str) -> tuple[float, float] | None:
-    """From the first to the last recorded position, with 0 included; None before there are two positions."""
+def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str, per_epoch: float = 0.0) -> tuple[float, float] | None:
+    """From the first to the last recorded position, with 0 included; None before there are two positions.
+
+    Args:
+        per_epoch: length of an epoch on the axis, 0 if it has none. From the third epoch on the range ends with the present epoch. So a chart of
+            values per epoch changes only with them, and a live page need not draw it anew at each answer. Earlier it would look empty.
+    """
     places = np.concatenate([positions(rows, axis) for rows in (past, frame) if rows is not None and len(rows)] or [np.zeros(0)])
     places = places[np.isfinite(places)]
     if not len(places) or places.max() <= 0:
         return None
-    return min(0.0, float(places.min())), float(places.max())
+    last = float(places.max())
+    if per_epoch and last > 2 * per_epoch:
+        last = float(np.ceil(round(last / per_epoch, 6)) * per_epoch)
+    return min(0.0, float(places.min())), last
+
+
+def epoch_length(info: dict[str, Any], axis: str) -> float:
+    """The length of an epoch on the axis ``step`` or ``epoch``; 0 on another one."""
+    return {"step": float(info.get("steps_per_epoch", 0.0)), "epoch": 1.0}.get(axis, 0.0)
 
 
 def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
@@ -54,7 +67,8 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     def chart(key: str, **looks: Any) -> Any:
         def build(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(frame, f"{name}/{key}", colour, view.axis)]
-            return curve_chart(curves, x_range=x_range(frame, feed["past"], view.axis), marks=marks_of(run, frame, view.axis), **looks)
+            ends = x_range(frame, feed["past"], view.axis, epoch_length(run.info, view.axis))
+            return curve_chart(curves, x_range=ends, marks=marks_of(run, frame, view.axis), **looks)
 
         return build
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -34,8 +35,26 @@ def sample(store: RunStore, run_id: str) -> Gauges:
 
 def draw_gauges(store: RunStore, run_id: str) -> None:
     """Draw the gauges as one line of small words, each with a bar."""
-    cells = "".join(_cell(*row) for row in rows(sample(store, run_id)))
+    cells = "".join(_cell(number, *row) for number, row in enumerate(rows(sample(store, run_id))))
     st.html(f'<div class="gauges" role="group" aria-label="{html.escape(tr("Gauges of this machine"), quote=True)}">{cells}</div>')
+
+
+def gauge_values(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
+    """What a live page changes in place in ``draw_gauges`` and ``gauge_history``: CSS class -> text, length of a bar in percent, or picture."""
+    texts: dict[str, str] = {}
+    bars: dict[str, float] = {}
+    for number, (name, value, share, marked, _) in enumerate(rows(sample(store, run_id))):
+        texts[f"gauge-{number}-text"] = _text(name, value, marked)
+        if share is not None:
+            bars[f"gauge-{number}-bar"] = _percent(share)
+    title, lines = _history(store)
+    pictures = {f"gauge-line-{number}": line for number, line in enumerate(lines)}
+    return {"texts": {**texts, **({"gauge-history": title} if lines else {})}, "bars": bars, "pictures": pictures}
+
+
+def gauge_shape(store: RunStore, run_id: str) -> tuple[Any, ...]:
+    """What of the gauges does not change in place: which there are, which are marked, and whether there is a history."""
+    return (*((name, marked) for name, _, _, marked, _ in rows(sample(store, run_id))), bool(_history(store)[1]))
 
 
 def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
@@ -61,36 +80,54 @@ def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
     return found
 
 
-def _cell(name: str, value: str, share: float | None, marked: bool, about: str) -> str:
-    bar = "" if share is None else f'<i><b style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></b></i>'
-    look, sign = (" class=marked", "⚠ ") if marked else ("" if bar else " class=beside", "")  # without a bar: left out where the line is short
-    return f'<span title="{html.escape(about, quote=True)}"{look}>{sign}{html.escape(name)} {html.escape(value)}{bar}</span>'
+def _cell(number: int, name: str, value: str, share: float | None, marked: bool, about: str) -> str:
+    bar = "" if share is None else f'<i><b class="gauge-{number}-bar" style="width:{_percent(share):.0f}%"></b></i>'
+    look = " class=marked" if marked else ("" if bar else " class=beside")  # without a bar: left out where the line is short
+    text = html.escape(_text(name, value, marked))
+    return f'<span title="{html.escape(about, quote=True)}"{look}><span class="gauge-{number}-text">{text}</span>{bar}</span>'
 
 
-def _history_line(name: str, values: list[float], minutes: float) -> str:
-    picture = share_sparkline(np.asarray(values, float), LINE, 0.5)
-    about = html.escape(tr("{name} in the last {minutes:.1f} minutes", name=name, minutes=minutes), quote=True)
-    return (
-        f'<div class="share"><span style="width:5.5rem">{html.escape(name)}</span><img src="{picture}" alt="{about}">'
-        f"<span>{values[-1]:.0%}</span></div>"
-    )
+def _text(name: str, value: str, marked: bool) -> str:
+    return f"{'⚠ ' if marked else ''}{name} {value}"
+
+
+def _percent(share: float) -> float:
+    return round(100 * min(1.0, max(0.0, share)))
 
 
 def gauge_history(store: RunStore, run_id: str) -> None:
     """Draw the gauges of the last minutes as small lines; nothing before there are two samples."""
     sample(store, run_id)
+    title, lines = _history(store)
+    if not lines:
+        return
+    cells = "".join(
+        f'<div class="share gauge-line-{number}"><div style="width:5.5rem">{html.escape(line["name"])}</div>'
+        f'<img src="{line["src"]}" alt="{html.escape(line["alt"], quote=True)}"><span>{html.escape(line["text"])}</span></div>'
+        for number, line in enumerate(lines)
+    )
+    st.html(f'<div class="fact-name gauge-history">{html.escape(title)}</div>{cells}')
+
+
+def _history(store: RunStore) -> tuple[str, list[dict[str, str]]]:
+    """The title, and name, ``src``, ``alt`` and ``text`` of each line; no lines before there are two samples."""
     kept = list(_gauges(store.home.as_posix()).history)
     if len(kept) < 2:
-        return
+        return "", []
     minutes = (kept[-1].time - kept[0].time) / 60
     lines = {
         "CPU": [np.nan if one.cpu is None else one.cpu for one in kept],
         tr("Memory"): [one.memory_used / max(1, one.memory_total) for one in kept],
         **({tr("GPU memory"): [_gpu_memory(one) for one in kept]} if kept[-1].gpus else {}),
     }
-    cells = "".join(_history_line(name, values, minutes) for name, values in lines.items())
-    title = tr("This machine in the last {minutes:.0f} min, 0 to 100 %", minutes=minutes)
-    st.html(f'<div class="fact-name">{html.escape(title)}</div>{cells}')
+    return tr("This machine in the last {minutes:.0f} min, 0 to 100 %", minutes=minutes), [
+        _history_line(name, values, minutes) for name, values in lines.items()
+    ]
+
+
+def _history_line(name: str, values: list[float], minutes: float) -> dict[str, str]:
+    about = tr("{name} in the last {minutes:.1f} minutes", name=name, minutes=minutes)
+    return {"name": name, "src": share_sparkline(np.asarray(values, float), LINE, 0.5), "alt": about, "text": f"{values[-1]:.0%}"}
 
 
 def _gpu_memory(gauges: Gauges) -> float:

@@ -1,0 +1,87 @@
+"""The address at which the script of a live page asks the server for news.
+
+A refresh through Streamlit runs a script and has the browser look through all elements of the page, which costs it more than the charts do. So the
+page's own script asks here, and Streamlit draws only what has more news than values (``ui/run/live_page.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import weakref
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from streamlit import config
+
+from mtl_core.runs.process_singletons import process_slot
+
+PATH = "/live-news/{page}"
+MOST_SEEN = 100_000  # letters of a request: the names of the charts in view
+_log = logging.getLogger(__name__)
+_pages: dict[str, Any] = process_slot("live_pages")  # the server asks for news by the module of its start, a page may be of a later one
+
+
+def news_routes() -> list[Route]:
+    """The route for ``st.App``."""
+    return [Route(news_address("{page}"), _answer, methods=["POST"])]
+
+
+def news_address(page: str) -> str:
+    """The address for a page, with the server's base path."""
+    base = config.get_option("server.baseUrlPath").strip("/")
+    return f"{'/' + base if base else ''}{PATH.format(page=page)}"
+
+
+def answer_for(page: str, news: Callable[[list[str]], str]) -> None:
+    """Answer requests of a page until its object is gone.
+
+    Args:
+        page: a name that cannot be guessed.
+        news: method of the page. Gives JSON text for the names of the charts in view. It is called in a thread without a script run.
+    """
+    assert isinstance(news, MethodType)
+    _pages[page] = weakref.WeakMethod(news, lambda _: _pages.pop(page, None))
+
+
+async def _answer(request: Request) -> Response:
+    """The news; 404 for a page that is gone, 400 for a request that is not a list of names, 500 where the news could not be made."""
+    known = _pages.get(request.path_params["page"])
+    news = known() if known is not None else None
+    if news is None:
+        return PlainTextResponse("This page is gone.\n", 404)
+    try:
+        seen = await _names(request)
+    except ValueError as error:
+        return PlainTextResponse(f"Expected a JSON list of at most {MOST_SEEN} letters with the names of the charts in view. {error}\n", 400)
+    try:
+        text = await run_in_threadpool(news, seen)
+    except Exception:
+        _log.exception("unexpected error while the news of a live page were made")
+        return PlainTextResponse("The news could not be made. The server's log says why.\n", 500)
+    return Response(text, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+async def _names(request: Request) -> list[str]:
+    """The list of names in a request.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_SEEN:
+            raise ValueError("Found a longer request.")
+    try:
+        found = json.loads(body)
+    except RecursionError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError("Found other JSON.")
+    return found
