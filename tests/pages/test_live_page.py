@@ -13,7 +13,7 @@ from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
 from mtl_core.runs.alerts.run_alerts import ALERT
 from ui.drawing.run_charts import FIRST_ROWS, View, current_chart, one_curve, scalars_feed
-from ui.run import run_page
+from ui.run import live_page, run_page
 from ui.run.live_page import LivePage, Moment
 
 VIEW = View(0.6, "step", False)
@@ -242,6 +242,23 @@ def test_what_is_no_value_has_the_top_drawn_again(drawn, store, make_run, change
 def test_the_top_is_drawn_again_after_some_answers_in_any_case(drawn):
     offered = ["top" in [name for name, _ in drawn.feed()["news"]] for _ in range(run_page.TOP_TURNS)]
     assert offered == [False] * (run_page.TOP_TURNS - 1) + [True]
+
+
+def test_pages_that_watch_a_run_are_counted_until_they_ask_no_more(drawn, open_page, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(live_page.time, "monotonic", lambda: now[0])
+    for _ in range(2):
+        open_page("run", run=drawn.run.id)
+
+    def watchers(page):
+        page.answer([])
+        return page.watchers
+
+    assert [watchers(page) for page in (*drawn.pages, drawn.page)] == [1, 2, 3, 3]
+    now[0] += live_page.WATCHES / 2
+    assert watchers(drawn.pages[-1]) == 3
+    now[0] += live_page.WATCHES / 2 + 1
+    assert watchers(drawn.pages[-1]) == 1
 
 
 def test_only_charts_in_view_are_sent(drawn, store):

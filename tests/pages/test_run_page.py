@@ -209,20 +209,26 @@ def test_every_chart_can_be_explained(open_page, finished):
 
 
 @pytest.mark.parametrize(
-    ("status", "steps", "seconds", "expected"),
+    ("status", "steps", "seconds", "watchers", "expected"),
     [
-        ("running", [], 3.0, 1.0),  # a viewer waits for the first curves
-        ("running", [1, 1, 1], 3.0, 1.0),  # a line needs two points
-        ("running", [], 30.0, 4.0),  # the data take long: the page is not hurried for good
-        ("running", [20, 20, 40, 40], 3.0, 2.0),
-        ("queued", [], 0.0, 2.0),  # it may wait for hours
-        ("pausing", [8, 9], 30.0, 1.0),
-        ("running", [8, 9], 30.0, 4.0),
+        ("running", [], 3.0, 1, 1.0),  # a viewer waits for the first curves
+        ("running", [1, 1, 1], 3.0, 30, 1.0),  # a line needs two points
+        ("running", [], 15.0, 1, 1.0),
+        ("running", [], 30.0, 1, 5.0),  # the data take long: the page is not hurried for good
+        ("running", [20, 20, 40, 40], 3.0, 1, 2.0),
+        ("queued", [], 0.0, 1, 2.0),  # it may wait for hours
+        ("pausing", [8, 9], 30.0, 30, 1.0),
+        ("running", [8, 9], 30.0, 1, 5.0),
+        ("running", [8, 9], 30.0, 2, 5.0),
+        ("running", [8, 9], 30.0, 3, 7.5),  # each of them takes time from the run
+        ("running", [8, 9], 30.0, 30, 10.0),  # a class sees something new every 10 s at least
+        ("running", [8, 9], 3000.0, 1, 10.0),
+        ("running", [8, 9], 3000.0, 30, 10.0),
     ],
 )
-def test_the_page_looks_every_second_for_the_first_curves_only(status, steps, seconds, expected):
+def test_the_pace_follows_the_runs_length_and_those_who_watch(status, steps, seconds, watchers, expected):
     run = SimpleNamespace(status=RunStatus(status), seconds=seconds, eta_seconds=None)
-    assert run_page._page_seconds(Moment(run, {"frame": pd.DataFrame({"step": steps})}, {})) == expected
+    assert run_page._page_seconds(Moment(run, {"frame": pd.DataFrame({"step": steps})}, {}), watchers) == expected
 
 
 def test_a_page_that_waits_for_its_charts_loads_their_script(open_page, make_run, monkeypatch):
@@ -248,5 +254,5 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     monkeypatch.setattr(run_page.st, "rerun", rerun)
     moment = Moment(run, scalars_feed(store, run.id), {})
     with pytest.raises(RerunError):
-        run_page._live(LivePage(lambda page: moment, lambda now: 1.0), "training", (False,), moment)
+        run_page._live(LivePage(lambda page: moment, lambda now, watchers: 1.0), "training", (False,), moment)
     assert drawn == []

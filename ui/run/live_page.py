@@ -9,6 +9,7 @@ that no click in it is lost (``ui/shell/live_part.py``).
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import language, speaking
+from mtl_core.runs.process_singletons import process_slot
 from ui.drawing.news_route import answer_for, news_address
 from ui.drawing.plotly_chart import follow_news, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
@@ -30,6 +32,8 @@ from ui.status.status_bar import notice_endings
 
 KEY = component_key("live_page")
 SLOW_TURNS = 3  # answers between those at which slow parts and parts out of view are drawn
+WATCHES = 25.0  # seconds after its last question in which a page counts as one that shows the run
+_watchers: dict[str, dict[str, float]] = process_slot("watchers")  # run -> page -> when it asked last
 Values = dict[str, dict[str, Any]]
 """What changes in place: ``texts``, ``bars`` or ``pictures`` -> CSS class of an element -> text; length in percent; ``src``, ``alt`` and ``text``."""
 
@@ -86,17 +90,18 @@ class LivePage:
 
     Attributes:
         look: reads the run as it is now.
-        pace: gives the seconds until the next answer.
+        pace: gives the seconds until the next answer, by the number of pages that show the run.
         known: the moment of the whole page's drawing, while that lasts.
         base: names this drawing in the browser, which ignores figures that were made for another one.
         language: of the reader. Answers are made without a session.
         turn: number of answers so far.
         has_job: whether the page waits for a job whose progress it draws.
         alerts_seen: number of the newest line of any log that the session has looked at.
+        watchers: pages that showed the run at the last answer, this one included.
     """
 
     look: Callable[[LivePage], Moment]
-    pace: Callable[[Moment], float]
+    pace: Callable[[Moment, int], float]
     known: Moment | None = None
     base: str = field(default_factory=lambda: uuid.uuid4().hex)
     language: str = field(default_factory=language)
@@ -107,6 +112,7 @@ class LivePage:
     turn: int = 0
     has_job: bool = False
     alerts_seen: int = 0
+    watchers: int = 1
     _is_explained: bool = False
     _drawn: str = ""
 
@@ -149,7 +155,7 @@ class LivePage:
     def follow(self, moment: Moment) -> None:
         """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
         answer_for(self.base, self.answer)
-        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment)})
+        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment, self.watchers)})
 
     def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
@@ -162,7 +168,9 @@ class LivePage:
     def answer(self, seen: Collection[str]) -> str:
         """``news`` of the run as it is now, as JSON text."""
         with speaking(self.language):
-            return json.dumps(self.news(self.look(self), seen))
+            moment = self.look(self)
+            self.watchers = _count_watchers(moment.run.id, self.base)
+            return json.dumps(self.news(moment, seen))
 
     def news(self, moment: Moment, seen: Collection[str] | None = None) -> dict[str, Any]:
         """What is new since the parts were drawn: all of it each time, because the browser may not have looked at the last answer.
@@ -181,7 +189,7 @@ class LivePage:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"], "follows": chart.revision}
         is_for_all = self.turn % SLOW_TURNS == 0
         news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
-        told = {"base": self.base, "turn": self.turn, "every": self.pace(moment)}
+        told = {"base": self.base, "turn": self.turn, "every": self.pace(moment, self.watchers)}
         return {**told, "charts": charts, **self._new_values(moment), "news": news}
 
     def _new_values(self, moment: Moment) -> Values:
@@ -198,3 +206,13 @@ class LivePage:
     def _news(self, news: Callable[[Moment], Hashable], moment: Moment) -> Hashable:
         """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""
         return news(moment), moment.feed.get("marks"), moment.feed["row"] if self._is_explained else None
+
+
+def _count_watchers(run_id: str, base: str) -> int:
+    """How many pages have asked for news of the run lately; ``base`` asks now."""
+    now = time.monotonic()
+    lately = {page: at for page, at in _watchers.get(run_id, {}).items() if now - at < WATCHES}
+    _watchers[run_id] = {**lately, base: now}
+    for other in [run for run, pages in _watchers.items() if now - max(pages.values()) > WATCHES]:
+        _watchers.pop(other, None)
+    return len(_watchers[run_id])

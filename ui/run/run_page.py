@@ -44,14 +44,16 @@ from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.train.sample_preview import sample_at_hand
 
 # A refresh takes time from the cores that train: about 0.3 s of one core where the browser draws in software. So the page refreshes often at
-# the beginning of a short run, less often afterwards, and seldom in a long run. Before the first steps the page is short and costs little.
-BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
-REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
+# the beginning of a short run, less often afterwards, and seldom in a long run or where several pages watch it. Before the first steps the page is
+# short and costs little.
+BEGINNING, REFRESH_AT_FIRST = 12.0, 2.0
+REFRESH_SECONDS = ((600, 5.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
+ALONE = 2  # pages that watch a run at its pace; more of them slow it down to the longest of these
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 FED_LINES = 100  # newest lines of the log of a run that goes on
 TOP_TURNS = 5  # answers with news after which the top of the page is drawn anew in any case
-SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending, and before the first curves
+SOON_SECONDS, LONG_WAIT = 1.0, 20.0  # between refreshes while a pause or stop is pending, and before the first curves if they come within 20 s
 
 
 def show_run(run_id: str) -> None:
@@ -148,9 +150,12 @@ def _still(run_id: str, view: str) -> None:
     whole_page_if_asked()
 
 
-def _page_seconds(moment: Moment) -> float:
-    """Seconds between two answers with news. While a viewer waits for the first curves it is short and costs little."""
-    return SOON_SECONDS if moment.run.seconds < BEGINNING and _waits_for_curves(moment) else refresh_seconds(moment.run)
+def _page_seconds(moment: Moment, watchers: int) -> float:
+    """Seconds between two answers with news. ``watchers``: pages that show the run."""
+    if moment.run.seconds < LONG_WAIT and _waits_for_curves(moment):
+        return SOON_SECONDS
+    seconds = refresh_seconds(moment.run)
+    return seconds if seconds <= SOON_SECONDS else min(max(seconds, REFRESH_SECONDS[-1][1]), seconds * max(1.0, watchers / ALONE))
 
 
 def _waits_for_curves(moment: Moment) -> bool:
