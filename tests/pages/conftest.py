@@ -309,12 +309,6 @@ def texts(app):
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
-def progress_of(app):
-    """The words at the bar of a run that goes on."""
-    [body] = [str(each.proto.body) for each in app.get("html") if 'class="run-progress"' in str(each.proto.body)]
-    return body.partition('class="run-progress">')[2].partition("</div>")[0]
-
-
 @pytest.fixture(name="texts")
 def texts_fixture():
     return texts

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from mtl_core.runs import actions
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
-from tests.pages.conftest import progress_of
+from tests.pages.test_run_page import progress_of
 
 ELSEWHERE = ("strip.", "queue.", "export.", "next.", "threshold.", "cost.")  # beginnings of the keys of other parts' buttons
 LABELS = {

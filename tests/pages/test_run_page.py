@@ -6,10 +6,15 @@ import pytest
 
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
-from tests.pages.conftest import progress_of
 from ui.drawing.run_charts import scalars_feed
 from ui.run import run_page
 from ui.run.live_page import LivePage, Moment
+
+
+def progress_of(app):
+    """The words at the bar of a run that goes on."""
+    [body] = [str(each.proto.body) for each in app.get("html") if 'class="run-progress"' in str(each.proto.body)]
+    return body.partition('class="run-progress">')[2].partition("</div>")[0]
 
 
 def charts(app):
