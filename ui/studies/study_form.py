@@ -270,7 +270,7 @@ def estimate_text(expected: Estimate) -> str:
     one, several = mark("1 run exists already and is taken. "), mark("{existing} exist already and are taken. ")
     taken = tr(one if expected.existing == 1 else several, existing=expected.existing) if expected.existing else ""
     if expected.seconds is None:
-        return tr("{taken}{basis}.", taken=taken, basis=f"{expected.basis[:1].upper()}{expected.basis[1:]}")
+        return tr("{taken}{basis}.", taken=taken, basis=words.capitalised(expected.basis))
     return tr("{taken}Estimate: {about} {basis}.", taken=taken, about=words.about(expected.seconds), basis=expected.basis)
 
 

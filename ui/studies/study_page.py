@@ -16,6 +16,7 @@ from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import Answer, answer_of
 from mtl_core.studies.estimate import estimate
 from mtl_core.studies.transfer_alarm import forks_of
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
@@ -181,7 +182,7 @@ def _cells(answer: Answer) -> None:
         "cell": st.column_config.TextColumn(tr("cell"), width="large"),
         **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(rows), 420))
     forks = forks_of(run_store(), answer)
     if forks:
         links = [f"[{words.plain(shown_name(run))}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]

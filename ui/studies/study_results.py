@@ -18,6 +18,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.table_sizes import whole_height
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
@@ -43,7 +44,7 @@ def results(answer: Answer) -> None:
         tr("cell"): st.column_config.TextColumn(width="large" if widest > SHORT else "medium"),
         "IQM ↑": st.column_config.TextColumn(width="medium"),
     }
-    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
+    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(table), 560))
     st.caption(
         tr(
             "Mean over the seeds ± half of Student's 95 % interval of the mean, on {split}. Cells share their seeds, so read "

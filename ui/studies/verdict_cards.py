@@ -38,7 +38,7 @@ def verdicts(answer: Answer) -> None:
     if len(labels) > 1:
         shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
     else:
-        st.markdown(tr("{sentence}.", sentence=words.plain(shown[:1].upper() + shown[1:])))
+        st.markdown(tr("{sentence}.", sentence=words.plain(words.capitalised(shown))))
     _explain(answer, shown)
     lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
     for start in range(0, len(lines), CARDS):
@@ -79,7 +79,7 @@ def _card(answer: Answer, line: Line) -> None:
     if advice:
         may = said.more_seeds or difference.is_spread_unknown
         sentence = mark("{advice} may decide (estimate).") if may else mark("{advice}.")
-        st.caption(words.plain(tr(sentence, advice=f"{advice[:1].upper()}{advice[1:]}")))
+        st.caption(words.plain(tr(sentence, advice=words.capitalised(advice))))
     interval = tr("from {interval}", interval=interval_of(line)) if math.isfinite(difference.low) else tr("interval not known")
     st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain(interval)}]")
     if not difference.is_spread_unknown:
