@@ -121,11 +121,11 @@ def _told(config: RunConfig) -> tuple[list[Phrase], Phrase]:
         for said in [differences_in_words(preset.config.to_dict(), values)]
     ]
     if not candidates:
-        return differences_in_words(_plainest(config).to_dict(), values), _data_and_tasks(config)
+        return differences_in_words(_plainest(config).to_dict(), values), data_and_tasks(config)
     _, said, preset = min(candidates, key=lambda each: each[0])
     if set(preset.config.tasks) != set(config.tasks):
         return said, _data(config)
-    return said, Phrase(preset.title) if len(said) < FAR else _data_and_tasks(config)
+    return said, Phrase(preset.title) if len(said) < FAR else data_and_tasks(config)
 
 
 def _plainest(config: RunConfig) -> RunConfig:
@@ -147,7 +147,8 @@ def _data(config: RunConfig) -> Phrase:
     return Phrase(title, label=part_title("data", config.data.name))
 
 
-def _data_and_tasks(config: RunConfig) -> Phrase:
+def data_and_tasks(config: RunConfig) -> Phrase:
+    """The data set's title and the tasks; more than three tasks are only counted."""
     few = len(config.tasks) <= 3
     tasks = phrase("{names}", names=" + ".join(config.tasks)) if few else phrase(mark("{count} tasks"), count=len(config.tasks))
     return phrase(mark("{data}: {tasks}"), data=_data(config), tasks=tasks)
