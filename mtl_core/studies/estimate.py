@@ -80,9 +80,11 @@ class WorkLeft:
 
 
 def work_left(store: RunStore, study: Study) -> WorkLeft:
-    """The work of a study's own runs, from finished runs of the same sort, else from the pace of those that train."""
+    """The work of a study's runs: from those of them that have finished, else from the pace of those that train, else from others alike."""
     linked = run_ids(store, study.id)
-    runs = {run.id: run for run in store.several(list(linked.values())) if not run.status.is_ended()}
+    own = store.several(list(linked.values()))
+    finished = [run for run in own if run.status == RunStatus.FINISHED]
+    runs = {run.id: run for run in own if not run.status.is_ended()}
     has_finished = schema.runs.c.status == RunStatus.FINISHED.value
     every = [run for name in {cell.config.data.own_name for cell in study.cells} for run in store.on_data(name, has_finished)]
     cells = {cell.key: cell for cell in study.cells}
@@ -94,9 +96,9 @@ def work_left(store: RunStore, study: Study) -> WorkLeft:
     ]
     seconds = 0.0
     for run, cell in going:
-        whole = _seconds(cell, every)
-        if whole is None and pace:
-            whole = median(pace) * cell.config.epochs * relative_cost(cell.config.balancing)
+        whole = _seconds(cell, finished)
+        if whole is None:
+            whole = median(pace) * cell.config.epochs * relative_cost(cell.config.balancing) if pace else _seconds(cell, every)
         left = run.eta_seconds if run.eta_seconds is not None else None if whole is None else whole * (1 - run.progress)
         if left is None:
             return WorkLeft(sum(each.progress for each in runs.values()), None)

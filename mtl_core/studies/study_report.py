@@ -11,7 +11,7 @@ from typing import Any
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, language, mark, speaking, tr
-from mtl_core.part_titles import data_title
+from mtl_core.run_names import data_phrase
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
@@ -126,7 +126,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
         (tr("Runs"), tr("{ended} of {total} finished", ended=ended, total=answer.total)),
         (tr("Seeds"), ", ".join(str(seed) for seed in study.seeds)),
         (tr("Tasks"), ", ".join(study.base.tasks)),
-        (tr("Data"), data_title(study.base.data)),
+        (tr("Data"), data_phrase(study.base).said()),
         (tr("Epochs"), str(study.base.epochs)),
         (tr("precision").capitalize(), study.precision or tr("not settled yet")),
     ]

@@ -303,7 +303,11 @@ def test_before_a_pair_of_runs_no_metric_is_named(open_page, store, made, texts)
         if seed == 0 and cell != "alone.slant":
             end(store, cell, seed, run)
     app = open_page("studies", study=made.id)
-    assert [caption.value for caption in app.caption if caption.value.startswith(("Accuracy", "Mean error", "main", "mean relative"))] == [
+    assert [
+        caption.value.replace("\u00a0", " ")
+        for caption in app.caption
+        if caption.value.startswith(("Accuracy", "Mean error", "main", "mean relative"))
+    ] == [
         "mean relative gain of the tasks' main metrics ↑",
         "Accuracy ↑",
         "Mean error ↓",

@@ -18,7 +18,7 @@ from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.part_titles import part_title
 from mtl_core.plain_yaml import read_yaml
-from mtl_core.run_names import subject_of
+from mtl_core.run_names import subject_in_words
 from mtl_core.runs import jobs
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.estimate import Estimate, estimate
@@ -79,7 +79,8 @@ def study_form() -> None:
         tr("Difference that does not matter (%)"), 0.0, 100.0, hold_first("study.band", 1.0), step=0.5, key="study.band", help=model["band"].about
     )
     value = _choice(model["value"], "study.value", right, tr("Values that count"))
-    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=base.name or subject_of(base), max_chars=120)
+    own = base.name or subject_in_words(base)
+    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=own, max_chars=120)
     draft = None
     for hint in missing:
         st.info(hint, icon=":material/edit:")

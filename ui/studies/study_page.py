@@ -198,6 +198,7 @@ def _cells(answer: Answer) -> None:
         "run": st.column_config.LinkColumn(tr("run"), display_text=r"run=(.+)$"),
         "cell": st.column_config.TextColumn(tr("cell"), width="large"),
         **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
+        **{head_of(task, metric): st.column_config.NumberColumn(format="%.4g") for task, metric in answer.metrics.items()},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(rows), 420))
     forks = forks_of(run_store(), answer)

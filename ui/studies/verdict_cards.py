@@ -112,22 +112,22 @@ def _card(answer: Answer, line: Line) -> None:
         st.caption(words.plain(tr(sentence, advice=words.capitalised(advice))))
 
 
-def _unbroken(text: str) -> str:
-    """The text without line breaks before its percent signs."""
-    return text.replace(" %", "\u00a0%")
+def _unbroken(text: str, before: str = " %") -> str:
+    """The text without line breaks at these spaces, by default those before percent signs."""
+    return text.replace(before, before.replace(" ", "\u00a0"))
 
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("main metric") if line.task else tr("mean relative gain of the tasks' main metrics ↑")
-    return words.plain(f"{words.with_unit(tr(line.metric.title), line.metric.unit)} {words.better(line.metric.higher_is_better)}")
+        return tr("main metric") if line.task else _unbroken(tr("mean relative gain of the tasks' main metrics ↑"), " ↑")
+    return words.plain(f"{words.with_unit(tr(line.metric.title), line.metric.unit)}\u00a0{words.better(line.metric.higher_is_better)}")
 
 
 def _bar(worse: float, equal: float, better: float) -> str:
     """The three probabilities as a striped bar with their numbers below."""
     parts = ((worse, "#D55E00", tr("worse")), (equal, "#999999", tr("equal")), (better, "#009E73", tr("better")))
     pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
-    said = _unbroken(" · ".join(f"{name} {100 * share:.0f} %" for share, _, name in parts))
+    said = " · ".join(_unbroken(f"{name} {100 * share:.0f} %", " ") for share, _, name in parts)
     bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
     return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
 
