@@ -288,11 +288,8 @@ class RunConfig(Strict):
         """``name``, or a title made from the settings."""
         if self.name:
             return self.name
-        return f"{self.subject()} ({self.backbone.name}, {self.balancing.name})"
-
-    def subject(self) -> str:
-        """Data set and tasks in one phrase; more than three tasks are only counted."""
-        return f"{self.data.own_name}: {' + '.join(self.tasks) if len(self.tasks) <= 3 else f'{len(self.tasks)} tasks'}"
+        tasks = " + ".join(self.tasks) if len(self.tasks) <= 3 else f"{len(self.tasks)} tasks"
+        return f"{self.data.own_name}: {tasks} ({self.backbone.name}, {self.balancing.name})"
 
 
 def _listed(names: list[str]) -> str:

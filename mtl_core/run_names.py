@@ -90,6 +90,11 @@ def subject_of(config: RunConfig) -> str:
     return _told(config)[1].english
 
 
+def subject_in_words(config: RunConfig) -> str:
+    """What the run is about, in the reader's language."""
+    return _told(config)[1].said()
+
+
 def name_without_method(config: RunConfig) -> str:
     """What the runs of a race have in common: the typed name without the method's title, else the name with plain loss weights, and the subject."""
     if typed := typed_name(config):
@@ -121,11 +126,11 @@ def _told(config: RunConfig) -> tuple[list[Phrase], Phrase]:
         for said in [differences_in_words(preset.config.to_dict(), values)]
     ]
     if not candidates:
-        return differences_in_words(_plainest(config).to_dict(), values), _data_and_tasks(config)
+        return differences_in_words(_plainest(config).to_dict(), values), data_and_tasks(config)
     _, said, preset = min(candidates, key=lambda each: each[0])
     if set(preset.config.tasks) != set(config.tasks):
-        return said, _data(config)
-    return said, Phrase(preset.title) if len(said) < FAR else _data_and_tasks(config)
+        return said, data_phrase(config)
+    return said, Phrase(preset.title) if len(said) < FAR else data_and_tasks(config)
 
 
 def _plainest(config: RunConfig) -> RunConfig:
@@ -140,17 +145,19 @@ def _is_seed(found: Phrase, config: RunConfig) -> bool:
     return found.english == f"seed {config.seed:,}"
 
 
-def _data(config: RunConfig) -> Phrase:
+def data_phrase(config: RunConfig) -> Phrase:
+    """The data set's title; of an imported set the name that it was given."""
     title = data_title(config.data)
     if config.data.own_name != config.data.name:
         return phrase("{name}", name=title)
     return Phrase(title, label=part_title("data", config.data.name))
 
 
-def _data_and_tasks(config: RunConfig) -> Phrase:
+def data_and_tasks(config: RunConfig) -> Phrase:
+    """The data set's title and the tasks; more than three tasks are only counted."""
     few = len(config.tasks) <= 3
     tasks = phrase("{names}", names=" + ".join(config.tasks)) if few else phrase(mark("{count} tasks"), count=len(config.tasks))
-    return phrase(mark("{data}: {tasks}"), data=_data(config), tasks=tasks)
+    return phrase(mark("{data}: {tasks}"), data=data_phrase(config), tasks=tasks)
 
 
 def _cut(text: str) -> str:

@@ -316,7 +316,7 @@ def _row(line: Line) -> tuple[str, ...]:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference
     interval = "-" if line.verdict.word == Word.NONE else f"{said.low:+.4g} to {said.high:+.4g}" if math.isfinite(said.low) else "not known"
-    p = "-" if line.verdict.word == Word.NONE else f"{line.verdict.p_corrected:.3g}"
+    p = "-" if line.verdict.word == Word.NONE else line.verdict.p_number
     baseline, value = ("-", "-") if line.metric is None else (number(line.baseline), number(line.value))
     return name, metric, baseline, value, f"{said.mean:+.4g}", interval, str(said.n), p, line.verdict.text
 

@@ -66,6 +66,46 @@ def estimate(store: RunStore, study: Study) -> Estimate:
     return Estimate(total, len(places) - len(left), seconds, basis)
 
 
+@dataclass(frozen=True)
+class WorkLeft:
+    """What the runs of a study that wait or train still have to do.
+
+    Attributes:
+        begun: share of one run that the training runs have done together.
+        seconds: until the last of them has ended, one after another; None until a run like them has ended or trained for a while.
+    """
+
+    begun: float
+    seconds: float | None
+
+
+def work_left(store: RunStore, study: Study) -> WorkLeft:
+    """The work of a study's runs: from those of them that have finished, else from the pace of those that train, else from others alike."""
+    linked = run_ids(store, study.id)
+    own = store.several(list(linked.values()))
+    finished = [run for run in own if run.status == RunStatus.FINISHED]
+    runs = {run.id: run for run in own if not run.status.is_ended()}
+    has_finished = schema.runs.c.status == RunStatus.FINISHED.value
+    every = [run for name in {cell.config.data.own_name for cell in study.cells} for run in store.on_data(name, has_finished)]
+    cells = {cell.key: cell for cell in study.cells}
+    going = [(runs[run_id], cells[key]) for (key, _), run_id in linked.items() if run_id in runs]
+    pace = [
+        (run.eta_seconds / (1 - run.progress)) / (cell.config.epochs * relative_cost(cell.config.balancing))
+        for run, cell in going
+        if run.eta_seconds is not None and run.progress < 1
+    ]
+    seconds = 0.0
+    for run, cell in going:
+        whole = _seconds(cell, finished)
+        if whole is None:
+            whole = median(pace) * cell.config.epochs * relative_cost(cell.config.balancing) if pace else _seconds(cell, every)
+        left = run.eta_seconds if run.eta_seconds is not None else None if whole is None else whole * (1 - run.progress)
+        if left is None:
+            return WorkLeft(sum(each.progress for each in runs.values()), None)
+        seconds += left
+    return WorkLeft(sum(each.progress for each in runs.values()), seconds)
+
+
 def _seconds(cell: Cell, finished: list[Run]) -> float | None:
     """Median over runs alike, per epoch and relative cost. A run with as many tasks counts before others."""
     ours = cell.config.to_dict()

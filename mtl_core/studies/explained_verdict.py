@@ -47,7 +47,7 @@ def _second(line: Line) -> str:
     if said.word == Word.SAME:
         return tr("{span}, and all of it is too little to matter.", span=span)
     if said.word in (Word.HELPS, Word.HURTS):
-        return tr("{span}; chance alone makes such a difference rarely (p = {p:.2g}).", span=span, p=said.p_corrected)
+        return tr("{span}; chance alone makes such a difference rarely ({p}).", span=span, p=said.p_text)
     if found.low <= 0 <= found.high:
         return tr("{span}, which holds 0: chance may explain what was measured.", span=span)
-    return tr("{span}, but with all comparisons of the study p is {p:.2g}: chance may explain what was measured.", span=span, p=said.p_corrected)
+    return tr("{span}, but with all comparisons of the study {p}: chance may explain what was measured.", span=span, p=said.p_text)

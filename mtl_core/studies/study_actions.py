@@ -19,6 +19,7 @@ from mtl_core.errors import ConfigError, MTLError, NotPossibleError, Problem, St
 from mtl_core.language import SOURCE, speaking
 from mtl_core.names import title_problem
 from mtl_core.registry import validated
+from mtl_core.run_names import subject_of
 from mtl_core.runs import actions
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.runs.resume_and_fork import resume
@@ -53,7 +54,7 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
     if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds):
         raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))
     settled = {key: None if getattr(base, key) == OPEN else getattr(base, key) for key in ("precision", "layout")}
-    title = (title or base.name or base.subject()).strip()[:LONGEST_TITLE]
+    title = (title or base.name or subject_of(base)).strip()[:LONGEST_TITLE]
     if problem := title_problem(title, LONGEST_TITLE):
         raise ConfigError(Problem("title", problem))
     study = Study("", kind, title, time.time(), "new", base, checked, tuple(seeds), **settled)  # type: ignore[arg-type]

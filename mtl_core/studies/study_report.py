@@ -11,6 +11,7 @@ from typing import Any
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, language, mark, speaking, tr
+from mtl_core.run_names import data_phrase
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
@@ -125,7 +126,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
         (tr("Runs"), tr("{ended} of {total} finished", ended=ended, total=answer.total)),
         (tr("Seeds"), ", ".join(str(seed) for seed in study.seeds)),
         (tr("Tasks"), ", ".join(study.base.tasks)),
-        (tr("Data"), study.base.data.own_name),
+        (tr("Data"), data_phrase(study.base).said()),
         (tr("Epochs"), str(study.base.epochs)),
         (tr("precision").capitalize(), study.precision or tr("not settled yet")),
     ]
@@ -148,7 +149,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
     odds = "–"
     if not found.is_spread_unknown:
         odds = " · ".join(f"{100 * share:.0f} %" for share in (found.p_worse, found.p_equal, found.p_better))
-    return row | {"interval": interval_of(line), "p": f"{said.p_corrected:.2g}", "odds": odds}
+    return row | {"interval": interval_of(line), "p": said.p_number, "odds": odds}
 
 
 def _cell_rows(answer: Answer) -> list[list[str]]:

@@ -11,6 +11,7 @@ from mtl_core.language import mark, tr
 from mtl_core.studies.paired import PairedDifference
 
 LEAST_SEEDS = 3  # fewer give no verdict: at 2 seeds Student's factor is 12.7
+LEAST_P = 0.0001  # smaller p-values are only said to be smaller
 MOST_SEEDS = 100  # beyond this the advice is "more than", because nobody plans so many
 
 
@@ -39,6 +40,16 @@ class Verdict:
     p_corrected: float
     more_seeds: int | None
     advice: str = ""
+
+    @property
+    def p_number(self) -> str:
+        """The corrected p-value with two digits. Below 0.0001 only that, because smaller ones rest on the tails of assumptions."""
+        return f"< {LEAST_P:g}" if self.p_corrected < LEAST_P else f"{self.p_corrected:.2g}"
+
+    @property
+    def p_text(self) -> str:
+        """The corrected p-value in a sentence: ``p = 0.012``, ``p < 0.0001``."""
+        return f"p {self.p_number}" if self.p_corrected < LEAST_P else f"p = {self.p_number}"
 
     @property
     def text(self) -> str:

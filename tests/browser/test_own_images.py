@@ -48,7 +48,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     expect(page.get_by_text("Up to 100 MB")).to_be_visible()
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
     page.get_by_role("button", name="Inspect zip").click()
-    proportions = page.get_by_role("combobox", name="Images of another aspect ratio")
+    proportions = page.get_by_role("combobox", name="Other aspect ratios")
     proportions.fill("Padded")
     page.get_by_role("option", name="Padded with bars").click()
     expect(proportions).to_have_value("Padded with bars")

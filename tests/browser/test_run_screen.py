@@ -19,6 +19,10 @@ BOX = "key => { const box = document.querySelector(`.st-key-${key}`).getBounding
 CHARTS = """task => [...document.querySelectorAll(`.st-key-panel_${task} .live-plot`)].map(
     plot => { const box = plot.getBoundingClientRect(); return [box.top, box.bottom]; })"""
 SHARES = "[...document.querySelectorAll('.st-key-steering .share')].map(share => share.getBoundingClientRect().bottom)"
+# A task's name, however long, and the value above its slider's thumb, wherever that stands: how far the name's lower edge is below the value's upper.
+NAMED = """() => [...document.querySelectorAll('.st-key-steering .steer-name')].map(name => {
+    const value = name.closest('[data-testid=stVerticalBlock]').querySelector('[data-testid=stSliderThumbValue]');
+    return name.getBoundingClientRect().bottom - value.getBoundingClientRect().top; })"""
 COVERED = """() => { const steering = document.querySelector('.st-key-steering'), box = steering.getBoundingClientRect();
     const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     return [box.top, box.bottom, !!there.closest('.st-key-steering'), getComputedStyle(steering).backgroundColor]; }"""
@@ -47,6 +51,9 @@ def test_state_steering_metrics_and_gradient_shares_are_on_one_screen(page, live
     state, steering = page.evaluate(BOX, "state"), page.evaluate(BOX, "steering")
     assert 0 <= state[0] < state[1] <= steering[0] < steering[1]
     assert max(page.evaluate(SHARES)) <= steering[1]
+    overlaps = page.evaluate(NAMED)
+    assert len(overlaps) == 4
+    assert max(overlaps) <= 1  # pixel
     for task in live.info["tasks"]:
         charts = page.evaluate(CHARTS, task)
         assert len(charts) == 2

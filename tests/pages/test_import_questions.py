@@ -1,5 +1,6 @@
 """The import's questions on the page: both readings are drawn, nothing is checked before they are answered, and every option has a field."""
 
+import re
 import time
 
 import numpy as np
@@ -81,6 +82,34 @@ def test_a_question_is_answered_before_anything_is_checked(form):
     settle(form, lambda app: table(app).set_index("task")["kind"].to_dict() == {"number": "classification", "sort": "classification"})
     assert not form.button(key="import.check").disabled
     assert form.session_state["import_draft"]["spec"]["sources"][0]["columns"][0]["kind"] == "classification"
+
+
+def test_a_row_that_names_no_image_is_said_once_and_under_no_reading(open_page, asking, texts):
+    with (asking / "table.csv").open("a") as rows:
+        rows.write("gone.png,1.5,a\n")
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(asking)).run()
+    app.button(key="import.look_there").click()
+    settle(app, lambda app: len(app.session_state["import_draft"]["sheets"]) == 2)
+    said = [sentence for _, sentences in app.session_state["import_draft"]["sheets"].values() for sentence in sentences]
+    assert sum("gone.png" in sentence for sentence in said) == 2  # both readings know of it
+    assert not any("gone" in caption.value for caption in app.caption)
+    assert sum(caption.value.startswith("number") for caption in app.caption) == 2  # what differs is said under each
+
+    app.button(key="import.suggested").click().run()
+    app.button(key="import.check").click()
+    settle(app, lambda app: any(button.key == "import.go" for button in app.button))
+    app.toggle(key="import.pictures").set_value(True)
+    settle(app, lambda app: any(name.startswith("checked") for name in app.session_state["import_draft"]["sheets"]))
+    assert not any("gone" in caption.value for caption in app.caption)
+    findings = next(frame.value for frame in app.dataframe if "finding" in frame.value.columns)
+    assert findings["finding"].str.contains("gone").sum() == 1
+
+
+def test_no_sentence_of_the_look_names_a_key_of_the_description(form):
+    said = "\n".join(markdown.value for markdown in form.markdown).replace("\\", "")
+    assert "are resized to 64 x 64 pixels" in said or "are kept as they are" in said
+    assert not re.search(r"\b(images|splits|sources)\.[a-z]", said)
 
 
 def test_what_is_suggested_is_taken_with_one_click(form):

@@ -9,37 +9,13 @@ from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs.claims import claim
 from mtl_core.runs.sql import schema
 from mtl_core.studies import study_actions as studies
-from tests.pages.conftest import config
+from tests.pages.study_runs import MAIN, METRICS, base, end, finish
 from ui.shell import page_jobs
-
-METRICS = {
-    "accuracy": {"title": "Accuracy", "unit": "", "higher_is_better": True},
-    "mae": {"title": "Mean error", "unit": "", "higher_is_better": False},
-}
-
-MAIN = {"digit": "accuracy", "slant": "mae"}
-
-
-def base():
-    return config(name="A *bold* question", tasks={"digit": {}, "slant": {}}, precision="fp32", layout="contiguous")
 
 
 @pytest.fixture
 def made(store):
     return studies.create(store, studies.draft("share", base(), {}, range(3)))
-
-
-def finish(store, study, steps=0.01):
-    """Every run ends: together, accuracy is 0.09 to 0.11 higher (by ``steps``) and the error 0.5 to 1.5 higher."""
-    studies.start(store, study.id)
-    for (cell, seed), run in studies.runs_of(store, study).items():
-        claim(store, run.id, "cpu", alone=False)
-        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
-        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
-        joint = cell == "joint"
-        values = {"digit": 0.8 + joint * (0.1 + steps * (seed % 3 - 1)) + 0.01 * seed, "slant": 2.0 + joint * (0.5 + 0.5 * seed)}
-        store.append(run.id, EpochMetrics(2, 1, {f"val/{task}/{MAIN[task]}": values[task] for task in tasks} | {"selection/score": 0.5}))
-        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
 
 
 def badges(app):
@@ -317,12 +293,25 @@ def test_runs_of_studies_stand_behind_others_to_start_from(open_page, store, mad
 
 
 def test_before_a_pair_of_runs_no_metric_is_named(open_page, store, made, texts):
-    """The metric of a task is known when a run has said it; the mean over the tasks is that of no task."""
+    """The metric of a task is known when a run has said it. One sentence says what is missing; there are no empty cards."""
     app = open_page("studies", study=made.id)
-    headings = [element.value for element in app.markdown if element.value.startswith("**")]
-    assert "**digit** :gray[main metric]" in headings
-    assert "**Overall** :gray[mean relative gain over the tasks, higher is better]" in headings
-    assert sum("mean relative gain" in heading for heading in headings) == 1
+    assert [badge for badge in badges(app) if "no pair of runs" in badge] != []
+    assert sum("A verdict needs runs of both sides" in caption.value for caption in app.caption) == 1
+    assert not any(name in texts(app) for name in ("main metric", "mean relative gain", "Student"))
+    studies.start(store, made.id)
+    for (cell, seed), run in studies.runs_of(store, made).items():
+        if seed == 0 and cell != "alone.slant":
+            end(store, cell, seed, run)
+    app = open_page("studies", study=made.id)
+    assert [
+        caption.value.replace("\u00a0", " ")
+        for caption in app.caption
+        if caption.value.startswith(("Accuracy", "Mean error", "main", "mean relative"))
+    ] == [
+        "mean relative gain of the tasks' main metrics ↑",
+        "Accuracy ↑",
+        "Mean error ↓",
+    ]
 
 
 def test_forks_of_its_runs_are_named(open_page, store, made, texts):

@@ -244,6 +244,15 @@ def test_words_never_contradict_the_numbers(pairs, band, corrected_by, higher):
         assert said.more_seeds is None
 
 
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.0123, "p = 0.012"), (0.5, "p = 0.5"), (1.0, "p = 1"), (0.0001, "p = 0.0001"), (3e-9, "p < 0.0001"), (0.0, "p < 0.0001")]
+)
+def test_small_p_values_are_only_said_to_be_small(p, said):
+    found = verdict(paired_difference([1.0, 2.0, 3.5], [0.5, 1.0, 2.0], True, 0.0), p)
+    assert found.p_text == said
+    assert said.endswith(found.p_number)
+
+
 def test_a_metric_that_is_0_everywhere_asks_for_no_seeds():
     """A detector that has learnt nothing: 1 % of 0 is no band."""
     found = paired_difference([0.0] * 4, [0.0] * 4, True, 0.0)

@@ -9,6 +9,8 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig, OptimizerConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.studies.kinds import STUDY_KINDS
+from mtl_core.studies.study import StudySettings
 from mtl_core.tasks import TASK_KINDS
 from ui.shell.model_forms import as_kept, as_shown, describe, is_shown, number_step
 
@@ -51,6 +53,17 @@ def test_every_option_of_every_part_has_a_widget_help_and_a_way_back(registry, n
     for field in fields:
         assert field.help, f"{name}.{field.name} has no description"
         assert as_kept(field, as_shown(field, field.default)) == field.default
+
+
+MODELS = {f"{registry.noun}-{name}": registry.load(name).Options for registry, name in PARTS}
+MODELS |= {name: STUDY_KINDS.load(name).Options for name in STUDY_KINDS} | {"study": StudySettings, "optimizer": OptimizerConfig}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_form_says_about_a_choice_names_no_key(name):
+    for field in describe(MODELS[name]):
+        assert not any(f"'{choice}'" in field.about for choice in field.choices), field.about
+        assert not field.choices or field.about.count("*") == 2 * sum(field.help.count(f"'{choice}'") for choice in field.choices)
 
 
 @pytest.mark.parametrize("model", [OptimizerConfig, ScheduleConfig, AugmentationConfig])

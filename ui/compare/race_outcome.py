@@ -69,7 +69,7 @@ def _sentence(won: dict[str, list[str]], open_tasks: list[str], unlearnt: list[s
             " With fewer than {least_seeds} seeds of each method this proves nothing: another seed may reverse the order.", least_seeds=LEAST_SEEDS
         )
     )
-    return tr("{sentence}.{proof}", sentence=f"{sentence[:1].upper()}{sentence[1:]}", proof=proof)
+    return tr("{sentence}.{proof}", sentence=words.capitalised(sentence), proof=proof)
 
 
 def _among(names: Sequence[str], tasks: int) -> str:

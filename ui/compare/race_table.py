@@ -15,7 +15,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.aggregates import mean_ranks
 from ui.compare.race_entries import Entry
-from ui.drawing.table_sizes import head_width
+from ui.drawing.table_sizes import head_width, whole_height
 from ui.shell import words
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
@@ -72,7 +72,7 @@ def _draw(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) ->
     shown = {column: up for column, up in better.items() if column in table}
     said = table.assign(status=[tr(status) for status in table["status"]]) if "status" in table else table
     styled = _styled(said, shown, entries)
-    st.dataframe(styled, hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries))
+    st.dataframe(styled, hide_index=True, placeholder="–", height=whole_height(len(table)), column_config=_columns(table, entries))
 
 
 def _about_stars(entries: list[Entry]) -> str:

@@ -17,7 +17,7 @@ from mtl_core.scalar_words import metric_words
 from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
-from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width, whole_height
 from ui.shell import words
 from ui.shell.page_address import set_address
 from ui.shell.state import go_to, last_refusal, open_dialog, run_action
@@ -94,7 +94,7 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         table,
         hide_index=True,
         placeholder="",
-        height=min(ROW_PIXELS + row_height * len(shown) + 2, HIGHEST),
+        height=whole_height(len(shown), HIGHEST, row_height),
         row_height=row_height,
         on_select=lambda: _take_choice(key, preselected),
         selection_mode="multi-row",

@@ -17,6 +17,7 @@ from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.data.data_sets import DataSet
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 
 TINY_PIXELS, WORTH_SAYING = 4, 0.01  # side of a box that is hard to find, and the share of such boxes from which it is said
@@ -49,7 +50,7 @@ def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours
         for name, counts in report.counts.items()
     }
     left, right = st.columns([3, 2], gap="large")
-    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis(tr("Labelled images")), height=min(36 * (len(rows) + 1), 300))
+    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis(tr("Labelled images")), height=whole_height(len(rows), 300))
     with right:
         _label_sets(report)
 
@@ -99,7 +100,7 @@ def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: s
     table = _table(task, counts)
     if table is not None:
         with st.expander(tr("As a table"), icon=":material/table:", key=f"data.table.{task.name}"):
-            st.dataframe(table, height=min(36 * (len(table) + 1), 420))
+            st.dataframe(table, height=whole_height(len(table), 420))
     if not charts:
         st.caption(
             tr("Nothing to count: it has no target in any split.") if not _labelled(counts) else tr("This kind of target is only counted, above.")

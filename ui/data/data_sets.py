@@ -18,6 +18,7 @@ from mtl_core.data.imports import imported
 from mtl_core.data.prepare import prepare
 from mtl_core.language import mark, tr
 from ui.data.set_sending import sending
+from ui.drawing.table_sizes import whole_height
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import LABELS
@@ -93,7 +94,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         pd.DataFrame([_row(entry) for entry in sets]).rename(columns=tr),
         hide_index=True,
         placeholder="",
-        height=min(36 * (len(sets) + 1), 300),
+        height=whole_height(len(sets), 300),
         on_select="rerun",
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [names.index(asked)]}},

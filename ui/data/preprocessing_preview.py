@@ -78,17 +78,15 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = as_kept(field, st.session_state[key])
 
     if field.kind == "choice":
-        st.selectbox(
-            field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=tr(field.help), on_change=take
-        )
+        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.about, on_change=take)
     elif field.kind == "boolean":
-        st.toggle(field.label, value, key=key, help=tr(field.help), on_change=take)
+        st.toggle(field.label, value, key=key, help=field.about, on_change=take)
     elif field.kind in ("integer", "number"):
         number = int if field.kind == "integer" else float
         low, high = (None if bound is None else number(bound) for bound in (field.low, field.high))
-        st.number_input(field.label, low, high, value, key=key, help=tr(field.help), on_change=take)
+        st.number_input(field.label, low, high, value, key=key, help=field.about, on_change=take)
     else:
-        st.text_input(field.label, value, key=key, help=tr(field.help), on_change=take)
+        st.text_input(field.label, value, key=key, help=field.about, on_change=take)
 
 
 def _train(entry: DataSet, config: PreprocessingConfig) -> None:

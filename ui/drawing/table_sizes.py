@@ -5,7 +5,14 @@ from __future__ import annotations
 import unicodedata
 
 ROW_PIXELS, TWO_LINES = 35, 66  # heights of Streamlit's rows; it wraps texts in rows of more than four lines of type
+BORDERS = 2  # above and below
 LETTER_PIXELS, PADDING, LEAST_PIXELS = 7, 26, 80  # width of a column: a letter of its head, the space beside it, and the least
+
+
+def whole_height(rows: int, most: int | None = None, row: int = ROW_PIXELS) -> int:
+    """Pixels of a table with its head and all rows; at most ``most``, within which it scrolls."""
+    height = ROW_PIXELS + row * rows + BORDERS
+    return height if most is None else min(height, most)
 
 
 def head_width(head: str) -> int:

@@ -151,7 +151,7 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _cell_choice(title: str, names: Any, key: str) -> int:
-    return st.selectbox(title[:1].upper() + title[1:], range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
+    return st.selectbox(words.capitalised(title), range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
 
 
 def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:

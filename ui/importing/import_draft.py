@@ -83,11 +83,10 @@ def result_of(kind: str) -> Any:
 
 
 def take_proposal(proposal: Any, name: str) -> None:
-    """Fill the form with the proposal of the scan, once."""
-    if not draft()["spec"]:
-        draft()["spec"] = proposal.spec.to_dict()
-        draft()["name"] = name
-        draft()["described"] = sources_mark()
+    """Fill the form with the proposal of the scan."""
+    draft()["spec"] = proposal.spec.to_dict()
+    draft()["name"] = name
+    draft()["described"] = sources_mark()
 
 
 def value(*path: Any, default: Any = None) -> Any:

@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.language import tr
-from ui.drawing.table_sizes import TWO_LINES
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
 
 ROWS = 400
+REASON_LETTERS = 84  # of a reason in one line
 
 
 def files_step(proposal: Any) -> None:
@@ -21,6 +22,8 @@ def files_step(proposal: Any) -> None:
     not_read = sum(note.count for note in ordered if not note.read)
     title = tr("Files: {not_read:,} not read", not_read=not_read) if not_read else tr("Files: all recognised files are read")
     with st.expander(title, icon=":material/description:", expanded=bool(not_read), key="import.files"):
+        shown = ordered[:ROWS]
+        high = TWO_LINES if any(len(tr(note.reason)) > REASON_LETTERS for note in shown) else ROW_PIXELS
         rows = [
             {
                 "": tr("read") if note.read else tr("not read"),
@@ -28,13 +31,13 @@ def files_step(proposal: Any) -> None:
                 tr("number"): note.count,
                 tr("read as, or reason"): tr(note.reason),
             }
-            for note in ordered[:ROWS]
+            for note in shown
         ]
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
-            height=min(TWO_LINES * len(rows) + 36, 340),
-            row_height=TWO_LINES,  # of a reason
+            height=whole_height(len(rows), 340, high),
+            row_height=high,
             column_config={
                 "": st.column_config.TextColumn(width=80),
                 tr("files"): st.column_config.TextColumn(width=300),

@@ -35,6 +35,8 @@ HOW_GIVEN = {
     "folders": mark("The folders decide the split of each image. No split is drawn at random."),
     "column": mark("The column's values decide the split of each image. No split is drawn at random."),
 }
+ABOUT_SHAPES = mark("What happens to images whose width and height have another ratio than those above.")
+NARROW = 18  # letters of names that fit in a third of the box
 GROUPS = {
     "none": mark("Nothing"),
     "column": mark("Images with one value of a column"),
@@ -222,7 +224,7 @@ def _images() -> None:
     with colour:
         _select(tr("Colour"), ("images", "colour"), list(COLOURS), None, words.translated(COLOURS), about=fields["colour"].description or "")
     with resize:
-        _select(tr("Images of another aspect ratio"), ("images", "resize"), list(RESIZED), None, lambda how: tr(RESIZED[how]).capitalize())
+        _select(tr("Other aspect ratios"), ("images", "resize"), list(RESIZED), None, lambda how: tr(RESIZED[how]).capitalize(), ABOUT_SHAPES)
     st.caption(tr("The import resizes every image to this size, and runs train on it. Larger images show more detail and train slower."))
 
 
@@ -247,7 +249,9 @@ def _splits(proposal: Any, now: Any) -> None:
     if how != "ratio":
         if how == "column":
             _column_of(proposal, "file", "column", about)
-        for place, part in zip(st.columns(3), ("train", "val", "test"), strict=True):
+        parts = ("train", "val", "test")
+        beside = max(len(", ".join(value("splits", part))) for part in parts) <= NARROW
+        for place, part in zip(st.columns(3) if beside else [st.container() for _ in parts], parts, strict=True):
             with place:
                 _names(part, about[part])
     drawn = [part for part in ("val", "test") if how == "ratio" or not value("splits", part)]

@@ -31,7 +31,8 @@ def import_panel() -> None:
     if not _ended("propose", mark("Scanning")):
         return
     proposal = result_of("propose")
-    take_proposal(proposal, suggested_name(draft()["title"]))
+    if not draft()["spec"]:
+        take_proposal(proposal, suggested_name(draft()["title"]))
     state = page_jobs.state_of(job_key("import"))
     if state is not None and state["done"] and state["result"]:
         _finished(state["result"])

@@ -22,6 +22,7 @@ from ui.shell.state import torch_is_ready, wait_for
 TILE_PIXELS = 224
 MOST_TASKS = 4  # rows of a sheet
 CHECKED = 6  # pictures after the check
+MOST_SENTENCES = 4  # where there is no picture
 
 
 def checked_pictures(examined: Any) -> None:
@@ -42,11 +43,18 @@ def checked_pictures(examined: Any) -> None:
     shown = keys[:: -(-len(keys) // CHECKED)]
     sheet, said = drawn_sheet("checked", examined.spec, shown, about_tasks=False)
     if sheet is not None:
-        listed = words.shortened(", ".join(shown), 200)
+        listed = words.shortened(", ".join(_file_names(shown)), 200)
         st.image(sheet, alt=tr("Targets of {pictures}", pictures=listed))
         st.caption(words.plain(listed))
-    for sentence in said:
+        return  # the table of the report lists the targets that are not used
+    for sentence in said[:MOST_SENTENCES]:
         st.caption(words.plain(words.shortened(tr(sentence), 160)))
+
+
+def _file_names(keys: Sequence[str]) -> list[str]:
+    """The images' names without their folders, where they still differ."""
+    names = [key.rpartition("/")[2] for key in keys]
+    return names if len(set(names)) == len(names) else list(keys)
 
 
 def drawn_sheet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,14 +112,24 @@ def _readings(question: Any) -> None:
     """Draw the example images under each reading, side by side."""
     if not torch_is_ready():
         return
-    for place, reading in zip(st.columns(min(3, len(question.readings))), question.readings[:3], strict=False):
+    readings = question.readings[:3]
+    sheets = [_sheet(question, reading.name) for reading in readings]
+    for place, reading, (sheet, _), said in zip(st.columns(len(readings)), readings, sheets, own_sentences(sheets), strict=True):
         with place:
-            sheet, said = _sheet(question, reading.name)
             st.markdown(f":small[**{words.plain(words.shortened(_title(reading), 80))}**]")
             if sheet is not None:
                 st.image(sheet, alt=tr("{examples} if read as: {title}", examples=", ".join(question.examples[:SHOWN]), title=_title(reading)))
             for sentence in said[:4]:
                 st.caption(words.plain(words.shortened(tr(sentence), 160)))
+
+
+def own_sentences(sheets: Sequence[tuple[bytes | None, list[str]]]) -> list[list[str]]:
+    """The sentences of each reading. Where each has pictures, those that all readings have are left out, because they help nobody to choose; while
+    a picture is missing, those of the others wait for it."""
+    if len(sheets) > 1 and all(sheet is not None for sheet, _ in sheets):
+        same = set(sheets[0][1]).intersection(*(said for _, said in sheets[1:]))
+        return [[sentence for sentence in said if sentence not in same] for _, said in sheets]
+    return [said if sheet is None else [] for sheet, said in sheets] if len(sheets) > 1 else [said for _, said in sheets]
 
 
 def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:

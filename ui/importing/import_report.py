@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtl_core.data.imports import name_problem
 from mtl_core.language import mark, tr
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
 from ui.importing.import_pictures import checked_pictures
 from ui.shell import words
@@ -24,6 +25,7 @@ GROUPS = {  # group of findings -> text on its button, text in the table
 }
 SORTS = {"picture": mark("not readable")}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
+CLASS_LETTERS = 50  # of a task's classes in one line
 SIZES = 6  # the most frequent ones
 
 
@@ -63,7 +65,8 @@ def _tasks(report: Any) -> None:
     ]
     if rows:
         wide = {tr("classes or range"): st.column_config.TextColumn(width=420)}
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 360), column_config=wide)
+        high = TWO_LINES if any(len(row[tr("classes or range")]) > CLASS_LETTERS for row in rows) else ROW_PIXELS
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=whole_height(len(rows), 520, high), row_height=high, column_config=wide)
 
 
 def _classes(summary: Any) -> str:
@@ -121,7 +124,7 @@ def _findings(report: Any) -> None:
         table,
         hide_index=True,
         placeholder="",
-        height=min(36 * (len(table) + 1), 320),
+        height=whole_height(len(table), 320),
         column_config={tr("file"): st.column_config.TextColumn(width=300), tr("finding"): st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
@@ -197,7 +200,7 @@ def _decision(report: Any) -> None:
         label = tr("Import {images:,} {images:image|images}", images=report.images)
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
     if wrong:
-        st.caption(tr(":material/block: {problem}.", problem=words.plain(tr(wrong))))
+        st.caption(tr(":material/block: {problem}.", problem=words.plain(words.capitalised(tr(wrong)))))
 
 
 def _take_name(key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def _take_path() -> None:
 
 
 def suggested_name(title: str) -> str:
-    """A name for the set, made from the file's or folder's name."""
-    name = re.sub(r"[^a-z0-9]+", "_", ENDS.sub("", title).lower()).strip("_")
-    return (name or "my_data")[:40]
+    """A name for the set that is not taken, made from the file's or folder's name."""
+    name = (re.sub(r"[^a-z0-9]+", "_", ENDS.sub("", title).lower()).strip("_") or "my_data")[:40]
+    taken = {entry.name for entry in imported(run_store().home)}
+    return name if name not in taken else next(free for number in count(2) if (free := f"{name}_{number}") not in taken)

@@ -97,7 +97,7 @@ def _landscape() -> Landscape:
     for field in describe(chosen.Options):
         low, high = _bounds(chosen.Options.model_fields[field.name].metadata)
         # The session keeps a value while another landscape is shown.
-        about: dict[str, Any] = {"help": tr(field.help), "key": f"plane.option.{field.name}", "persist_state": "session"}
+        about: dict[str, Any] = {"help": field.about, "key": f"plane.option.{field.name}", "persist_state": "session"}
         if low > 0 and high / low >= DECADES:
             steps = logarithmic(low, high, float(field.default))
             values[field.name] = st.select_slider(tr(field.label), steps, float(field.default), format_func="{:g}".format, **about)

@@ -11,6 +11,7 @@ from mtl_core.language import tr
 from mtl_core.studies.task_affinity import MOST_TASKS, TaskAffinity, advice, affinity_of, sentences
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 
 
@@ -88,7 +89,7 @@ def affinity_advice(found: TaskAffinity, of: str) -> None:
         for budget in advised.divisions
     ]
     columns = {predicted: st.column_config.NumberColumn(format="%+.2g")}
-    st.dataframe(rows, hide_index=True, column_config=columns, height=36 * (len(rows) + 1))
+    st.dataframe(rows, hide_index=True, column_config=columns, height=whole_height(len(rows)))
     st.caption(
         tr(
             "A prediction from {of}, not a measurement: the affinity of a group onto a task is the mean of its other tasks' "

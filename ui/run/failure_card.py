@@ -103,7 +103,7 @@ def what_happened(failure: dict[str, Any]) -> str:
     if failure.get("kind") == "non_finite":
         message = message.partition(". ")[0].rstrip(".") + "."
     said = tr(message)
-    return said[:1].upper() + said[1:]
+    return words.capitalised(said)
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:

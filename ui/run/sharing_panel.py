@@ -58,7 +58,7 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         for number, name in enumerate(names):
             with places[number % len(places)]:
                 title = part_words(name)
-                st.caption(words.plain(title[:1].upper() + title[1:]))
+                st.caption(words.plain(words.capitalised(title)))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
                 span = float(spans.loc[name, "min"]), float(spans.loc[name, "max"])  # type: ignore[arg-type]  # a label of a frame is no plain type
                 figure = learnt_figure(values, list(map(part_words, rows)), list(map(part_words, columns)), span)

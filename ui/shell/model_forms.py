@@ -8,6 +8,7 @@ Each widget takes its value from the settings before it is drawn and writes chan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,12 @@ class Field:
     def choice_text(self, choice: Any) -> str:
         """Text of a choice in the reader's language: the field's own words for it, else its name with spaces."""
         return tr((self.words or {}).get(choice) or str(choice).replace("_", " "))
+
+    @property
+    def about(self) -> str:
+        """The description in the reader's language, with the texts of the choices in the place of their names, which no form shows."""
+        texts = {f"'{choice}'": f"*{self.choice_text(choice)}*" for choice in self.choices or ()}
+        return re.sub("|".join(map(re.escape, texts)), lambda found: texts[found[0]], tr(self.help)) if texts else tr(self.help)
 
     @property
     def label(self) -> str:
@@ -182,7 +189,7 @@ def _draw_widget(field: Field, path: tuple[str, ...], label: str = "", *, disabl
     hold(key, value)
     shared: dict[str, Any] = {
         "key": key,
-        "help": tr(field.help) or None,
+        "help": field.about or None,
         "on_change": _write_back,
         "args": (field, path, key),
         "disabled": disabled,

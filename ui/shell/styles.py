@@ -21,11 +21,19 @@ CSS = """
 @media (max-width: 1450px) {
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
   .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
-  .st-key-strip .stPageLink a {max-width: 16rem;}
+  .st-key-strip .stPageLink a {max-width: 14rem;}
   .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
-  .st-key-strip:has(.stProgress) .st-key-language_switch button p {position: absolute; width: 1px;
+  .st-key-strip:has(.stProgress) :is(.st-key-language_switch, .st-key-machine) button p {position: absolute; width: 1px;
     height: 1px; overflow: hidden; clip-path: inset(50%);}
 }
+.st-key-strip .stProgress, .st-key-strip .stProgress > div {margin: 0; padding: 0;}
+[class*="st-key-queue_"] button {min-height: 1.9rem; padding: 0 .45rem;}
+.gauge-list {display: grid; gap: .35rem; font-size: .9rem; min-width: 22rem; font-variant-numeric: tabular-nums;}
+.gauge-list div {display: grid; grid-template-columns: 5.5rem 1fr auto; gap: .7rem; align-items: center;}
+.gauge-list i {display: block; height: 5px; border-radius: 3px; background: rgba(128,128,128,.3); overflow: hidden;}
+.gauge-list b {display: block; height: 100%; background: #56B4E9;}
+.gauge-list .marked {font-weight: 600;}
+.gauge-list .marked b {background: #D55E00;}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
 .st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
@@ -40,7 +48,9 @@ CSS = """
 .st-key-beside td {word-break: keep-all;}
 .st-key-beside td:first-child {min-width: 6em; word-break: normal; overflow-wrap: anywhere;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
-.steer-name {font-size: .85rem; margin-bottom: -.6rem;}
+/* The name has a line of its own above the value at the slider's thumb. The small line below takes up the room that the slider leaves. */
+.steer-name {font-size: .85rem; line-height: 1.2; margin-bottom: .4rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
+.st-key-steering .share {margin-top: -.9rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
 [data-testid="stLayoutWrapper"]:has(> div > div > .st-key-steering) {position: sticky; top: 3.75rem; z-index: 20;}
 .st-key-steering {padding: .4rem .8rem .5rem; gap: .2rem; background: light-dark(#FFFFFF, #10151C);}

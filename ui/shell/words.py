@@ -166,6 +166,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!:$|<>~])", r"\\\1", text)
 
 
+def capitalised(text: str) -> str:
+    """Text that begins a sentence."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def shortened(text: str, longest: int) -> str:
     """Text of at most ``longest`` characters, with an ellipsis where it was cut."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

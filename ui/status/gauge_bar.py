@@ -27,8 +27,8 @@ def _gauges(home: str) -> MachineGauges:
 
 
 def sample(store: RunStore, run_id: str) -> Gauges:
-    """The present gauges; the run's memory if its process is on this machine."""
-    owner = store.owner(run_id)
+    """The present gauges; the run's memory if its process is on this machine. ``run_id``: empty for no run."""
+    owner = store.owner(run_id) if run_id else None
     pid = owner.pid if owner is not None and owner.host == socket.gethostname() else None
     return _gauges(store.home.as_posix()).sample(pid)
 

@@ -17,6 +17,7 @@ from ui.run.run_actions import place_buttons
 from ui.shell import words
 from ui.shell.state import last_refusal, run_action, run_store
 
+LETTERS, NAME_PIXELS = 64, 460  # of a name: a study's are told apart by what stands at their end
 SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
 
@@ -28,8 +29,9 @@ def queue_popover(queued: list[Any], active: Sequence[Any] = ()) -> None:
             st.caption(tr("The cluster starts runs in this order, as its nodes have free CPUs, GPUs and memory."))
         else:
             st.caption(tr("Each device trains one run at a time. The first run in the queue for a device starts next on it."))
-        for run in queued[:SHOWN]:
-            _row(run, len(queued), with_device=several)
+        with st.container(key="queue_rows", gap="xsmall"):
+            for run in queued[:SHOWN]:
+                _row(run, len(queued), with_device=several)
         if len(queued) > SHOWN:
             st.caption(tr("and {count} more after them.", count=len(queued) - SHOWN))
 
@@ -44,8 +46,8 @@ def _are_several(devices: set[str]) -> bool:
 def _row(run: Any, waiting: int, with_device: bool) -> None:
     with st.container(key=f"queue_{run.id}", horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f":gray[{run.queue_position}.]", width=22)
-        name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), 44))} :gray[{run.id[-4:]}]"
-        st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
+        name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), LETTERS))} :gray[{run.id[-4:]}]"
+        st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=NAME_PIXELS)
         if with_device:
             st.badge(tr(device_named(run.device)), color="gray", icon=":material/memory:", width=84)  # one width, so that the buttons stand in line
         place_buttons(run, waiting, f"queue.{run.id}")

@@ -18,6 +18,7 @@ from ui.shell.page_address import rerun_page, return_to_page
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.cluster_list import cluster_popover
 from ui.status.gauge_bar import draw_gauges
+from ui.status.machine_panel import machine_popover
 from ui.status.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
 from ui.status.queue_list import queue_popover
 from ui.train.sample_preview import data_progress
@@ -58,7 +59,7 @@ def draw_strip(own_run: str = "", links: bool = True) -> None:
 
     Args:
         own_run: id of the run that the page itself shows; its progress is not repeated.
-        links: whether runs are links to their pages; without, a number stands for the list of the queue.
+        links: whether runs are links to their pages; without, a number stands for the list of the queue, and the machine is left out.
     """
     with st.container():  # one element, whatever is in it: what follows keeps its place
         _strip(own_run, links)
@@ -84,8 +85,11 @@ def _strip(own_run: str, links: bool) -> None:
         cluster_popover(store, len(queued))
         _preparing()
         _moving_sets(store)
+        trains = next((run.id for run in active if run.id == own_run), active[0].id) if active else ""
+        if links:
+            machine_popover(store, trains)
         if active:
-            draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
+            draw_gauges(store, trains)
         browser_notices()
         st.space("stretch")
         language_switch()

@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.language import mark, tr
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.task_affinity import GroupRow, advice, beside_measured, rank_agreement, study_affinity
+from ui.drawing.table_sizes import whole_height
 from ui.run.affinity_panel import affinity_advice, affinity_matrix
 from ui.shell.state import run_store
 from ui.studies.study_grouping import divisions_for_a_budget
@@ -50,7 +51,7 @@ def _table(rows: list[GroupRow]) -> None:
     ]
     columns = {tr("measured gain over alone (%)"): st.column_config.NumberColumn(format="%+.2f")}
     columns |= {tr("affinity (%)"): st.column_config.NumberColumn(format="%+.2g"), tr("mean cosine"): st.column_config.NumberColumn(format="%+.3f")}
-    st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
+    st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(shown), 420))
     said = [
         tr(
             "{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} {count:row|rows})",

@@ -13,6 +13,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import english_cells
 from mtl_core.studies.priced_grouping import networks_in
 from mtl_core.studies.study_report import signed
+from ui.drawing.table_sizes import whole_height
 from ui.shell import page_jobs, words
 from ui.shell.state import run_store
 
@@ -67,7 +68,7 @@ def _receipt(answer: Answer, found: dict[str, Any]) -> None:
         )
     )
     table = table_of(found, labels)
-    st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
+    st.dataframe(table, hide_index=True, height=whole_height(len(table)))
     if untrained := found.get("untrained"):
         names = words.plain(tr(", ").join(labels[label] for label in untrained))
         st.caption(tr("Not trained by this study, so measured with random values, which changes no cost: {names}.", names=names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.part_titles import part_title
 from mtl_core.plain_yaml import read_yaml
+from mtl_core.run_names import subject_in_words
 from mtl_core.runs import jobs
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.estimate import Estimate, estimate
@@ -34,21 +36,22 @@ LABELS = {  # option of a kind of study -> its label
     "tasks": mark("Tasks"),
     "budget": mark("Budget"),
     "methods": mark("Methods"),
-    "sweep": mark("Sweep"),
+    "sweep": mark("Portions of the sweep of weights"),
     "groups": mark("Groups"),
-    "way": mark("Way"),
-    "parts": mark("Parts"),
-    "trials": mark("Trials"),
-    "widest": mark("Widest"),
-    "sampler_seed": mark("Sampler seed"),
-    "fractions": mark("Fractions"),
+    "way": mark("How the weights are chosen"),
+    "parts": mark("Portions of weight"),
+    "trials": mark("Points to try"),
+    "widest": mark("Widest ratio of two weights"),
+    "sampler_seed": mark("Seed of the search"),
+    "fractions": mark("Shares of the labels"),
 }
 EXAMPLE_AXES = (("optimizer.lr", "0.001, 0.003, 0.01"), ("backbone", "mlp, small_cnn"), ("batch_size", "32, 64, 128"))
 
 
 def study_form() -> None:
     """Draw the form with its estimate and its button."""
-    kind = st.selectbox(
+    question, start_from = st.columns(2)
+    kind = question.selectbox(
         tr("Question"),
         list(STUDY_KINDS),
         hold_index("study.kind", list(STUDY_KINDS)),
@@ -56,8 +59,9 @@ def study_form() -> None:
         format_func=lambda name: tr(STUDY_KINDS.load(name).title),
     )
     part = STUDY_KINDS.load(kind)
+    with start_from:
+        base = _base()
     st.caption(tr(part.summary))
-    base = _base()
     if base is None:
         return
     options, problems, missing = _options(kind, part.Options, base)
@@ -72,10 +76,11 @@ def study_form() -> None:
     )
     model = {field.name: field for field in describe(studies.StudySettings)}
     band = middle.number_input(
-        tr("Difference that does not matter (%)"), 0.0, 100.0, hold_first("study.band", 1.0), step=0.5, key="study.band", help=tr(model["band"].help)
+        tr("Difference that does not matter (%)"), 0.0, 100.0, hold_first("study.band", 1.0), step=0.5, key="study.band", help=model["band"].about
     )
-    value = _choice(model["value"], "study.value", right, tr("Values of"))
-    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=base.name or base.subject(), max_chars=120)
+    value = _choice(model["value"], "study.value", right, tr("Values that count"))
+    own = base.name or subject_in_words(base)
+    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=own, max_chars=120)
     draft = None
     for hint in missing:
         st.info(hint, icon=":material/edit:")
@@ -149,13 +154,14 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
     fields, found = {field.name: field for field in describe(model)}, {}
     problems: list[str] = []
     missing: list[str] = []
+    places = _pairs()
     for name, info in model.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         if extra.get("by_study") or (name in fields and not is_shown(fields[name], found)):
             continue
         key, about = f"study.{kind}.{name}", tr(info.description or "")
         if info.annotation == list[str]:
-            found[name] = st.multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder=tr("All tasks"), wrap=True)
+            found[name] = next(places).multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder=tr("All tasks"), wrap=True)
         elif info.annotation == list[PartConfig]:
             chosen = st.multiselect(
                 _label(name),
@@ -170,18 +176,24 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
             found[name] = [_with_options(method, f"{key}.{method}", problems) for method in chosen]
             missing += [] if chosen else [tr("Choose at least one balancing method.")]
         elif info.annotation == list[float]:
-            text = st.text_input(_label(name), hold_first(key, ", ".join(f"{value:g}" for value in info.default)), key=key, help=about)
+            text = next(places).text_input(_label(name), hold_first(key, ", ".join(f"{value:g}" for value in info.default)), key=key, help=about)
             found[name] = _read(f"[{text}]", _label(name), problems)
         elif typing.get_origin(info.annotation) is dict:
             found[name] = _axes(key, about, problems)
             missing += [] if found[name] or problems else [tr("Give at least one setting and its values.")]
         elif fields[name].kind == "choice":
-            found[name] = _choice(fields[name], key, st)
+            found[name] = _choice(fields[name], key, next(places))
         else:
-            found[name] = st.number_input(
+            found[name] = next(places).number_input(
                 _label(name), int(fields[name].low or 0), int(fields[name].high or 100), hold_first(key, info.default), key=key, help=about
             )
     return found, problems, missing
+
+
+def _pairs() -> Iterator[Any]:
+    """Places for fields, two in a row."""
+    while True:
+        yield from st.columns(2)
 
 
 def _with_options(method: str, key: str, problems: list[str]) -> Any:
@@ -211,7 +223,7 @@ def _choice(field: Field, key: str, place: Any, label: str = "") -> Any:
         choices.index(kept),
         key=key,
         format_func=lambda choice: tr(field.choice_text(choice)),
-        help=tr(field.help),
+        help=field.about,
     )
 
 
@@ -258,7 +270,7 @@ def _summary(draft: studies.Study) -> None:
     )
     if expected.runs - expected.existing and len(draft.seeds) < 3:
         st.caption(tr("Fewer than 3 seeds give differences, but no verdict."))
-    with st.expander(tr("Cells")):
+    with st.expander(tr("The {cells} {cells:cell|cells}: what each seed trains", cells=len(draft.cells))):
         st.markdown("\n".join(f"- {words.plain(cell.label)}" for cell in draft.cells))
 
 
@@ -270,7 +282,7 @@ def estimate_text(expected: Estimate) -> str:
     one, several = mark("1 run exists already and is taken. "), mark("{existing} exist already and are taken. ")
     taken = tr(one if expected.existing == 1 else several, existing=expected.existing) if expected.existing else ""
     if expected.seconds is None:
-        return tr("{taken}{basis}.", taken=taken, basis=f"{expected.basis[:1].upper()}{expected.basis[1:]}")
+        return tr("{taken}{basis}.", taken=taken, basis=words.capitalised(expected.basis))
     return tr("{taken}Estimate: {about} {basis}.", taken=taken, about=words.about(expected.seconds), basis=expected.basis)
 
 

@@ -11,6 +11,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.grouping import Grouping
 from mtl_core.studies.priced_grouping import UNITS, BudgetTable, budget_tables
 from mtl_core.studies.task_affinity import TaskAffinity
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 from ui.studies.study_cost import last_receipt, own_labels
 
@@ -31,7 +32,7 @@ def study_grouping(answer: Answer) -> None:
         for budget, grouping in answer.groupings.items()
     ]
     number = {tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")}
-    st.dataframe(rows, hide_index=True, column_config=number, height=36 * (len(rows) + 1))
+    st.dataframe(rows, hide_index=True, column_config=number, height=whole_height(len(rows)))
     st.caption(
         tr(
             "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "
@@ -61,7 +62,7 @@ def divisions_for_a_budget(answer: Answer, affinity: TaskAffinity | None) -> Non
     key = f"{'predicted' if is_predicted else 'grouping'}.unit.{answer.study.id}"
     table = tables[st.selectbox(tr("Budget in"), list(tables), format_func=words.translated(UNITS), key=key, width=340, help=about)]
     rows = [_row(table, grouping) for grouping in table.divisions]
-    st.dataframe(rows, hide_index=True, height=36 * (len(rows) + 1))
+    st.dataframe(rows, hide_index=True, height=whole_height(len(rows)))
     note = tr(" Not measured, so left out: {names}.", names=words.plain(tr(", ").join(table.left_out))) if table.left_out else ""
     st.caption(tr("Every best division, the cheapest first: a budget between two rows affords the upper one.") + note)
 

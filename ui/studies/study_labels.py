@@ -13,6 +13,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.label_worth import LabelCurve, label_curves, worth_in_words
 from mtl_core.studies.paper_table import heading
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 
 CHARTS = 3  # in a row
@@ -27,7 +28,7 @@ def study_labels(answer: Answer) -> None:
     rows = {labels: {tr("labels of"): labels} for labels in dict.fromkeys(curve.labels for curve in found)}
     for curve in found:
         rows[curve.labels][heading(answer.metrics[curve.task])] = worth_in_words(curve)
-    st.dataframe(list(rows.values()), hide_index=True, height=36 * (len(rows) + 1))
+    st.dataframe(list(rows.values()), hide_index=True, height=whole_height(len(rows)))
     st.caption(
         tr(
             "What a doubling of one task's labels changes in each task, with Student's 95 % interval over the seeds: the slope over the base-2 "

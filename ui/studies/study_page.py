@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
+from mtl_core.run_names import data_and_tasks
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import Answer, answer_of
-from mtl_core.studies.estimate import estimate
+from mtl_core.studies.estimate import estimate, work_left
 from mtl_core.studies.transfer_alarm import forks_of
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
@@ -27,9 +30,9 @@ from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_repetition import repetition
 from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
-from ui.studies.verdict_cards import verdicts
+from ui.studies.verdict_cards import brief, verdicts
 
-LIST_COLUMNS = (mark("title"), mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"))
+LIST_COLUMNS = (mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"), mark("id"))
 NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
@@ -50,18 +53,29 @@ def list_page() -> None:
     if not found:
         st.info(tr("There is no study yet. Choose a question above."), icon=":material/info:")
         return
-    rows = []
-    for study in found:
-        stage, finished = studies.stage(store, study)
-        total = study.planned_runs
-        about = {"study": f"studies?study={study.id}", "title": study.title, "question": tr(study.part.title), "state": tr(stage)}
-        rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
     columns = {
-        "study": st.column_config.LinkColumn(tr("study"), display_text=r"study=(.+)$"),
-        "finished": st.column_config.ProgressColumn(tr("finished"), format="percent", min_value=0, max_value=1),
+        "title": st.column_config.LinkColumn(tr("study"), display_text="#(.+)$", width="medium"),
+        "verdict": st.column_config.TextColumn(tr("verdict"), help=tr("On the mean over the tasks; the study's page has each task's.")),
+        "finished": st.column_config.ProgressColumn(tr("finished"), format="%d%%", min_value=0, max_value=100),
         **{name: st.column_config.Column(tr(name)) for name in LIST_COLUMNS},
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
+    st.dataframe(pd.DataFrame([_row(store, study) for study in found]), hide_index=True, column_config=columns)
+
+
+def _row(store: Any, study: studies.Study) -> dict[str, Any]:
+    """A study in the list. Its title is the link: a table shows what stands behind the ``#`` of the address."""
+    stage, finished = studies.stage(store, study)
+    return {
+        "title": f"studies?study={study.id}#{quote(study.title)}",
+        "question": tr(study.part.title),
+        "state": tr(stage),
+        "verdict": brief(answer_of(store, study)),
+        "finished": 100 * finished // study.planned_runs,
+        "runs": study.planned_runs,
+        "seeds": len(study.seeds),
+        "made": words.moment(study.created_at),
+        "id": study.id,
+    }
 
 
 def show_study(study_id: str) -> None:
@@ -119,13 +133,9 @@ def _heading(study: studies.Study, stage: str) -> None:
         if study.precision and study.layout
         else tr("the first run settles precision and layout")
     )
-    said = tr(
-        "· {subject} · {seeds} {seeds:seed|seeds} · all runs alike: {computed}",
-        subject=study.base.subject(),
-        seeds=len(study.seeds),
-        computed=computed,
-    )
-    st.markdown(f"{tr(study.part.title)} :gray[{words.plain(said)}]")
+    said = tr("· {subject} · {seeds} {seeds:seed|seeds}", subject=data_and_tasks(study.base).said(), seeds=len(study.seeds))
+    about = tr("All runs are computed alike: {computed}.", computed=computed)
+    st.markdown(f"{tr(study.part.title)} :gray[{words.plain(said)}]", help=about, width="content")
 
 
 def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
@@ -135,9 +145,12 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
     said = tr("{finished} of {total} {total:run|runs} {finished:has|have} finished", finished=finished, total=answer.total) + (
         tr(", {failed} failed", failed=failed) if failed else ""
     )
-    st.progress(finished / answer.total, words.plain(said))
+    left = work_left(run_store(), study)
+    st.progress(min(1.0, (finished + left.begun) / answer.total), words.plain(said))
     if finished < answer.total:
-        st.caption(words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer))
+        st.caption(
+            words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer, left.seconds)
+        )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if answer.is_going:
             st.button(tr("Stop all"), icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
@@ -160,9 +173,14 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
             st.caption(tr("No run is trained again for it. Set it before you look at the results, not after."))
 
 
-def _waiting(answer: Answer) -> str:
+def _waiting(answer: Answer, seconds: float | None) -> str:
+    """How many runs wait, and the estimated time until the last one has ended, where one is known."""
     waiting = answer.count(RunStatus.QUEUED.value)
-    return tr("{waiting} of its runs {waiting:waits|wait} in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
+    said = tr("{waiting} of its runs {waiting:waits|wait} in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
+    if not answer.is_going:
+        return said
+    known = tr("The time left is known once a run of it has trained for a while.")
+    return f"{said} {known if seconds is None else tr('Left for this study: {about} (estimate).', about=words.about(seconds))}"
 
 
 def _cells(answer: Answer) -> None:
@@ -180,8 +198,9 @@ def _cells(answer: Answer) -> None:
         "run": st.column_config.LinkColumn(tr("run"), display_text=r"run=(.+)$"),
         "cell": st.column_config.TextColumn(tr("cell"), width="large"),
         **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
+        **{head_of(task, metric): st.column_config.NumberColumn(format="%.4g") for task, metric in answer.metrics.items()},
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(rows), 420))
     forks = forks_of(run_store(), answer)
     if forks:
         links = [f"[{words.plain(shown_name(run))}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]

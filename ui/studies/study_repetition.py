@@ -11,6 +11,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.repetition import repeat, repetition_of
+from ui.drawing.table_sizes import whole_height
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import end_request, go_to, listing, request_id, run_store
@@ -84,4 +85,4 @@ def _differences(answer: Answer) -> None:
         for one in found.values
     ]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 420))
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=whole_height(len(rows), 420))

@@ -18,6 +18,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.table_sizes import whole_height
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
@@ -26,6 +27,18 @@ from ui.studies.study_cost import last_receipt, own_labels
 from ui.studies.study_grouping import study_grouping
 from ui.studies.study_labels import study_labels
 
+CELL = mark("What is compared: one choice of settings, trained with every seed.")
+GAIN = mark("Δm, tasks (%) ↑")
+ABOUT_GAIN = mark(
+    "Mean over the tasks of the mean relative gain of all metrics of a task (as in LibMTL). The verdict above counts main metrics only."
+)
+FURTHER = {  # columns that are shown on request -> what they are
+    mark("Δm, metrics (%) ↓"): mark("Mean relative drop over all metrics (as in Nash-MTL)."),
+    mark("mean rank ↓"): mark("Among the cells with every task, over tasks and seeds; 1 is best."),
+    mark("checkpoint regret ↓"): mark("What each task loses on val at the one chosen checkpoint, against its own best epoch, in its metric's unit."),
+    mark("IQM ↑"): mark("Interquartile mean of value over baseline, with its 95 % interval; above 1 is better."),
+    mark("P(improvement) ↑"): mark("Probability that a run is better than one of the baseline (Mann-Whitney), averaged over the tasks."),
+}
 SHORT = 28  # characters of a cell's name that a column of medium width shows
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
@@ -38,20 +51,22 @@ def results(answer: Answer) -> None:
         st.caption(tr(mark("The table appears when the first run has finished.") if answer.is_going else over))
         return
     table = table_of(answer)
+    about = {tr(name): tr(text) for name, text in FURTHER.items()}
+    if not st.toggle(
+        tr("Further columns"), key=f"study.columns.{answer.study.id}", help=tr("Other summaries that papers use, in columns of their own.")
+    ):
+        table = table.drop(columns=[name for name in about if name in table.columns])
     widest = max(len(cell.label) for cell in answer.study.cells)
     columns = {
-        tr("cell"): st.column_config.TextColumn(width="large" if widest > SHORT else "medium"),
-        "IQM ↑": st.column_config.TextColumn(width="medium"),
+        tr("cell"): st.column_config.TextColumn(width="large" if widest > SHORT else "medium", help=tr(CELL)),
+        tr(GAIN): st.column_config.TextColumn(help=tr(ABOUT_GAIN)),
+        **{name: st.column_config.TextColumn(width="medium" if name == tr("IQM ↑") else None, help=text) for name, text in about.items()},
     }
-    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
+    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(table), 560))
     st.caption(
         tr(
             "Mean over the seeds ± half of Student's 95 % interval of the mean, on {split}. Cells share their seeds, so read "
-            "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a task's "
-            "metrics (LibMTL; higher is better). Δm, metrics: mean relative drop over all metrics (Nash-MTL; lower is better). "
-            "IQM: interquartile mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks. "
-            "Mean rank: among the cells with every task. Checkpoint regret: what each task loses on val at the one chosen checkpoint, "
-            "against its own best epoch, in its metric's unit.",
+            "differences above and not from these intervals.",
             split=answer.split,
         )
     )
@@ -81,13 +96,13 @@ def table_of(answer: Answer) -> pd.DataFrame:
         row |= {head_of(task, metric): number(answer.spreads.get(cell.key, {}).get(task)) for task, metric in answer.metrics.items()}
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
-            tr("Δm, tasks (%) ↑"): f"{gains:+.2f}" if math.isfinite(gains) else "–",
+            tr(GAIN): f"{gains:+.2f}" if math.isfinite(gains) else "–",
             tr("Δm, metrics (%) ↓"): f"{drops:+.2f}" if math.isfinite(drops) else "–",
         }
         row[tr("mean rank ↓")] = f"{answer.ranks[cell.key]:.2f}" if cell.key in answer.ranks else "–"
         row[tr("checkpoint regret ↓")] = regret_in_words(answer, cell.key)
         robust = answer.robust.get(cell.key)
-        row["IQM ↑"] = tr("{mean:.3f} ({low:.3f} to {high:.3f})", mean=robust[0], low=robust[1], high=robust[2]) if robust else "–"
+        row[tr("IQM ↑")] = tr("{mean:.3f} ({low:.3f} to {high:.3f})", mean=robust[0], low=robust[1], high=robust[2]) if robust else "–"
         row[tr("P(improvement) ↑")] = f"{robust[3]:.2f}" if robust else "–"
         rows.append(row)
     return pd.DataFrame(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.study_report import explained, interval_of, signed
-from mtl_core.studies.verdict import Word
+from mtl_core.studies.verdict import LEAST_SEEDS, Word
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
 
@@ -38,32 +39,54 @@ def verdicts(answer: Answer) -> None:
     if len(labels) > 1:
         shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
     else:
-        st.markdown(tr("{sentence}.", sentence=words.plain(shown[:1].upper() + shown[1:])))
-    _explain(answer, shown)
+        st.markdown(tr("{sentence}.", sentence=words.plain(words.capitalised(shown))))
     lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
+    if any(line.verdict for line in lines):
+        _cards(answer, lines)
+    else:
+        _no_pair(answer, tr("A verdict needs runs of both sides with the same seed, at least {least} of each.", least=LEAST_SEEDS))
+    if len(labels) > 1 and any(line.verdict for line in answer.lines):
+        with st.expander(tr("All comparisons")):
+            st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
+
+
+def brief(answer: Answer) -> str:
+    """The verdicts over all tasks in a few words, for a list: the word of the only comparison, or how many of several have which."""
+    overall = [line.verdict for line in answer.lines if not line.task and line.verdict and line.verdict.word != Word.NONE]
+    if not overall:
+        return tr("none yet") if answer.is_going else ""
+    counts = Counter(said.word for said in overall)
+    if len({line.label for line in answer.lines}) == 1:
+        return tr(str(overall[0].word))
+    return " · ".join(tr("{word}: {count}", word=tr(str(word)), count=counts[word]) for word in LOOK if counts[word])
+
+
+def _cards(answer: Answer, lines: list[Line]) -> None:
+    _explain(answer, lines)
     for start in range(0, len(lines), CARDS):
         places = st.columns(min(CARDS, max(len(lines), 2)))
         for place, line in zip(places, lines[start : start + CARDS], strict=False):
             with place.container(border=True, gap="small", height="stretch"):
                 _card(answer, line)
-    if len(labels) > 1:
-        with st.expander(tr("All comparisons")):
-            st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
     st.caption(explained(answer))
 
 
-def _explain(answer: Answer, shown: str) -> None:
-    """A button that explains the lines of the comparison that is shown, one after another."""
-    lines = [line for line in answer.lines if line.label == shown and line.verdict is not None]
-    if lines:
-        explain_popover(f"verdict.{answer.study.id}", *(partial(explain_verdict, line) for line in lines))
+def _explain(answer: Answer, lines: list[Line]) -> None:
+    """A button that explains these lines of one comparison, one after another."""
+    told = [line for line in lines if line.verdict is not None]
+    explain_popover(f"verdict.{answer.study.id}", *(partial(explain_verdict, line) for line in told))
+
+
+def _no_pair(answer: Answer, needed: str) -> None:
+    st.badge(tr("no pair of runs yet") if answer.is_going else tr("no pair of runs"), icon=":material/hourglass_empty:", color="gray")
+    st.caption(needed)
 
 
 def _card(answer: Answer, line: Line) -> None:
-    st.markdown(f"**{words.plain(line.task) if line.task else tr('Overall')}** :gray[{_metric(line)}]")
+    st.markdown(f"**{words.plain(line.task) if line.task else tr('Overall')}**")
+    st.caption(_metric(line))
     if line.verdict is None:
-        st.badge(tr("no pair of runs yet") if answer.is_going else tr("no pair of runs"), icon=":material/hourglass_empty:", color="gray")
-        st.caption(tr("A verdict needs runs of both sides with the same seed."))
+        _no_pair(answer, tr("A verdict needs runs of both sides with the same seed."))
         return
     said = line.verdict
     colour, icon = LOOK[said.word]
@@ -76,32 +99,35 @@ def _card(answer: Answer, line: Line) -> None:
         one, several = mark("1 seed: a difference, no verdict; {missing}"), mark("{n} seeds: a difference, no verdict; {missing}")
         st.caption(tr(one, missing=missing) if difference.n == 1 else tr(several, n=difference.n, missing=missing))
         return
+    interval = tr("from {interval}", interval=interval_of(line)) if math.isfinite(difference.low) else tr("interval not known")
+    st.markdown(_unbroken(f"**{signed(difference.mean, line)}** :gray[{words.plain(interval)}]"))
+    if not difference.is_spread_unknown:
+        st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
+    p = tr(mark("{p} (sign test, Holm)") if difference.is_spread_unknown else mark("{p} (Holm)"), p=said.p_text)
+    means = "" if line.metric is None else f"{HalfUp(line.baseline):.4g} → {HalfUp(line.value):.4g} · "
+    st.caption(words.plain(tr("{means}{n} seeds · {p}", means=means, n=difference.n, p=p)))
     if advice:
         may = said.more_seeds or difference.is_spread_unknown
         sentence = mark("{advice} may decide (estimate).") if may else mark("{advice}.")
-        st.caption(words.plain(tr(sentence, advice=f"{advice[:1].upper()}{advice[1:]}")))
-    interval = tr("from {interval}", interval=interval_of(line)) if math.isfinite(difference.low) else tr("interval not known")
-    st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain(interval)}]")
-    if not difference.is_spread_unknown:
-        st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
-    test = mark("p {p:.2g} (sign test, Holm)") if difference.is_spread_unknown else mark("p {p:.2g} (Holm)")
-    p = tr(test, p=said.p_corrected)
-    means = "" if line.metric is None else f"{HalfUp(line.baseline):.4g} → {HalfUp(line.value):.4g} · "
-    st.caption(words.plain(tr("{means}{n} seeds · {p}", means=means, n=difference.n, p=p)))
+        st.caption(words.plain(tr(sentence, advice=words.capitalised(advice))))
+
+
+def _unbroken(text: str, before: str = " %") -> str:
+    """The text without line breaks at these spaces, by default those before percent signs."""
+    return text.replace(before, before.replace(" ", "\u00a0"))
 
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("main metric") if line.task else tr("mean relative gain over the tasks, higher is better")
-    better = mark("{metric}, higher is better") if line.metric.higher_is_better else mark("{metric}, lower is better")
-    return words.plain(tr(better, metric=words.with_unit(tr(line.metric.title), line.metric.unit)))
+        return tr("main metric") if line.task else _unbroken(tr("mean relative gain of the tasks' main metrics ↑"), " ↑")
+    return words.plain(f"{words.with_unit(tr(line.metric.title), line.metric.unit)}\u00a0{words.better(line.metric.higher_is_better)}")
 
 
 def _bar(worse: float, equal: float, better: float) -> str:
     """The three probabilities as a striped bar with their numbers below."""
     parts = ((worse, "#D55E00", tr("worse")), (equal, "#999999", tr("equal")), (better, "#009E73", tr("better")))
     pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
-    said = " · ".join(f"{name} {100 * share:.0f} %" for share, _, name in parts)
+    said = " · ".join(_unbroken(f"{name} {100 * share:.0f} %", " ") for share, _, name in parts)
     bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
     return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
 
@@ -117,6 +143,6 @@ def _row(line: Line) -> dict[str, Any]:
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
-        tr("p (Holm)"): said.p_corrected if said and known else math.nan,
+        tr("p (Holm)"): said.p_number if said and known else None,
         tr("verdict"): said.text if said else tr("no pair of runs"),
     }

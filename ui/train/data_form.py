@@ -258,6 +258,6 @@ def _fraction_slider(name: str) -> None:
         shown,
         key=key,
         format="%d %%",
-        help=tr(field.help),
+        help=field.about,
         on_change=take,
     )

@@ -29,8 +29,8 @@ def selection_section() -> None:
     choosing = (chosen or tasks) if len(tasks) > 1 else []
     titles = st.columns(WIDTHS)
     if choosing:
-        titles[1].markdown(tr("Selection weight"), help=tr(fields["selection_weight"].help))
-    titles[2].markdown(tr("Floor"), help=tr(fields["selection_floor"].help))
+        titles[1].markdown(tr("Selection weight"), help=fields["selection_weight"].about)
+    titles[2].markdown(tr("Floor"), help=fields["selection_floor"].about)
     for task in tasks:
         with field_row(WIDTHS, "center") as row:
             row.places[0].markdown(plain(task))

@@ -59,3 +59,19 @@ def test_names_of_classes_are_no_table_of_pictures(tmp_path):
     assert [source.format for source in proposal.spec.sources] == ["yolo"]
     assert {note.files: note.read for note in proposal.files} == {"labels/*.txt": True, "notes.json": True}
     assert proposal.tasks[0].classes == ("cat", "dog")
+
+
+def test_a_list_of_images_that_no_split_needs_is_understood(tmp_path):
+    for place in range(8):
+        picture(tmp_path / "images" / f"{place}.png", place)
+    (tmp_path / "table.csv").write_text("image,colour\n" + "".join(f"{n}.png,{'red' if n % 2 else 'blue'}\n" for n in range(8)))
+    lists = {"train": range(5), "val": range(5, 8), "trainval": range(8)}
+    for name, places in lists.items():
+        (tmp_path / f"{name}.txt").write_text("".join(f"{place}\n" for place in places))
+    (tmp_path / "scores.txt").write_text("".join(f"{place} 0.5\n" for place in range(8)))
+    proposal = propose(tmp_path)
+    assert proposal.spec.splits.how == "lists"
+    notes = {note.files: note for note in proposal.files}
+    assert notes["trainval.txt"].read
+    assert "without labels" in notes["trainval.txt"].reason
+    assert not notes["scores.txt"].read  # what stands beside the names may be a label

@@ -22,7 +22,7 @@ _NO_DATA = re.compile(
 _DOCUMENTS = (".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".rtf")
 _OLD_TABLES = (".xls", ".ods", ".numbers")
 _MOST_NAMED = 3  # most files of one folder and ending that are named; more become a pattern
-_LEFT = "seen, not understood: no format takes it; 'docs/importing.md' lists those that are read. If it holds labels, export them in one of these"
+_LEFT = "seen, not understood: no format takes it. If it holds labels, export them in a supported format"
 
 
 def unread_files(tree: Tree, notes: Iterable[FileNote], sources: Iterable[SourceSpec], splits: SplitSpec) -> list[FileNote]:

@@ -15,7 +15,7 @@ from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.formats.pets_layout import oxford_pets
 from mtl_core.data.imports.formats.unread_files import unread_files, what_is_there
 from mtl_core.data.imports.image_keys import ImageReader, image_keys
-from mtl_core.data.imports.looking.given_parts import given_parts
+from mtl_core.data.imports.looking.given_parts import given_parts, is_image_list
 from mtl_core.data.imports.looking.levels import levels_of, stacks_in, unread_endings
 from mtl_core.data.imports.looking.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.looking.questions import FileNote, Question
@@ -30,6 +30,7 @@ from mtl_core.registry import validated
 MANY_FILES = 20_000
 _LOOKED_AT = 24
 _ALONE = "No labels were found: the pictures alone are imported, for tasks that need none (self-supervised), unless a description names sources."
+_LIST = "a list of images without labels; the splits do not need it"
 
 
 def propose(
@@ -165,7 +166,9 @@ def _look(tree: Tree) -> Proposal:
     notes += [text for text in (levels_note, stack_note) if text]
     sources = _told_apart([SourceSpec(format=name, **guess.options) for name, guess in guesses])
     splits, split_note, split_questions = given_parts(tree, keys, guesses)
-    found.notes += unread_files(tree, found.notes, sources, splits)
+    unread = unread_files(tree, found.notes, sources, splits)
+    lists = {note.files for note in unread if is_image_list(tree, note.files, found.index(images))}
+    found.notes += [replace(note, read=True, reason=_LIST) if note.files in lists else note for note in unread]
     if not sources:
         notes.append(_ALONE)
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
@@ -274,4 +277,4 @@ def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | No
     if len(sizes) == 1 and min(next(iter(sizes))) >= 8 and max(next(iter(sizes))) <= 128:
         width, height = next(iter(sizes))
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."
-    return (64, 64), "Pictures of other sizes are resized to 64 x 64 pixels; a larger size is slower and shows more detail ('images.size')."
+    return (64, 64), "Pictures of other sizes are resized to 64 x 64 pixels; a larger size is slower and shows more detail."

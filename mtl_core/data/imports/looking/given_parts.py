@@ -55,7 +55,7 @@ def given_parts(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -
         elif not values and _is_video(tree, keys):
             block = max(2, min(64, len(keys) // 10))
             values = {"groups": "blocks", "block": block}
-            note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together; 'gap' leaves out the borders."
+            note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together."
     if not values:
         task = _stratified(guesses)
         note = f"Split at random, 70/15/15, with equal shares of '{task}'." if task else "Split at random, 70/15/15."
@@ -270,10 +270,27 @@ def _words(split: dict[str, Any]) -> str:
 
 
 def _lists_images(tree: Tree, name: str, index: ImageIndex) -> bool:
-    try:
-        lines = [line for line in tree.read(name, 64 << 20).decode("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
-    except (UnreadableError, UnicodeDecodeError):
+    return _names_images(_lines(tree, name), tree, index)
+
+
+def is_image_list(tree: Tree, name: str, index: ImageIndex) -> bool:
+    """Whether a text file has names of images and nothing else, so that it holds no labels."""
+    if not name.endswith((".txt", ".lst", ".list")) or name not in tree.files:
         return False
+    lines = _lines(tree, name)
+    return all(len(line.split()) == 1 for line in lines) and _names_images(lines, tree, index)
+
+
+def _lines(tree: Tree, name: str) -> list[str]:
+    """The lines of a text file without comments; none where it is no text."""
+    try:
+        return [line for line in tree.read(name, 64 << 20).decode("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
+    except (UnreadableError, UnicodeDecodeError):
+        return []
+
+
+def _names_images(lines: list[str], tree: Tree, index: ImageIndex) -> bool:
+    """Whether most of the first lines begin with the name of an image."""
     context = Context(tree, index, Findings())
     return bool(lines) and sum(context.image(line.split()[0], "") is not None for line in lines[:50]) > min(50, len(lines)) / 2
 
