@@ -134,6 +134,48 @@ def test_what_does_not_fit_is_refused_with_what_to_change(free, monkeypatch):
     assert problems(config) == []
 
 
+MANY = {**DIGITS, "tasks": {**DIGITS["tasks"], "slant": {}}, "backbone": {"name": "mlp", "hidden": [2000] * 6}, "batch_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cure"),
+    [
+        ({"balancing": {"name": "mgda"}}, {"balancing": {"name": "mgda", "gradients": "blocks"}}),
+        ({"balancing": {"name": "cagrad", "c": 0.2}}, {"balancing": {"name": "cagrad", "c": 0.2, "gradients": "blocks"}}),
+        ({"balancing": {"name": "mgda"}, "conflict_every": 5}, {"balancing": {"name": "mgda", "gradients": "blocks"}}),
+        ({"balancing": {"name": "graddrop"}}, {"balancing": {"name": "fixed"}}),
+        ({"balancing": {"name": "graddrop"}, "conflict_every": 5}, {"balancing": {"name": "fixed"}, "conflict_every": 0}),
+        ({"balancing": {"name": "mgda"}, "accumulate": 2}, {"balancing": {"name": "fixed"}}),
+        ({"update": {"name": "task_vectors"}}, {"update": {"name": "joint"}}),
+        ({"conflict_every": 5}, {"conflict_every": 0}),
+        ({"affinity_every": 5, "optimizer": {"name": "sgd"}}, {"affinity_every": 0}),
+    ],
+)
+def test_what_keeps_gradients_of_each_task_is_named_with_what_saves_them(free, changes, cure):
+    """The setting that the refusal proposes saves what it says; a method that can work block by block stays."""
+    before, after = estimated(**MANY | changes).total(8), estimated(**MANY | changes | cure).total(8)
+    free(int(after / memory.USABLE) + 10**6)
+    [problem] = problems(RunConfig.from_dict({**MANY, **changes}))
+    setting, value = next(iter(cure.items()))
+    words = value.get("gradients", value["name"]) if isinstance(value, dict) else f"{setting}: 0"
+    proposed = problem.message.split(" smaller network (backbone.hidden), or ")[1].split(". End")[0]
+    assert words in proposed
+    assert ("blocks" in proposed) is (words == "blocks")
+    assert proposed.endswith(f"which saves {memory._gigabytes(before - after)}")
+    assert problems(RunConfig.from_dict({**MANY, **changes, **cure})) == []
+
+
+def test_parts_of_a_batch_are_not_proposed_where_blocks_need_the_whole(free):
+    large = {**MANY, "balancing": {"name": "mgda"}, "batch_size": 1000}
+    by_blocks = {**large, "balancing": {"name": "mgda", "gradients": "blocks"}}
+    free(int(estimated(**large).total(500) / memory.USABLE))
+    assert "(accumulate: 2)" in problems(RunConfig.from_dict(large))[0].message
+    free(int(estimated(**by_blocks).total(500) / memory.USABLE))
+    [problem] = problems(RunConfig.from_dict(by_blocks))
+    assert problem.field == "batch_size"
+    assert "accumulate" not in problem.message
+
+
 @pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
 def test_every_preset_fits_into_4_gb(free, preset):
     free(4 * GB)

@@ -6,7 +6,7 @@ The rest is counted: parameters, gradients, optimizer state, the Jacobian of gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,13 +21,13 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig
 from mtl_core.data.batches import DEVICE_RESIDENT_BYTES, Batch
 from mtl_core.data.data_source import DataSource
-from mtl_core.errors import NotEnoughMemoryError, Problem
+from mtl_core.errors import ConfigError, NotEnoughMemoryError, Problem
 from mtl_core.machine import free_memory
 from mtl_core.machine.device_names import kind_of
 from mtl_core.sharing.model import trained
 from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
-from mtl_core.training.parts import NetworkParts, Parts
+from mtl_core.training.parts import NetworkParts, Parts, resolve
 from mtl_core.training.several_devices.device_count import device_count
 
 USABLE = 0.9  # share of the free memory that a run may take: the estimate is not exact, and other programs need memory too
@@ -104,15 +104,10 @@ def problems(parts: Parts, later: bool = False) -> list[Problem]:
     """
     if settings.memory_check() == "off":
         return []
-    free = free_on(parts.device, later)
-    needs, count = estimate(parts), device_count(parts.config)
-    if parts.device == "cpu":
-        needs = replace(needs, fixed=count * needs.fixed)  # each process has a network of its own, in the one memory
-    elif count > 1:
-        needs = replace(needs, per_image=needs.per_image / count)  # each device has its part of the batch
+    free, needs = free_on(parts.device, later), _on_its_devices(parts)
     if needs.total(parts.config.batch_size) <= USABLE * free:
         return []
-    return [_refusal(parts.config, needs, free, parts.device)]
+    return [_refusal(parts, needs, free)]
 
 
 def estimate(parts: Parts) -> Estimate:
@@ -147,6 +142,14 @@ def estimate(parts: Parts) -> Estimate:
         resident = sum(source.split_sizes().values()) * channels * height * width
         fixed += resident if resident < DEVICE_RESIDENT_BYTES else 0
     return Estimate(fixed, jacobian, per_image, EVALUATED_LARGEST * sizes.largest + sizes.outputs)
+
+
+def _on_its_devices(parts: Parts) -> Estimate:
+    """The estimate of a run for the memory of the machine, or of one GPU of several."""
+    needs, count = estimate(parts), device_count(parts.config)
+    if parts.device == "cpu":
+        return replace(needs, fixed=count * needs.fixed)  # each process has a network of its own, in the one memory
+    return replace(needs, per_image=needs.per_image / count)  # each device has its part of the batch
 
 
 def copies_kept(config: RunConfig, balancer: Balancer) -> int:
@@ -282,27 +285,49 @@ def _tensors(nested: Any) -> list[Tensor]:
     return [tensor for value in values for tensor in _tensors(value)]
 
 
-def _refusal(config: RunConfig, needs: Estimate, free: int, device: str) -> Problem:
+def _refusal(parts: Parts, needs: Estimate, free: int) -> Problem:
     """The problem: the missing memory, and the settings that reduce the need."""
+    config = parts.config
     need = _gigabytes(needs.total(config.batch_size))
     said = f"the run needs about {need} of memory, and {_gigabytes(free)} is free"
-    if device != "cpu":
+    if parts.device != "cpu":
         said = f"the run needs about {need} of memory, and {_gigabytes(free)} is free on the GPU"
     width = next((name for name in ("width", "hidden") if name in config.backbone.options or _has_option(config, name)), "")
     network = f"backbone.{width}" if width else "backbone"
     smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({network})"
     if needs.jacobian > needs.total(config.batch_size) / 3:
-        instead = (
-            "update: joint" if config.update.name == "task_vectors" else "a balancing method that needs no gradient of each task (fixed, for one)"
-        )
-        saved = _gigabytes(needs.jacobian)
+        instead, saves = _without_gradients(parts, needs)
+        saved = _gigabytes(saves)
         smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({network}), or {instead}, which saves {saved}"
     fits = min(needs.largest_batch(USABLE * free), config.batch_size - 1)
     cure = f"no batch_size is low enough; {smaller}"
     if fits:
+        cure = f"lower batch_size to about {fits}, or {smaller}"
+    if fits and getattr(parts.balancing.options, "gradients", "") != "blocks":
         cure = f"lower batch_size to about {fits}, let the batch pass in more parts (accumulate: {2 * config.accumulate}), or {smaller}"
     advice = "End other programs that use memory, or set MTL_MEMORY_CHECK=off if you know better"
     return Problem("batch_size" if fits else "backbone", f"{said}: {cure}. {advice}")
+
+
+def _without_gradients(parts: Parts, needs: Estimate) -> tuple[str, float]:
+    """What keeps fewer gradients of single tasks and leaves the method as it is, if that is possible; and the bytes that it saves."""
+    if parts.config.update.name == "task_vectors":
+        return "update: joint", _saved(parts, needs, ["update={name: joint}"])
+    if not issubclass(parts.balancing.type, GradientAggregator):  # a probe keeps them
+        return "conflict_every: 0 and affinity_every: 0", _saved(parts, needs, ["conflict_every=0", "affinity_every=0"])
+    if (saved := _saved(parts, needs, ["balancing.gradients=blocks"])) > 0:
+        return "the same balancing method block by block (balancing.gradients: blocks)", saved
+    plain = _saved(parts, needs, ["balancing={name: fixed}", "conflict_every=0"])
+    return "a balancing method that needs no gradient of each task (fixed, for one) with conflict_every: 0", plain
+
+
+def _saved(parts: Parts, needs: Estimate, settings: Sequence[str]) -> float:
+    """The bytes that other settings save; 0 where they do not fit the rest of the config."""
+    try:
+        other = resolve(parts.config.with_overrides(settings), parts.device)
+    except ConfigError:
+        return 0.0
+    return needs.total(parts.config.batch_size) - _on_its_devices(other).total(parts.config.batch_size)
 
 
 def _has_option(config: RunConfig, name: str) -> bool:
