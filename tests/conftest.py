@@ -44,13 +44,12 @@ def pytest_collection() -> Iterator[None]:
     try:
         return (yield)
     finally:
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # without collecting before: half a second of each worker, for little
         gc.set_threshold(50_000, 10, 10)
         gc.enable()
         for logger in logging.root.manager.loggerDict.values():
-            if isinstance(logger, logging.Logger):  # pytest adds its handlers six times a test to the root and to each that does not propagate: a hundred
-                logger.propagate = True
+            if isinstance(logger, logging.Logger):
+                logger.propagate = True  # six times a test, pytest adds a handler to each that does not: a hundred of them
 
 
 _numbers = itertools.count()
