@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
 from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql import database
 from mtl_core.training import checkpoint_files
 
 # One thread per process, before torch is imported and for every process that a test starts: the workers share the cores.
@@ -39,10 +44,12 @@ def pytest_collection() -> Iterator[None]:
     try:
         return (yield)
     finally:
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # without collecting before: half a second of each worker, for little
         gc.set_threshold(50_000, 10, 10)
         gc.enable()
+        for logger in logging.root.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.propagate = True  # six times a test, pytest adds a handler to each that does not: a hundred of them
 
 
 _numbers = itertools.count()
@@ -63,6 +70,32 @@ def home(request, monkeypatch, tmp_path_factory) -> Path:
 def _no_waiting_for_the_disk(monkeypatch) -> None:
     """Every synchronised file waits for milliseconds, for nothing but a power cut. ``test_atomic_files.py`` says what is synchronised."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_open_fast() -> Iterator[None]:
+    """Thousands of tests open a store of their own: SQLite, too, does not wait for the disk, and each statement is compiled once for all stores.
+
+    SQLAlchemy would compile it anew for every engine, and a store has two. All of them have the same dialect, with the same options.
+    """
+    compiled, set_up = LRUCache(2000), database._set_up_connection
+
+    def made(engine, *args, **kwargs):
+        make(engine, *args, **kwargs)
+        if type(engine.dialect) is SQLiteDialect_pysqlite:
+            engine._compiled_cache = compiled
+
+    def set_up_without_waiting(connection, record):
+        set_up(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    make = Engine.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda dialect, other: type(dialect) is type(other))
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda dialect: hash(type(dialect)))
+        patch.setattr(Engine, "__init__", made)
+        patch.setattr(database, "_set_up_connection", set_up_without_waiting)
+        yield
 
 
 @pytest.fixture(autouse=True)

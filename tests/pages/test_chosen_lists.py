@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def lists() -> list[tuple[str, ast.Call]]:
     found = []
     for path in sorted([*ROOT.glob("ui/**/*.py"), *ROOT.glob("pages/*.py"), ROOT / "app.py"]):
-        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        source = path.read_text(encoding="utf-8")
+        if "multiselect" not in source:
+            continue
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         found += [(f"{path.relative_to(ROOT)}:{call.lineno}", call) for call in calls if getattr(call.func, "attr", "") == "multiselect"]
     return found
 

@@ -150,7 +150,8 @@ class StoredSet(DataSource):
 
 def spread(count: int, size: int) -> np.ndarray:
     """``size`` of ``count`` rows, evenly spread without the first and last, ascending."""
-    return np.unique(np.linspace(0, count - 1, size + 2).round().astype(np.int64)[1:-1]) if size else np.arange(0)
+    rows = np.linspace(0, count - 1, size + 2).round().astype(np.int64)[1:-1]
+    return rows[np.diff(rows, prepend=-1) > 0] if size else np.arange(0)  # np.unique would sort what is sorted, in ten times the time
 
 
 def fetch(resource: Resource, source: StoredSet, progress: Progress) -> None:
