@@ -10,15 +10,16 @@ from ui.drawing.plotly_chart import prepared
 
 pytestmark = pytest.mark.browser
 
-SCRIPT = Path(__file__).parents[2] / "ui" / "drawing" / "plotly_chart.js"
-LOAD = """async code => {
-  window.mount = (await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))).default;
+SCRIPTS = [Path(__file__).parents[2] / "ui" / "drawing" / name for name in ("plotly_chart.js", "live_news.js")]
+LOAD = """async codes => {
+  const load = async code => (await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))).default;
+  [window.mount, window.mountNews] = [await load(codes[0]), await load(codes[1])];
 }"""
 # A component of the page, as Streamlit makes it: the same element is handed over again with the same or with other data.
 DRAW = """([place, data]) => {
   const parentElement = document.getElementById(place);
-  parentElement.innerHTML ||= '<div class="live-plot"></div>';
-  mount({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.part, name, value]) });
+  parentElement.innerHTML ||= data.figure ? '<div class="live-plot"></div>' : '<span></span>';
+  (data.figure ? mount : mountNews)({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.part, name, value]) });
 }"""
 # The page asks for news, and the server answers with these, once.
 ANSWER = """async news => {
@@ -31,8 +32,8 @@ ANSWER = """async news => {
     };
   });
   const parentElement = document.getElementById("feeder");
-  parentElement.innerHTML ||= '<div class="live-plot"></div>';
-  mount({ parentElement, data: { follow: { url: "/news", base: news.base, every: before / 1000 } } });
+  parentElement.innerHTML ||= "<span></span>";
+  mountNews({ parentElement, data: { follow: { url: "/news", base: news.base, every: before / 1000 } } });
   await taken;
 }"""
 POINTS = "() => document.querySelector('#chart .live-plot').calcdata?.[0]?.length ?? 0"
@@ -42,9 +43,9 @@ SETTLED = "() => new Promise(resolve => requestAnimationFrame(() => setTimeout(r
 
 @pytest.fixture(scope="module")
 def blank(plotly_tab):
-    """The tab with the component's script."""
+    """The tab with the components' scripts."""
     tab, errors = plotly_tab
-    tab.evaluate(LOAD, SCRIPT.read_text(encoding="utf-8"))
+    tab.evaluate(LOAD, [script.read_text(encoding="utf-8") for script in SCRIPTS])
     return tab, errors
 
 
@@ -161,7 +162,7 @@ def test_an_element_that_is_handed_over_again_asks_no_more_often(page):
 
 def test_a_page_that_was_left_asks_no_more(page):
     give(page, fed(None, "A"))
-    page.evaluate("() => document.querySelector('#feeder .live-plot').remove()")
+    page.evaluate("() => document.querySelector('#feeder span').remove()")
     page.evaluate("() => { clearTimeout(liveNews.timer); document.dispatchEvent(new Event('visibilitychange')); }")  # asks at once
     page.wait_for_function("() => window.liveNews === undefined")
     assert page.evaluate("requests.length") == 1
@@ -175,8 +176,8 @@ def test_it_goes_on_asking_where_there_is_no_answer(page, answers):
         """kind => {
           window.fetch = async () => { requests.push(kind); if (kind === "down") throw new TypeError("no server"); return { ok: false }; };
           const parentElement = document.getElementById("feeder");
-          parentElement.innerHTML = '<div class="live-plot"></div>';
-          mount({ parentElement, data: { follow: { url: "/news", base: "A", every: 0.01 } } });
+          parentElement.innerHTML = "<span></span>";
+          mountNews({ parentElement, data: { follow: { url: "/news", base: "A", every: 0.01, part: "top" } } });
         }""",
         answers,
     )

@@ -170,7 +170,8 @@ def test_predictions(open_in_chinese, store, finished, make_run, query):
     app = all_chinese(open_in_chinese("predictions", run=finished.id, **query))
     if not query:
         app.selectbox(key="gallery.sort").set_value("slant").run()
-        shown = json.loads(app.get("bidi_component")[0].proto.json)["words"][0]
+        [gallery] = [each for each in app.get("bidi_component") if each.proto.component_name == "error_gallery"]
+        shown = json.loads(gallery.proto.json)["words"][0]
         assert shown["title"].startswith("打开图像 1")
         assert not [text for text in shown.values() if english_words(CODE.sub(" ", text))]
 

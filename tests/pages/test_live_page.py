@@ -201,13 +201,14 @@ def test_an_ended_run_asks_for_nothing(open_page, finished):
     charts = [json.loads(chart.proto.json) for chart in components if "-chart." in chart.proto.id]
     assert len(charts) > 4
     assert all("base" not in chart for chart in charts)
-    assert not [each for each in components if "-rerun." in each.proto.id or "-live_page" in each.proto.id]
+    asks = [each.key for each in components if "-rerun." in each.proto.id or "-news-" in each.proto.id]
+    assert asks == ["rerun.strip", "news-strip"], "only the status bar"
 
 
 def test_the_page_says_where_its_news_are(drawn, open_page):
-    [asked] = [json.loads(each.proto.json) for each in open_page("run", run=drawn.run.id).get("bidi_component") if "-live_page" in each.proto.id]
+    [asked] = [json.loads(each.proto.json) for each in open_page("run", run=drawn.run.id).get("bidi_component") if "-news-page" in each.proto.id]
     page = drawn.pages[-1]
-    assert asked == {"follow": {"url": f"/live-news/{page.base}", "base": page.base, "every": 2.0}}
+    assert asked == {"follow": {"url": f"/live-news/{page.base}", "base": page.base, "every": 2.0, "part": "top"}}
 
 
 def test_progress_gauges_and_shares_come_in_place(drawn, store):

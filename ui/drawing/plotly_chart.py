@@ -109,24 +109,6 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
     return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
-def follow_news(key: str, asked: dict[str, Any]) -> None:
-    """Have the browser ask for news of the page, and give them to the charts, words and parts that stand elsewhere on it (``ui/run/live_page.py``).
-
-    Args:
-        asked: ``url``, where it asks; ``base``, which the charts were drawn with; ``every``, seconds until it asks first.
-    """
-    _component()(key=key, data={"follow": asked}, width="content")
-
-
-def rerun_when_asked(name: str) -> None:
-    """Let the browser rerun the fragment that calls this. It does so when the news name the part and the part is in view.
-
-    The fragment has a component of its own for it. A callback of another component could rerun it with ``st.rerun`` and its key. But that rerun would
-    replace the one that a click asks for at the same moment.
-    """
-    _component()(key=component_key(f"rerun.{name}"), data={"part": name}, on_asked_change=lambda: None)
-
-
 def load_ahead() -> None:
     """Have the browser load Plotly's script now. A page that waits for its charts calls it: to load it takes the browser up to a second."""
     _component()(key=component_key("plotly"), data={"plotly": _plotly_url()})

@@ -20,8 +20,8 @@ import streamlit as st
 
 from mtl_core.language import language, speaking
 from mtl_core.runs.process_singletons import process_slot
+from ui.drawing.live_news import follow_news, rerun_when_asked
 from ui.drawing.news_route import answer_for, news_address
-from ui.drawing.plotly_chart import follow_news, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import worded
@@ -30,7 +30,7 @@ from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.notices import SEEN
 from ui.status.status_bar import notice_endings
 
-KEY = component_key("live_page")
+TOP, KEY = "top", component_key("news-page")
 SLOW_TURNS = 3  # answers between those at which slow parts and parts out of view are drawn
 WATCHES = 25.0  # seconds after its last question in which a page counts as one that shows the run
 _watchers: dict[str, dict[str, float]] = process_slot("watchers")  # run -> page -> when it asked last
@@ -155,7 +155,7 @@ class LivePage:
     def follow(self, moment: Moment) -> None:
         """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
         answer_for(self.base, self.answer)
-        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment, self.watchers)})
+        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment, self.watchers), "part": TOP})
 
     def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""

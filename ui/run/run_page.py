@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import mark, tr
+from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs import jobs
 from mtl_core.runs.sets.set_states import before_training
 from mtl_core.runs.status import RunStatus
@@ -25,7 +26,7 @@ from ui.run.cost_tab import cost_tab
 from ui.run.explain_popover import explain_popover, explain_task
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
-from ui.run.live_page import LivePage, Moment, Values
+from ui.run.live_page import TOP, LivePage, Moment, Values
 from ui.run.next_steps import next_steps
 from ui.run.pace import slower_than_usual
 from ui.run.panel_layout import layout_controls, panel_layout, task_key
@@ -80,7 +81,7 @@ def _draw_page(store: RunStore, page: LivePage, view: str) -> None:
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
-            page.part("top", partial(_live, page, view, shape), partial(_top_news, page), ended=False)
+            page.part(TOP, partial(_live, page, view, shape), partial(_top_news, page), ended=False)
         with st.container():
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
@@ -135,7 +136,7 @@ def _top_news(page: LivePage, now: Moment) -> Hashable:
     run, store = now.run, run_store()
     if not run.info:
         return time.monotonic()  # the page is short and costs little, and the log is on it
-    about = str(run.status), run.name, run.note, tuple(run.tags), run.pinned, run.archived, run.epochs, str(run.failure)
+    about = str(run.status), shown_name(run), run.note, tuple(run.tags), run.pinned, run.archived, run.epochs, str(run.failure)
     others = tuple((other.id, str(other.status), f"{other.progress:.0%}") for other in store.active() if other.id != run.id)
     queued = tuple((other.id, other.queue_position) for other in store.queued())
     alerts = tuple(alert.number for alert in store.alerts(after=page.alerts_seen))

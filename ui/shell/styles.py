@@ -101,7 +101,7 @@ CSS = """
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
-[class*="st-key-rerun-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
+[class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
 /* The end of the log is in view, as in a terminal. */
 .run-log {display: flex; flex-direction: column-reverse; max-height: 22rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;

@@ -1,4 +1,4 @@
-"""The status bar on every page, which is also the page's only poller."""
+"""The status bar on every page. On pages without a live part, it is what follows the store."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ from ui.status.gauge_bar import draw_gauges
 from ui.status.machine_panel import machine_popover
 from ui.status.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
 from ui.status.queue_list import queue_popover
+from ui.status.strip_news import StripNews, trained_run
 from ui.train.sample_preview import data_progress
 
-POLL_SECONDS = 2.0
 
-
-@st.fragment(run_every=POLL_SECONDS)
-@worded
 def polling_strip(own_run: str = "", links: bool = True) -> None:
-    """Draw the status bar as a poller, for pages without a live part."""
-    draw_strip(own_run, links)
-    if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
-        rerun_page()
-    whole_page_if_asked()
-    return_to_page()
+    """Draw the status bar so that it follows the store, for pages without a live part. It is drawn anew when there is news (``strip_news.py``)."""
+    news = StripNews(own_run)
+
+    @worded
+    def strip() -> None:
+        news.begin()
+        draw_strip(own_run, links, news)
+        if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
+            rerun_page()
+        news.end()
+        whole_page_if_asked()
+        return_to_page()
+
+    st.fragment(strip, key="polling-strip")()
 
 
 def _was_resumed(run_id: str) -> bool:
@@ -54,18 +59,19 @@ def _run_or_none(store: RunStore, run_id: str):
 
 
 @worded
-def draw_strip(own_run: str = "", links: bool = True) -> None:
+def draw_strip(own_run: str = "", links: bool = True, news: StripNews | None = None) -> None:
     """Draw the active runs with state, progress and Stop, the queue, and the current preparation.
 
     Args:
         own_run: id of the run that the page itself shows; its progress is not repeated.
         links: whether runs are links to their pages; without, a number stands for the list of the queue, and the machine is left out.
+        news: lets the page's script ask for news; None where another part of the page does.
     """
     with st.container():  # one element, whatever is in it: what follows keeps its place
-        _strip(own_run, links)
+        _strip(own_run, links, news)
 
 
-def _strip(own_run: str, links: bool) -> None:
+def _strip(own_run: str, links: bool, news: StripNews | None) -> None:
     store = run_store()
     active = store.active()
     queued = store.queued()
@@ -85,12 +91,14 @@ def _strip(own_run: str, links: bool) -> None:
         cluster_popover(store, len(queued))
         _preparing()
         _moving_sets(store)
-        trains = next((run.id for run in active if run.id == own_run), active[0].id) if active else ""
+        trains = trained_run(own_run)
         if links:
             machine_popover(store, trains)
-        if active:
+        if trains:
             draw_gauges(store, trains)
         browser_notices()
+        if news is not None:
+            news.follow()
         st.space("stretch")
         language_switch()
     if problem := jobs.queue_problem(store):

@@ -1,0 +1,85 @@
+// The page's news: this script asks the server for them and hands them to charts, words, bars and small pictures in their places, past Streamlit.
+// Streamlit draws only the parts that have more news than values.
+
+const MOST_FAILURES = 3; // refusals after which Streamlit draws the page or says what is wrong
+const SOON = 0.2; // seconds; charts that come into view at the same time are asked for together
+
+function isInView(selector) {
+  const place = selector && document.querySelector(selector)?.getBoundingClientRect();
+  return !place || (place.bottom > 0 && place.top < window.innerHeight);
+}
+
+// Gives the page's news to charts, words, bars and pictures in their places, and has Streamlit draw the parts that have more news.
+function take({ base, turn, charts, pictures, texts, bars, news }) {
+  window.livePage = { base, turn, charts: { ...(window.livePage?.base === base ? window.livePage.charts : {}), ...charts } };
+  window.dispatchEvent(new Event("live-news")); // the charts draw themselves, see plotly_chart.js
+  for (const [name, { src, alt, text }] of Object.entries(pictures)) {
+    for (const place of document.getElementsByClassName(name)) {
+      Object.assign(place.querySelector("img"), { src, alt });
+      place.querySelector("span").textContent = text;
+    }
+  }
+  for (const [name, text] of Object.entries(texts)) {
+    for (const place of document.getElementsByClassName(name)) place.textContent = text;
+  }
+  for (const [name, percent] of Object.entries(bars)) {
+    for (const place of document.getElementsByClassName(name)) {
+      place.style.width = `${percent}%`;
+      place.closest("[role=progressbar]")?.setAttribute("aria-valuenow", percent);
+    }
+  }
+  for (const [name, place] of news) if (isInView(place)) window.livePartTriggers?.[name]?.("asked", turn);
+}
+
+// Asks for news as long as the page's element stands, at the pace that the answers name. A hidden tab does not ask.
+function follow(asked, box) {
+  const known = window.liveNews;
+  const isSame = known?.asked.base === asked.base && known.asked.every === asked.every;
+  window.liveNews = isSame ? { ...known, box } : { asked, box, failures: 0, timer: known?.timer };
+  if (!isSame) plan(asked.every);
+}
+
+function plan(seconds) {
+  clearTimeout(window.liveNews.timer);
+  window.liveNews.timer = setTimeout(ask, 1000 * seconds);
+}
+
+async function ask() {
+  const { asked, box } = window.liveNews;
+  if (!box.isConnected) {
+    window.liveNews = undefined; // the page was left, or its run has ended
+    return;
+  }
+  if (document.hidden) return;
+  const seen = [...document.querySelectorAll(".live-plot")].filter((plot) => plot.inView && plot.latest?.base === asked.base).map((plot) => plot.latest.name);
+  let every = asked.every;
+  try {
+    const answer = await fetch(asked.url, { method: "POST", body: JSON.stringify(seen) });
+    if (window.liveNews?.asked !== asked) return; // the page was drawn anew meanwhile
+    if (answer.ok) {
+      const news = await answer.json();
+      if (window.liveNews?.asked !== asked) return;
+      window.liveNews.failures = 0;
+      every = news.every;
+      take(news);
+    } else if (++window.liveNews.failures % MOST_FAILURES === 0) {
+      window.livePartTriggers?.[asked.part]?.("asked", -Date.now());
+    }
+  } catch { /* the server does not answer: the page says so by its connection */ }
+  if (window.liveNews?.asked === asked) plan(every);
+}
+
+function askSoon(seconds) {
+  if (window.liveNews && !document.hidden) plan(seconds);
+}
+
+document.addEventListener("visibilitychange", () => askSoon(0));
+window.addEventListener("live-plot-seen", () => askSoon(SOON));
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  if (data.part) {
+    (window.livePartTriggers ??= {})[data.part] = setTriggerValue;
+    return;
+  }
+  follow(data.follow, parentElement.querySelector("span"));
+}

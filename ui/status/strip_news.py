@@ -1,0 +1,94 @@
+"""News of the status bar: whether it has to be drawn anew. The script of every page asks the server for them (``ui/drawing/news_route.py``)."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from mtl_core.data.imports.import_library import shared_library
+from mtl_core.language import language, speaking
+from mtl_core.runs import jobs
+from mtl_core.runs.cluster.cluster_start import cluster_of
+from mtl_core.runs.sets.set_states import set_problems
+from ui.drawing.live_news import follow_news, rerun_when_asked
+from ui.drawing.news_route import answer_for, news_address
+from ui.shell.element_keys import component_key
+from ui.shell.state import run_store
+from ui.status.gauge_bar import gauge_shape, gauge_values
+from ui.status.notices import SEEN
+
+POLL_SECONDS = 2.0
+TURNS = 5  # answers after which the status bar is drawn anew in any case
+PART, KEY = "strip", component_key("news-strip")
+
+
+@dataclass
+class StripNews:
+    """What the status bar of one drawing of a page shows.
+
+    Attributes:
+        own_run: id of the run that the page itself shows; empty for none.
+        base: name of this drawing in the browser.
+        language: of the reader. Answers are made without a session.
+        waiting: what the page waits for (``ui.shell.state.wait_for``). The page adds to this list while it is drawn.
+        alerts_seen: number of the newest line of any log that the session has looked at.
+    """
+
+    own_run: str = ""
+    base: str = field(default_factory=lambda: uuid.uuid4().hex)
+    language: str = field(default_factory=language)
+    waiting: list[str] = field(default_factory=list)
+    alerts_seen: int | None = None
+    turn: int = 0
+    _drawn: Hashable = None
+
+    def begin(self) -> None:
+        """Note that the status bar is drawn as the store is now. It is called before the drawing, so that nothing between the two is missed."""
+        self.waiting = st.session_state.get("waiting", self.waiting)
+        self._drawn = self._shown()
+
+    def end(self) -> None:
+        """Note that the session has looked for alerts."""
+        self.alerts_seen = st.session_state.get(SEEN)
+
+    def follow(self) -> None:
+        """Draw what lets the page's script ask for news."""
+        rerun_when_asked(PART)
+        answer_for(self.base, self.answer)
+        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": POLL_SECONDS, "part": PART})
+
+    def answer(self, seen: list[str]) -> str:
+        """News as JSON text: new values of the gauges, and the status bar's name if it has to be drawn anew. ``seen`` does not matter."""
+        with speaking(self.language):
+            self.turn += 1
+            is_news = self.turn % TURNS == 0 or self._shown() != self._drawn
+            told = {"base": self.base, "turn": self.turn, "every": POLL_SECONDS, "charts": {}, "texts": {}, "bars": {}, "pictures": {}}
+            if trained := trained_run(self.own_run):
+                told |= gauge_values(run_store(), trained)
+            return json.dumps({**told, "news": [[PART, ""]] if is_news else []})
+
+    def _shown(self) -> Hashable:
+        if {"work", "data"} & set(self.waiting):
+            return time.monotonic()  # the page draws the progress of its job
+        store, shared = run_store(), shared_library(run_store().home)
+        active = tuple((run.id, str(run.status), f"{run.progress:.0%}" if run.id != self.own_run else "") for run in store.active())
+        own = store.find(self.own_run) if self.own_run else None
+        alerts = () if self.alerts_seen is None else tuple(alert.number for alert in store.alerts(after=self.alerts_seen))
+        cluster, trained = cluster_of(store), trained_run(self.own_run)
+        return (
+            (active, tuple((run.id, run.queue_position) for run in store.queued()), own and str(own.status), alerts),
+            (jobs.warmed(), jobs.queue_problem(store), store.artifacts.problem, *set_problems(store)),
+            (cluster and (len(cluster.nodes), cluster.is_stale()), gauge_shape(store, trained) if trained else None),
+            tuple((name, moving) for name, moving in shared.moving.items()) if shared else (),
+        )
+
+
+def trained_run(own_run: str = "") -> str:
+    """Id of the run whose memory the gauges show: the page's own run if it is active, else the first active one; empty for none."""
+    active = [run.id for run in run_store().active()]
+    return own_run if own_run in active else next(iter(active), "")
