@@ -24,7 +24,7 @@ from ui.drawing.live_news import follow_news, rerun_when_asked
 from ui.drawing.news_route import answer_for, news_address
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
-from ui.shell.error_boundary import worded
+from ui.shell.error_boundary import errors_as_text, worded
 from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.notices import SEEN
@@ -139,9 +139,10 @@ class LivePage:
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self.values = [values for values in self.values if values.part != name]
             self._drawn = name
-            if not ended:
+            with errors_as_text():
+                draw(moment)
+            if not ended:  # last, so that what is drawn has the same place before and after the run's end
                 rerun_when_asked(name)
-            draw(moment)
             self._look_at_session()  # a job may have begun
             whole_page_if_asked()
 
