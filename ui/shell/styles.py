@@ -21,7 +21,8 @@ CSS = """
 @media (max-width: 1450px) {
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
   .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
-  .st-key-strip .stPageLink a {max-width: 14rem;}
+  .st-key-strip .stPageLink a {max-width: 26rem;}
+  .st-key-strip:has(.stProgress) .stPageLink a {max-width: 14rem;}
   .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
   .st-key-strip:has(.stProgress) :is(.st-key-language_switch, .st-key-machine) button p {position: absolute; width: 1px;
     height: 1px; overflow: hidden; clip-path: inset(50%);}
