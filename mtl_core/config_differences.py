@@ -134,6 +134,8 @@ def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[Phras
         elif path[:-1] in replaced and path[-1] != "name":
             if path[0] in ("balancing", "sharing") and value is not None:
                 found.append((_place(path), _of_part(path, value, new)))
+            elif path[:-1] == ("optimizer",) and value != old["optimizer"].get(path[-1]):  # its settings hold for every optimizer
+                found.append((_place(path), phrase_of(path, value)))
         elif value is None and _is_left_out(path, new):
             found.append((LAST, phrase(mark("default {setting}"), setting=_key(path, _spoken(path[-1])))))
         elif path[0] in ("balancing", "sharing") and path[-1] != "name":

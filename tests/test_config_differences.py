@@ -25,6 +25,7 @@ def in_english(old, new):
         (["balancing.name=cagrad", "balancing.c=0.3"], ["CAGrad with c 0.3"]),
         (["optimizer.lr=0.01", "batch_size=8"], ["batch size 8", "learning rate 0.01"]),
         (["optimizer.name=sgd"], ["SGD"]),
+        (["optimizer.name=sgd", "optimizer.lr=0.5"], ["SGD", "learning rate 0.5"]),
         (["epochs=1"], ["1 epoch"]),
         (["gradient_clip=1.5", "seed=3"], ["gradient clip 1.5", "seed 3"]),
         (["tasks.ink=null", "epochs=7"], ["without ink", "7 epochs"]),

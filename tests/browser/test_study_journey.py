@@ -54,7 +54,7 @@ def test_a_question_is_asked_watched_answered_and_taken_away(page, server, train
     start_from(page, run.id)
     check_accessibility(page)
     choose(page, "Question", "Which loss weights?")
-    fill(page, "Parts", 3)
+    fill(page, "Portions of weight", 3)
     fill(page, "Seeds", 3)
     page.get_by_role("button", name=f"Start the study of {RUNS} runs").click()
     page.wait_for_url("**/studies?study=*")

@@ -107,6 +107,18 @@ def test_the_names_of_settings_that_differ_are_not_cut_off(open_page, in_state):
     assert json.loads(table.proto.columns)["_index"]["width"] == 26 + 7 * len("Steps between measurements of conflict")
 
 
+@pytest.mark.parametrize("count", [2, 5])
+def test_runs_with_long_names_stand_beside_each_other(open_page, in_state, count):
+    names = [f"a network of {number} tasks · seed {number} · Should these many tasks share one network, or not?" for number in range(count)]
+    runs = [in_state("finished", conflict_every=10 + place, name=name) for place, name in enumerate(names)]
+    app = open_page("compare", runs=",".join(run.id for run in runs))
+    [table] = [each for each in app.dataframe if list(each.value.index) == ["Steps between measurements of conflict"]]
+    columns = json.loads(table.proto.columns)
+    assert sum(columns[name]["width"] for name in ("_index", *names)) <= ROOM
+    assert all(columns[name]["width"] >= 150 for name in names)
+    assert [columns[name]["help"].replace("\\", "") for name in names] == names
+
+
 def test_columns_are_chosen_and_kept(open_page, seeds):
     app = open_page("compare")
     chosen = app.multiselect(key="compare.columns").value

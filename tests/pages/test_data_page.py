@@ -13,6 +13,7 @@ from mtl_core.data.imports import examine, import_dataset, imported, propose
 from mtl_core.errors import DataError
 from mtl_core.runs.looks import looks_at_data
 from tests.pages.conftest import wait_for_work
+from ui.data.data_numbers import rows_of
 from ui.data.preprocessing_preview import stride
 from ui.shell.words import names_that_fit
 
@@ -265,10 +266,12 @@ def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     assert [caption.value for caption in app.caption if caption.value.startswith("After")] == [
         "After: unchanged, because no step is chosen · 8 x 8 pixels, grey"
     ]
+    assert len(app.get("image")) == 1  # the same picture is not drawn twice
     app.selectbox(key="data.steps.denoise").set_value("median").run()
     app.selectbox(key="data.steps.resize").set_value("pad").run()
     app.number_input(key="data.steps.width").set_value(24).run()
     assert any(caption.value == "After, as the network sees it · 24 x 64 pixels, grey" for caption in app.caption)
+    assert len(app.get("image")) == 2
     app.number_input(key="data.steps.denoise.size").set_value(4).run()
     assert any("odd number" in error.value for error in app.error)
     app.number_input(key="data.steps.denoise.size").set_value(5).run()
@@ -313,6 +316,17 @@ def test_looking_through_the_test_images_is_kept_and_said(opened, store, texts):
     app = opened(data="digits", split="test")
     assert len(looks_at_data(store.home, {"name": "digits"})) == 1
     assert "This look is recorded" in texts(app).replace("\\", "")
+
+
+def test_tasks_with_one_chart_stand_in_pairs():
+    assert rows_of({"present": 2, "depth": 1, "boxes": 3, "centres": 1, "count": 1, "kind": 0}) == [
+        ["present"],
+        ["depth"],
+        ["boxes"],
+        ["centres", "count"],
+        ["kind"],
+    ]
+    assert rows_of({}) == []
 
 
 def test_a_long_list_of_tasks_is_counted_and_not_cut():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ui.shell.styles import CSS
+
 ROOT = Path(__file__).parents[2]
 FACES = {"light": "#EFEFEF", "dark": "#3B3B3B"}
 LEAST = 3.0
@@ -43,6 +45,17 @@ def test_no_control_is_drawn_on_the_face_of_the_other_theme(theme):
             share = int(MIX.fullmatch(rule.strip())[1]) / 100
             mixed = [share * one + (1 - share) * other for one, other in zip(first, second, strict=True)]
             assert contrast(mixed, parts(FACES[theme])) >= LEAST, path.name
+
+
+@pytest.mark.parametrize("theme", FACES)
+def test_a_flat_button_can_be_read_while_its_list_is_open(theme):
+    colours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][theme]
+    [(states, accent, share)] = re.findall(
+        r'button\[kind="tertiary"\](\S+ \S+ \S+) \{\s*color: color-mix\(in srgb, (#\w{6}) (\d+)%, [^;]*\) !important;', CSS
+    )
+    assert all(state in states for state in (":hover", ":active", '[aria-expanded="true"]'))
+    mixed = [int(share) / 100 * one + (1 - int(share) / 100) * other for one, other in zip(parts(accent), parts(colours["textColor"]), strict=True)]
+    assert contrast(mixed, parts(colours["backgroundColor"])) >= 4.5
 
 
 def test_the_primary_colour_alone_would_not_do():

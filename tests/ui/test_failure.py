@@ -1,13 +1,33 @@
+import re
 from types import SimpleNamespace
 
 import pytest
 
+from mtl_core.config import RunConfig
+from mtl_core.language import LANGUAGES, speaking, tr
 from mtl_core.runs.failures import _CURES
-from ui.run.failure_card import TITLES, cures, short_trace
+from ui.run.failure_card import TITLES, cures, short_trace, without_keys
 
 
 def config(batch_size=64, lr=0.002, on_non_finite="stop", accumulate=1):
     return SimpleNamespace(batch_size=batch_size, accumulate=accumulate, optimizer=SimpleNamespace(lr=lr), on_non_finite=on_non_finite)
+
+
+@pytest.mark.parametrize("spoken", list(LANGUAGES))
+@pytest.mark.parametrize("kind", _CURES)
+def test_the_advice_on_screen_names_no_key_of_the_config(kind, spoken):
+    with speaking(spoken):
+        said = without_keys(tr(_CURES[kind]))
+    keys = set(RunConfig.model_fields) - {"data", "name", "tasks", "backbone", "seed", "epochs"}  # these are words, too
+    assert not keys & set(re.findall(r"[a-z_]+", said)) - {"device"}
+    assert said.count("(") == said.count(")")
+    assert "  " not in said
+
+
+def test_other_words_in_brackets_stay():
+    assert without_keys("Clone it (if no epoch is kept) with smaller batches (batch_size), or resume (later).") == (
+        "Clone it (if no epoch is kept) with smaller batches, or resume (later)."
+    )
 
 
 def test_every_kind_of_failure_has_a_title():

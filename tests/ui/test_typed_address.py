@@ -34,6 +34,12 @@ HERE = "http://localhost:8501"
         ("/compare/20261130-1", "/?unknown=compare/20261130-1"),
         ("/run/a/b", "/?unknown=run/a/b"),
         ("//evil", "/?unknown=evil"),
+        ("/foo.bar", "/?unknown=foo.bar"),
+        ("/run.bar", "/?unknown=run.bar"),
+        ("/.env", "/?unknown=.env"),
+        ("/..", "/?unknown=.."),
+        ("/a/b.json", "/?unknown=a/b.json"),
+        ("/run/2026.5", "/run?run=2026.5"),
     ],
 )
 def test_an_address_that_is_no_pages_leads_to_one(typed, meant):

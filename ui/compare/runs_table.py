@@ -17,7 +17,7 @@ from mtl_core.scalar_words import metric_words
 from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import choose_columns
 from ui.compare.table_query import ROWS, metric_head, offer_metrics, page_choice, page_of
-from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width, whole_height
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, fitting_text, head_width, whole_height
 from ui.shell import words
 from ui.shell.page_address import set_address
 from ui.shell.state import go_to, last_refusal, open_dialog, run_action
@@ -90,8 +90,9 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     heads = _heads(columns, table, full)
     texts = _text_pixels(table, columns, heads)
     row_height = TWO_LINES if any(_longest(name, table) > width * wide for name, width in texts.items()) else ROW_PIXELS
+    shortened = {name: [fitting_text(text, int(width * wide)) for text in table[name]] for name, width in texts.items()}
     event = st.dataframe(
-        table,
+        table.assign(**shortened),
         hide_index=True,
         placeholder="",
         height=whole_height(len(shown), HIGHEST, row_height),

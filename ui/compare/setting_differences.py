@@ -10,8 +10,11 @@ import streamlit as st
 from mtl_core.config_differences import title_of, value_of
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
+from ui.compare.fitting_columns import ROOM
 from ui.drawing.table_sizes import head_width
+from ui.shell import words
 
+LEAST_RUN = 150  # pixels of a run's column
 NONE = "–"
 COMPUTED_ON, PYTORCH = mark("Computed on"), "PyTorch"
 ORDER = mark("Order of the tasks")
@@ -27,12 +30,21 @@ def differences(chosen: list[Any]) -> None:
     if table.empty:
         st.caption(tr("No setting differs: the selected runs have the same settings."))
         return
-    st.dataframe(table, column_config={"_index": st.column_config.Column(width=_width(list(table.index)))})
+    first = _width(list(table.index))
+    each = run_width(first, len(table.columns))
+    widest = {name: max(map(head_width, (name, *map(str, table[name])))) for name in table.columns}
+    runs = {name: st.column_config.Column(width=min(each, wide), help=words.plain(name)) for name, wide in widest.items()}
+    st.dataframe(table, column_config={"_index": st.column_config.Column(width=first), **runs})
 
 
 def _width(settings: list[str]) -> int:
     """Pixels of the column of settings, whose names would be cut off otherwise."""
     return min(360, max(map(head_width, settings)))
+
+
+def run_width(settings: int, runs: int) -> int:
+    """Pixels of a run's column. As many runs as can be told apart stand on a screen of 1280; the end of a long name is left to the column's help."""
+    return max(LEAST_RUN, (ROOM - settings) // runs)
 
 
 def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from ui.shell import words
 TINY_PIXELS, WORTH_SAYING = 4, 0.01  # side of a box that is hard to find, and the share of such boxes from which it is said
 BANDS = 240  # columns of the coverage picture
 FEW_SETS = 8  # combinations of targets in words
+WIDE = 2  # charts from which a task takes the whole width
 
 
 def numbers(entry: DataSet, data: PreparedData, report: DatasetReport) -> None:
@@ -33,11 +34,30 @@ def numbers(entry: DataSet, data: PreparedData, report: DatasetReport) -> None:
     with st.container(border=True):
         st.markdown(tr("**Which images have which targets** :gray[images from left to right; coloured where there is a target]"))
         _coverage(entry, data, report, {name: colours[name] for name in report.tasks})
-    for name, task in report.tasks.items():
-        with st.container(border=True, key=f"data_task_{list(report.tasks).index(name)}"):
-            _task(entry, data, task, report.counts[name], colours[name])
+    charts = {name: _charts(task, report.counts[name], colours[name], tuple(data.train.images.shape[2:])) for name, task in report.tasks.items()}
+    order = list(report.tasks)
+    for row in rows_of({name: len(found) for name, found in charts.items()}):
+        is_narrow = len(charts[row[0]]) < WIDE
+        for place, name in zip(st.columns(2) if is_narrow else [st.container()], row, strict=False):
+            with place.container(border=True, key=f"data_task_{order.index(name)}", height="stretch" if is_narrow else "content"):
+                _task(entry, data, report.tasks[name], report.counts[name], charts[name])
     mean, std = (", ".join(f"{value:.3f}" for value in data.statistics[key]) for key in ("mean", "std"))
     st.caption(tr("Images of train, per channel on a scale of 0 to 1: mean {mean}; standard deviation {std}.", mean=mean, std=std))
+
+
+def rows_of(charts: dict[str, int]) -> list[list[str]]:
+    """The tasks in rows: two beside each other that have a single chart or none, and each other one alone.
+
+    Args:
+        charts: task -> how many it has, in the order on screen.
+    """
+    rows: list[list[str]] = []
+    for name, count in charts.items():
+        if count < WIDE and rows and len(rows[-1]) == 1 and charts[rows[-1][0]] < WIDE:
+            rows[-1].append(name)
+        else:
+            rows.append([name])
+    return rows
 
 
 def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours: dict[str, str]) -> None:
@@ -84,12 +104,11 @@ def _label_set(names: tuple[str, ...], count: int) -> str:
     return tr("- **{count:,}** images: {tasks}", count=count, tasks=tasks)
 
 
-def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: str) -> None:
+def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, charts: list[tuple[str, Any]]) -> None:
     kind = tr(task.kind.replace("_", " "))
     st.markdown(f"**{words.plain(task.name)}** :gray[{words.plain(tr(task.title) or task.name)} · {kind}]")
-    charts = _charts(task, counts, colour, tuple(data.train.images.shape[2:]))
     for places in [charts[start : start + 3] for start in range(0, len(charts), 3)]:
-        for column, (title, figure) in zip(st.columns(max(2, len(places)), gap="medium"), places, strict=False):
+        for column, (title, figure) in zip(st.columns(len(places), gap="medium"), places, strict=False):
             with column:
                 st.caption(title)
                 plot(prepared(figure, f"{task.name}: {title}"), key=f"data.{entry.name}.{task.name}.{title}")

@@ -107,7 +107,7 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
         return
     _sheet(tr("Before"), tr("Before"), preprocessed_sample(data, number, PreprocessingConfig()), data)
     shown = tr("After, as the network sees it") if config.changes_images else tr("After: unchanged, because no step is chosen")
-    _sheet(shown, tr("After"), after, data)
+    _sheet(shown, tr("After"), after, data, with_pictures=config.changes_images)
 
 
 def _another(count: int) -> None:
@@ -119,7 +119,7 @@ def stride(count: int) -> int:
     return next(step for step in range(max(1, round(0.38 * count)), count + 1) if math.gcd(step, count) == 1)
 
 
-def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData) -> None:
+def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData, with_pictures: bool = True) -> None:
     channels, height, width = sample.image.shape
     st.caption(
         tr(
@@ -130,6 +130,8 @@ def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData) -> None:
             colour=tr("grey") if channels == 1 else tr("colour"),
         )
     )
+    if not with_pictures:
+        return
     tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded], picture_language())
     drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
     said(in_words)

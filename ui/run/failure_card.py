@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import streamlit as st
 
+from mtl_core.config import RunConfig
 from mtl_core.language import HalfUp, mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
@@ -24,6 +26,7 @@ TITLES = {
     "training": mark("Training could not continue"),
     "bug": mark("An error in the program"),
 }
+KEY = re.compile(r" ?[(（]([a-z_]+)(?:\.[a-z_]+)*(?:[:：] ?\w+)?[)）]")  # in brackets
 TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
 
 
@@ -90,11 +93,16 @@ def _failed(store: RunStore, run: Any) -> None:
         where = words.how_far(run.epoch if run.step else 0)
         message = words.plain(what_happened(failure))
         st.error(tr("**{title}** {where}.", title=title, where=where) + f"  \n{message}", icon=":material/error:")
-        advice = [f":material/healing: {words.plain(tr(failure['cure']))}"] if failure.get("cure") else []
+        advice = [f":material/healing: {words.plain(without_keys(tr(failure['cure'])))}"] if failure.get("cure") else []
         advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
         st.markdown("  \n".join(advice))
         _cures(store, run, failure.get("kind", ""))
         _trace(store, run, failure.get("trace", ""))
+
+
+def without_keys(text: str) -> str:
+    """The text without keys of the config in brackets, which are for the command line: the buttons below it change these settings."""
+    return KEY.sub(lambda found: "" if found[1] in RunConfig.model_fields else found[0], text)
 
 
 def what_happened(failure: dict[str, Any]) -> str:

@@ -21,7 +21,8 @@ CSS = """
 @media (max-width: 1450px) {
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
   .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
-  .st-key-strip .stPageLink a {max-width: 14rem;}
+  .st-key-strip .stPageLink a {max-width: 26rem;}
+  .st-key-strip:has(.stProgress) .stPageLink a {max-width: 14rem;}
   .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
   .st-key-strip:has(.stProgress) :is(.st-key-language_switch, .st-key-machine) button p {position: absolute; width: 1px;
     height: 1px; overflow: hidden; clip-path: inset(50%);}
@@ -124,6 +125,9 @@ CSS = """
 [data-testid="stSliderThumbValue"] {color: inherit !important;}
 button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSlider"] {
   color: color-mix(in srgb, #2474AD 55%, currentColor) !important;}
+/* Streamlit darkens the words of a flat button that the mouse is on, or whose list is open: 1.2 on the dark background. */
+button[kind="tertiary"]:not(:disabled):is(:hover, :active, [aria-expanded="true"]) {
+  color: color-mix(in srgb, #2474AD 55%, var(--st-text-color, currentColor)) !important;}
 /* The keyboard's focus, in a blue that has 3.8 on white and 4.8 on the dark background. */
 :is(a, button, summary, [tabindex], [role="slider"], [role="tab"]):focus-visible, label:has(input:focus-visible),
 [data-rac]:has(> div > input[type="range"]:focus-visible) {outline: 2px solid #1F87D6 !important; outline-offset: 2px;}

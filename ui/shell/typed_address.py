@@ -6,13 +6,15 @@ the browser to the page that was meant, or to the start page, which says that th
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import streamlit as st
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import config
+from streamlit import config, file_util
 
 from mtl_core.language import tr
 from ui.shell.page_address import set_address
@@ -47,8 +49,10 @@ def better_address(path: str, query: str = "") -> str | None:
     if not parts or any(part.startswith("_") for part in parts) or (len(parts) > 1 and parts[0] in _OF_STREAMLIT):
         return None
     last, _, ending = parts[-1].partition(".")
-    if ending not in ("", "py", "html"):  # a file of the frontend
-        return None
+    if ending not in ("", "py", "html"):
+        if len(parts) == 1 and parts[0] in _frontend_files():
+            return None
+        last = parts[-1]  # a dot in what is no file makes no ending
     words = [*parts[:-1], last]
     if words[0] == "pages" and words[1:]:
         words = words[1:]
@@ -63,6 +67,12 @@ def better_address(path: str, query: str = "") -> str | None:
         return None
     up = "../" * (path.count("/") - 1)
     return f"{up or './'}{address}" + (f"?{text}" if (text := "&".join(filter(None, (urlencode(asked, safe="/", quote_via=quote), query)))) else "")
+
+
+@cache
+def _frontend_files() -> frozenset[str]:
+    """Names of the files at the top of Streamlit's frontend, such as ``favicon.png``. Those below have addresses of their own."""
+    return frozenset(path.name for path in Path(file_util.get_static_dir()).iterdir() if path.is_file())
 
 
 def page_names() -> tuple[str, ...]:

@@ -166,7 +166,7 @@ def _task_fields(row: FieldRow, name: str, task: Task | None, loss_weight: Any, 
         what.markdown(tr(":orange[the data set above has no such task]"))
     else:
         of = tr(", {classes} {classes:class|classes}", classes=len(task.classes)) if task.classes else unit_words(task.unit)
-        what.markdown(f":small[{plain(tr(task.title) or name)}] :small[:gray[{tr(task.kind.replace('_', ' '))}{plain(of)}]]")
+        what.markdown(f":small[{plain(tr(task.title) or name)}] :small[:gray[· {tr(task.kind.replace('_', ' '))}{plain(of)}]]")
     if chosen:
         row.draw(2, loss_weight, ("tasks", name, "loss_weight"), tr("Loss weight of {name}", name=name), hide_label=True)
     else:
