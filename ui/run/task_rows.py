@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtl_core.figures.curves import curve_chart, positions
+from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
+from ui.drawing.scalar_rows import scalar_rows
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -34,11 +34,10 @@ def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]]
 
 def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str) -> tuple[float, float] | None:
     """From the first to the last recorded position, with 0 included; None before there are two positions."""
-    places = np.concatenate([positions(rows, axis) for rows in (past, frame) if rows is not None and len(rows)] or [np.zeros(0)])
-    places = places[np.isfinite(places)]
-    if not len(places) or places.max() <= 0:
+    ends = [found for rows in (past, frame) if rows is not None and (found := scalar_rows(rows).ends(axis))]
+    if not ends or max(high for _, high in ends) <= 0:
         return None
-    return min(0.0, float(places.min())), float(places.max())
+    return min(0.0, *(low for low, _ in ends)), max(high for _, high in ends)
 
 
 def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
