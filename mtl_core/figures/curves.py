@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ POINTS = 400  # per trace on screen; a live refresh costs more with more points
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
 TICKS = 5  # most on the y axis, approximately
 X_TICKS = 6
+COINCIDING = 1e-3  # relative difference of values up to which two curves are drawn as one line
 TICK_HEIGHT = 16  # pixels of a tick's label with the gap to the next
 WORDS_HEIGHT = 18  # pixels of the marks' text
 EDGE = 0.12  # of the x axis; texts of marks nearer to an end would be cut off if they were centred
@@ -84,7 +85,7 @@ def decimate(x: np.ndarray, y: np.ndarray, limit: int = POINTS) -> tuple[np.ndar
     return x[kept], y[kept]
 
 
-def positions(rows: pd.DataFrame, axis: str) -> np.ndarray:
+def positions(rows: pd.DataFrame | Mapping[str, np.ndarray], axis: str) -> np.ndarray:
     """Position of each row on the x axis.
 
     Args:
@@ -92,8 +93,8 @@ def positions(rows: pd.DataFrame, axis: str) -> np.ndarray:
         axis: ``step``, ``epoch`` or ``minutes``.
     """
     if axis == "minutes":
-        return rows["wall_time"].to_numpy(dtype=float) / 60
-    return rows[AXES[axis]].to_numpy(dtype=float)
+        return np.asarray(rows["wall_time"], dtype=float) / 60
+    return np.asarray(rows[AXES[axis]], dtype=float)
 
 
 def curve_figure(curves: Iterable[Curve], **looks: Any) -> go.Figure:
@@ -269,12 +270,25 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]], ends: tu
 
 def _widths(curves: list[Curve]) -> list[float]:
     """Line width of each curve. Of coinciding curves the earlier ones are wider, so that every colour is visible."""
-    widths, later = [], []
+    widths: list[float] = []
+    later: list[Curve] = []
     for curve in reversed(curves):
-        same = sum(np.array_equal(curve.x, other.x) and np.allclose(curve.y, other.y, rtol=1e-3, atol=0, equal_nan=True) for other in later)
+        same = sum(_coincide(curve, other) for other in later) if len(curve.y) else 0
         widths.append(2.0 + 3.0 * same)
         later += [] if curve.faint or not len(curve.y) else [curve]
     return widths[::-1]
+
+
+def _coincide(one: Curve, other: Curve) -> bool:
+    """Whether two curves have the same positions and, to one part in a thousand, the same values."""
+    if not np.array_equal(one.x, other.x) or not _is_near(float(one.y[-1]), float(other.y[-1])):
+        return False  # for most pairs; to compare all values of 45 curves takes longer than to draw them
+    return np.allclose(one.y, other.y, rtol=COINCIDING, atol=0, equal_nan=True)
+
+
+def _is_near(one: float, other: float) -> bool:
+    """``np.allclose`` of two numbers, as ``_coincide`` calls it."""
+    return one == other or abs(one - other) <= COINCIDING * abs(other) or (np.isnan(one) and np.isnan(other))
 
 
 def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str, Any]]:

@@ -226,3 +226,25 @@ def test_the_x_axis_has_whole_ticks_where_all_positions_are_whole():
     assert axis(1.0, 2.0, x_range=(0.0, 40.0)).dtick is None
     assert axis().dtick is None
     assert {axis(1.0, 2.0).tickformat, axis(0.1).tickformat} == {","}
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("behind", "before", "width"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 5.0),
+        ([1.0, 2.0, 3.0], [1.0, 2.001, 3.0], 5.0),  # within one part in a thousand
+        ([1.0, 2.0, 3.0], [1.0, 2.01, 3.0], 2.0),  # the same ends, another middle
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.01], 2.0),
+        ([1.0, 2.0, NAN], [1.0, 2.0, NAN], 5.0),
+        ([1.0, 2.0, NAN], [1.0, 2.0, 3.0], 2.0),
+        ([1.0, 2.0, float("inf")], [1.0, 2.0, float("inf")], 5.0),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], 2.0),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 5.0),
+    ],
+)
+def test_of_two_curves_that_coincide_the_one_behind_is_wider(behind, before, width):
+    curves = [Curve(name, np.arange(len(y)), np.array(y), "#000000") for name, y in (("behind", behind), ("before", before))]
+    assert [trace.line.width for trace in curve_figure(curves).data] == [width, 2.0]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -22,6 +20,7 @@ from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.scalar_rows import scalar_rows
 from ui.run.explain_popover import explain_popover, explain_task, explain_weights_of
 from ui.run.parent_curves import marks_of, past_of
 from ui.shell import words
@@ -31,10 +30,8 @@ CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time shar
 FIRST_ROWS = 10  # a figure of fewer recorded steps is rebuilt at every refresh, because a viewer waits for the first curves
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
-KEPT_PLACES = 64  # frames whose rows are known by key
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
 PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
-_places: dict[int, tuple[weakref.ref[pd.DataFrame], dict[Any, np.ndarray]]] = {}
 
 
 @dataclass(frozen=True)
@@ -252,23 +249,9 @@ def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, .
 
 def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
     """One scalar key as a curve. Values per step can be smoothed; values per epoch cannot."""
-    rows = rows_of(frame, key)
+    rows = scalar_rows(frame).of(key)
     per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
-    return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
-
-
-def rows_of(frame: pd.DataFrame, key: str) -> pd.DataFrame:
-    """The rows of one scalar key, the newest of each step. The frame is searched once for all keys: a live page draws dozens of curves from it."""
-    known = _places.get(id(frame))
-    if known is None or known[0]() is not frame:
-        if len(_places) >= KEPT_PLACES:
-            _places.clear()
-        known = _places[id(frame)] = (weakref.ref(frame), {name: np.asarray(at) for name, at in frame.groupby("key", sort=False).indices.items()})
-    places = known[1].get(key)
-    if places is None:
-        return frame.iloc[:0]
-    rows = frame.take(places)
-    return rows if rows["step"].is_unique else rows.drop_duplicates("step", keep="last")  # a repeated step replaces its earlier row
+    return Curve(name, positions(rows, axis), rows["value"].astype(float), colour, dash, smooth=per_step)
 
 
 def training_charts(run, feed: dict[str, Any], view: View) -> None:

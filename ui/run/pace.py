@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtl_core.language import tr
+from ui.drawing.scalar_rows import scalar_rows
 
 RECENT = 10.0  # seconds of training steps that count as the last ones
 STRETCH = 2.0  # seconds of training steps per measured speed; shorter stretches are noise
@@ -25,8 +27,8 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     """
     if str(run.status) != "running" or run.training_started_at is None or run.started_at is None or frame is None or not len(frame):
         return ""
-    rows = frame[frame["key"] == "optimizer/lr"].drop_duplicates("step", keep="last").sort_values("step")
-    if len(rows) < 2 or rows["step"].iloc[-1] != frame["step"].max() or _is_whole(rows["epoch"].iloc[-1]):
+    rows = pd.DataFrame(scalar_rows(frame).of("optimizer/lr")).sort_values("step")
+    if len(rows) < 2 or rows["step"].iloc[-1] != frame["step"].max() or _are_whole(rows["epoch"])[-1]:
         return ""  # the run validates now
     measured = _measured(rows, run)
     if not len(measured):
@@ -54,11 +56,14 @@ def _measured(rows: pd.DataFrame, run: Any) -> pd.DataFrame:
     """Steps and seconds between neighbouring rows that have only steps of the currently trained tasks between them."""
     begun = run.training_started_at - (run.started_at - run.seconds_before)  # last start, or end of a pause, on the clock of wall_time
     pairs = pd.DataFrame({"steps": rows["step"].diff(), "seconds": rows["wall_time"].diff(), "at": rows["wall_time"], "epoch": rows["epoch"]})
-    across = rows["epoch"].shift().map(_is_whole) | (rows["wall_time"].shift() < begun)
-    epochs = rows["epoch"].map(lambda epoch: int(cast("float", epoch) - 1e-6) + 1)
-    trained = epochs.map({epoch: tuple(run.config.trains(epoch)) for epoch in epochs.unique()})
-    return pairs[~across & (pairs["seconds"] > 0) & (trained == trained.iloc[-1])].dropna()
+    across = _are_whole(rows["epoch"].shift()) | (rows["wall_time"].shift() < begun)
+    epochs = (rows["epoch"] - 1e-6).astype(int) + 1
+    trained = {epoch: tuple(run.config.trains(epoch)) for epoch in epochs.unique().tolist()}
+    alike = [epoch for epoch, tasks in trained.items() if tasks == trained[int(epochs.iloc[-1])]]
+    return pairs[~across & (pairs["seconds"] > 0) & epochs.isin(alike)].dropna()
 
 
-def _is_whole(epoch: float) -> bool:
-    return bool(pd.isna(epoch)) or abs(epoch - round(epoch)) < 1e-6
+def _are_whole(epochs: pd.Series) -> np.ndarray:
+    """Which of these are whole numbers; so is a missing one."""
+    numbers = epochs.to_numpy(dtype=float)
+    return np.isnan(numbers) | (np.abs(numbers - np.round(numbers)) < 1e-6)

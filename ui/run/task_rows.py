@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtl_core.figures.curves import curve_chart, positions
+from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
+from ui.drawing.scalar_rows import scalar_rows
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -39,14 +40,13 @@ def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str, per_epoch: float
         per_epoch: length of an epoch on the axis, 0 if it has none. From the third epoch on the range ends with the present epoch. So a chart of
             values per epoch changes only with them, and a live page need not draw it anew at each answer. Earlier it would look empty.
     """
-    places = np.concatenate([positions(rows, axis) for rows in (past, frame) if rows is not None and len(rows)] or [np.zeros(0)])
-    places = places[np.isfinite(places)]
-    if not len(places) or places.max() <= 0:
+    ends = [found for rows in (past, frame) if rows is not None and (found := scalar_rows(rows).ends(axis))]
+    if not ends or max(high for _, high in ends) <= 0:
         return None
-    last = float(places.max())
+    last = max(high for _, high in ends)
     if per_epoch and last > 2 * per_epoch:
         last = float(np.ceil(round(last / per_epoch, 6)) * per_epoch)
-    return min(0.0, float(places.min())), last
+    return min(0.0, *(low for low, _ in ends)), last
 
 
 def epoch_length(info: dict[str, Any], axis: str) -> float:
