@@ -138,8 +138,11 @@ def installed_schemes(_schemes_of_packages, monkeypatch) -> None:
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory) -> Path:
-    """One cache of prepared data for the whole session: the same scenes are composed once."""
-    return tmp_path_factory.mktemp("prepared")
+    """One cache of prepared data for the whole session and all its workers: the same scenes are composed once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "prepared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from mtl_core.analysis.evaluation.classification_evaluation import ClassificationEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.kind import Answer
-    from mtl_core.tasks.metrics.measurement import TorchMetrics
+    from mtl_core.tasks.kind import Answer, Measurement
 
 
 @dataclass(frozen=True)
@@ -85,19 +84,10 @@ class Classification(TaskKind):
     def decode(self, output: Tensor) -> np.ndarray:
         return output.softmax(1).cpu().numpy()
 
-    def measurement(self) -> TorchMetrics:
-        from torchmetrics import classification
+    def measurement(self) -> Measurement:
+        from mtl_core.tasks.metrics.class_counts import OneClassMeasurement, accuracy, mean_f1
 
-        from mtl_core.tasks.metrics.class_means import Accuracy
-        from mtl_core.tasks.metrics.measurement import TorchMetrics
-
-        classes = len(self.task.classes)
-        return TorchMetrics(
-            {
-                "accuracy": Accuracy(classes),
-                "f1": classification.MulticlassF1Score(classes, average="macro", validate_args=False),
-            }
-        )
+        return OneClassMeasurement(len(self.task.classes), {"accuracy": accuracy, "f1": mean_f1})
 
     def constant_answers(self) -> list[Answer]:
         """The class that most training images have."""
