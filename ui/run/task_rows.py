@@ -37,8 +37,8 @@ def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str, per_epoch: float
     """From the first to the last recorded position, with 0 included; None before there are two positions.
 
     Args:
-        per_epoch: length of an epoch on the axis, 0 if it has none. From the third epoch on the range ends with the present epoch. So a chart of
-            values per epoch changes only with them, and a live page need not draw it anew at each answer. Earlier it would look empty.
+        per_epoch: length of an epoch on the axis of a live run, 0 if it has none. From the third epoch on the range ends with the present epoch. So
+            a chart of values per epoch changes only with them, and a live page need not draw it anew at each answer. Earlier it would look empty.
     """
     ends = [found for rows in (past, frame) if rows is not None and (found := scalar_rows(rows).ends(axis))]
     if not ends or max(high for _, high in ends) <= 0:
@@ -67,7 +67,8 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     def chart(key: str, **looks: Any) -> Any:
         def build(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(frame, f"{name}/{key}", colour, view.axis)]
-            ends = x_range(frame, feed["past"], view.axis, epoch_length(run.info, view.axis))
+            per_epoch = 0.0 if run.status.is_ended() else epoch_length(run.info, view.axis)
+            ends = x_range(frame, feed["past"], view.axis, per_epoch)
             return curve_chart(curves, x_range=ends, marks=marks_of(run, frame, view.axis), **looks)
 
         return build

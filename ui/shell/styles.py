@@ -50,7 +50,7 @@ CSS = """
 .st-key-beside td:first-child {min-width: 6em; word-break: normal; overflow-wrap: anywhere;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 /* The name has a line of its own above the value at the slider's thumb. The small line below takes up the room that the slider leaves. */
-.steer-name {font-size: .85rem; line-height: 1.2; margin-bottom: .4rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
+.steer-name {font-size: .85rem; line-height: 1.2; margin: .2rem 0 .4rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
 .st-key-steering .share {margin-top: -.9rem;}
 /* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
 [data-testid="stLayoutWrapper"]:has(> div > div > .st-key-steering) {position: sticky; top: 3.75rem; z-index: 20;}
