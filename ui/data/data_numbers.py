@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def _labelled(counts: dict[str, TaskCounts]) -> int:
     return sum(part.labelled for part in counts.values())
 
 
-def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: tuple[int, int]) -> list[tuple[str, Any]]:
+def _charts(task: Task, counts: Mapping[str, TaskCounts], colour: str, image_size: tuple[int, int]) -> list[tuple[str, Any]]:
     """(title, figure) of what this kind of task has; splits without a target are left out."""
     there = {split: part for split, part in counts.items() if part.labelled}
     if not there:

@@ -45,7 +45,7 @@ def verdicts(answer: Answer) -> None:
         _cards(answer, lines)
     else:
         _no_pair(answer, tr("A verdict needs runs of both sides with the same seed, at least {least} of each.", least=LEAST_SEEDS))
-    if len(labels) > 1 and any(line.verdict for line in answer.lines):
+    if len(labels) > 1:
         with st.expander(tr("All comparisons")):
             st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
 
