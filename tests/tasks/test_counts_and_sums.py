@@ -94,5 +94,6 @@ def test_r2_of_too_few_of_constant_and_of_exact_values():
 
     assert math.isnan(of([1.0], [2.0]))
     assert of([5.3, 5.3, 7.0], [5.3, 5.3, 5.3]) == 0.0
+    assert of([1000.1] * 6 + [1002.0], [1000.1] * 7) == 0.0  # rounding leaves a spread of -2e-9
     assert of([5.3, 1.7], [5.3, 1.7]) == of([5.3, 5.3], [5.3, 5.3]) == 1.0
     assert math.isnan(of([math.nan, 1.0], [1.0, 2.0]))
