@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from mtl_core.analysis.evaluation.classification_evaluation import ClassificationEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.kind import Answer, Measurement
+    from mtl_core.tasks.kind import Answer
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,19 @@ class Classification(TaskKind):
     def decode(self, output: Tensor) -> np.ndarray:
         return output.softmax(1).cpu().numpy()
 
-    def measurement(self) -> Measurement:
-        from mtl_core.tasks.metrics.class_counts import OneClassMeasurement, accuracy, mean_f1
+    def measurement(self) -> TorchMetrics:
+        from torchmetrics import classification
 
-        return OneClassMeasurement(len(self.task.classes), {"accuracy": accuracy, "f1": mean_f1})
+        from mtl_core.tasks.metrics.class_means import Accuracy
+        from mtl_core.tasks.metrics.measurement import TorchMetrics
+
+        classes = len(self.task.classes)
+        return TorchMetrics(
+            {
+                "accuracy": Accuracy(classes),
+                "f1": classification.MulticlassF1Score(classes, average="macro", validate_args=False),
+            }
+        )
 
     def constant_answers(self) -> list[Answer]:
         """The class that most training images have."""

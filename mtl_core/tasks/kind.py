@@ -54,7 +54,7 @@ class Drawing:
 
 
 class Measurement(ABC):
-    """Metrics of one task over one pass over a split."""
+    """Metrics of one task over one pass over a split; built on torchmetrics."""
 
     @abstractmethod
     def update(self, output: Any, target: Tensor) -> None:

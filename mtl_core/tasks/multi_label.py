@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from mtl_core.analysis.evaluation.multi_label_evaluation import MultiLabelEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.kind import Answer, Measurement
+    from mtl_core.tasks.kind import Answer
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,21 @@ class MultiLabel(TaskKind):
     def decode(self, output: Tensor) -> np.ndarray:
         return output.sigmoid().cpu().numpy()
 
-    def measurement(self) -> Measurement:
-        from mtl_core.tasks.metrics.class_counts import LabelsMeasurement
+    def measurement(self) -> TorchMetrics:
+        from torchmetrics import classification
 
-        return LabelsMeasurement(THRESHOLD)
+        from mtl_core.tasks.metrics.class_means import MeanAveragePrecision, MeanLabelF1
+        from mtl_core.tasks.metrics.measurement import TorchMetrics
+
+        classes = len(self.task.classes)
+        return TorchMetrics(
+            {
+                "f1": MeanLabelF1(classes, THRESHOLD),
+                "map": MeanAveragePrecision(classes),
+                "exact": classification.MultilabelExactMatch(classes, threshold=THRESHOLD, validate_args=False),
+            },
+            prepare=lambda output, target: (output.sigmoid(), target.long()),
+        )
 
     def constant_answers(self) -> list[Answer]:
         """No class, the classes of at least half of the images, and all classes, because F1 rewards predicting everything."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from mtl_core.analysis.evaluation.regression_evaluation import RegressionEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.kind import Answer, Measurement
+    from mtl_core.tasks.kind import Answer
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,16 @@ class Regression(TaskKind):
     def decode(self, output: Tensor) -> np.ndarray:
         return self._in_units(output).cpu().numpy()
 
-    def measurement(self) -> Measurement:
-        from mtl_core.tasks.metrics.error_sums import ErrorMeasurement
+    def measurement(self) -> TorchMetrics:
+        from torchmetrics import regression
 
-        return ErrorMeasurement(self._in_units)
+        from mtl_core.tasks.metrics.measurement import R2, TorchMetrics, doubled
+
+        return TorchMetrics(
+            {"mae": regression.MeanAbsoluteError(), "rmse": regression.MeanSquaredError(squared=False), "r2": R2()},
+            prepare=lambda output, target: (self._in_units(doubled(output)), doubled(target)),
+            exact=True,
+        )
 
     def _in_units(self, output: Tensor) -> Tensor:
         return output[:, 0] * self.std + self.mean

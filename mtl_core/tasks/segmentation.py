@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from mtl_core.analysis.evaluation.segmentation_evaluation import SegmentationEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.kind import Answer, Measurement
+    from mtl_core.tasks.kind import Answer
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,20 @@ class Segmentation(TaskKind):
     def decode(self, output: Tensor) -> np.ndarray:
         return output.argmax(1).to(torch.uint8).cpu().numpy()
 
-    def measurement(self) -> Measurement:
-        from mtl_core.tasks.metrics.class_counts import OneClassMeasurement, accuracy, mean_iou
+    def measurement(self) -> TorchMetrics:
+        from torchmetrics import classification
 
-        return OneClassMeasurement(len(self.task.classes), {"miou": mean_iou, "pixel_accuracy": accuracy}, ignored=IGNORE)
+        from mtl_core.tasks.metrics.class_means import Accuracy
+        from mtl_core.tasks.metrics.measurement import TorchMetrics
+
+        classes = len(self.task.classes)
+        return TorchMetrics(
+            {
+                "miou": classification.MulticlassJaccardIndex(classes, ignore_index=IGNORE, validate_args=False),
+                "pixel_accuracy": Accuracy(classes, IGNORE),
+            },
+            prepare=lambda output, target: (output.argmax(1), target.long()),
+        )
 
     def constant_answers(self) -> list[Answer]:
         """The class that most training pixels have."""

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,8 @@ def _forked(folder: Path, cache: Path) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    cases()  # imports the balancing methods, and what they import, once, not in each rank
+    import_module("torchmetrics")  # once, not in each rank; so are the balancing methods and what they import
+    cases()
     gc.collect()
     gc.freeze()
     pids = list(_forked(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -15,7 +15,7 @@ from mtl_core.analysis.evaluation.findings import OUTCOMES, THRESHOLD, Cells, Fi
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
-from mtl_core.tasks.metrics.class_counts import exact_share, mean_label_f1
+from mtl_core.tasks.metrics.class_means import MeanLabelF1
 
 
 class MultiLabelEvaluation(KindEvaluation):
@@ -41,8 +41,7 @@ class MultiLabelEvaluation(KindEvaluation):
         error, reliability = calibration(probabilities.ravel(), truth.ravel())
         return Findings(
             [
-                (Metric("f1", "F1, mean over the classes that occur", "", True), mean_label_f1(said, truth)),
-                (Metric("exact", "Images with every class right", "", True), exact_share(said, truth)),
+                *self._whole(probabilities, truth),
                 # as in the curves: mean without the classes that no image has
                 (Metric("map", "Average precision, mean over the classes that occur", "", True), mean(precision)),
                 (Metric("auc", "Area under the ROC curve, mean over the classes that occur", "", True), mean(area)),
@@ -56,6 +55,17 @@ class MultiLabelEvaluation(KindEvaluation):
             Cells(tuple(self.task.classes), OUTCOMES, "images", _entries(said, truth, rows)),
             {**curves, "reliability": reliability, **decisions_of(probabilities, truth, THRESHOLD).arrays()},
         )
+
+    def _whole(self, probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[Metric, float]]:
+        classes = len(self.task.classes)
+        metrics = (
+            (Metric("f1", "F1, mean over the classes that occur", "", True), MeanLabelF1(classes, THRESHOLD)),
+            (Metric("exact", "Images with every class right", "", True), classification.MultilabelExactMatch(classes, threshold=THRESHOLD)),
+        )
+        if not len(truth):
+            return [(metric, float("nan")) for metric, _ in metrics]
+        scores, targets = torch.from_numpy(_sided(probabilities)), torch.from_numpy(truth).long()
+        return [(metric, float(measured(scores, targets))) for metric, measured in metrics]
 
 
 def _sided(probabilities: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.tasks.heads.pooled_head import PooledHead
-from mtl_core.tasks.kind import Drawing, Measurement
-from mtl_core.tasks.metrics.class_counts import OneClassMeasurement, accuracy
+from mtl_core.tasks.kind import Drawing
+from mtl_core.tasks.metrics.class_means import Accuracy
+from mtl_core.tasks.metrics.measurement import TorchMetrics
 from mtl_core.tasks.pretext.self_supervised import SelfSupervised
 
 
@@ -38,8 +39,8 @@ class PretextClass(SelfSupervised):
     def decode(self, output: Tensor) -> np.ndarray:
         return output.softmax(1).cpu().numpy()
 
-    def measurement(self) -> Measurement:
-        return OneClassMeasurement(len(self.task.classes), {"accuracy": accuracy})
+    def measurement(self) -> TorchMetrics:
+        return TorchMetrics({"accuracy": Accuracy(len(self.task.classes))})
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
