@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
@@ -78,22 +77,21 @@ def _stores_open_fast() -> Iterator[None]:
 
     SQLAlchemy would compile it anew for every engine, and a store has two. All of them have the same dialect, with the same options.
     """
-    compiled, set_up = LRUCache(2000), database._set_up_connection
+    compiled, make, set_up = LRUCache(2000), database.create_engine, database._set_up_connection
 
-    def made(engine, *args, **kwargs):
-        make(engine, *args, **kwargs)
-        if type(engine.dialect) is SQLiteDialect_pysqlite:
-            engine._compiled_cache = compiled
+    def made(*args, **kwargs):
+        engine = make(*args, **kwargs)
+        engine._compiled_cache = compiled
+        return engine
 
     def set_up_without_waiting(connection, record):
         set_up(connection, record)
         connection.execute("PRAGMA synchronous=OFF")
 
-    make = Engine.__init__
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda dialect, other: type(dialect) is type(other))
         patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda dialect: hash(type(dialect)))
-        patch.setattr(Engine, "__init__", made)
+        patch.setattr(database, "create_engine", made)
         patch.setattr(database, "_set_up_connection", set_up_without_waiting)
         yield
 
