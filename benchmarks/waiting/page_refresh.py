@@ -1,6 +1,6 @@
 """What one refresh of a live run's page costs: messages by kind, bytes, processor time of the server and of the browser.
 
-    python -m benchmarks.waiting.page_refresh SEED [--refreshes 12] [--browsers 1] [--width 1280] [--height 1500]
+    python -m benchmarks.waiting.page_refresh SEED [--refreshes 12] [--points 100000] [--width 1280] [--height 1500]
 
 ``SEED`` is the folder of a store with a finished run (``mtl train --preset digit-scenes --set epochs=1`` makes one). A copy of that run is played
 back as a live one: its scalars come again and again, at later steps, as fast as a training run on two cores stores them, and nothing is trained. So
@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from conftest import BROWSERS, FLAGS, Server
 
 EPOCH_SECONDS = 8.0  # of a run of the first preset on two cores
-EPOCHS = 60  # so that the run does not end, and its page refreshes as that of a run of some minutes
+EPOCHS = 60  # to come, so that the run does not end, and its page refreshes as that of a run of some minutes
 SETTLED = 8.0  # seconds after a page was opened: its first refreshes draw all charts
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seed", type=Path)
     parser.add_argument("--refreshes", type=int, default=12)
+    parser.add_argument("--points", type=int, default=0, help="values that the run has when the page is opened, at least those of an epoch")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=1500)
     parser.add_argument("--screenshot", type=Path)
@@ -57,7 +58,7 @@ def main() -> None:
         store = open_store(home)
         server = Server(home, Path(folder) / "log")
         try:
-            with played_back(store) as run:
+            with played_back(store, arguments.points) as run:
                 browser = playwright.chromium.launch(executable_path=arguments.chromium, args=FLAGS)
                 page = browser.new_page(viewport={"width": arguments.width, "height": arguments.height})
                 measure(page, server, run, arguments)
@@ -66,26 +67,29 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def played_back(store: RunStore) -> Iterator[Run]:
-    """A live run of this process that repeats the newest run of the store until the end of the block."""
+def played_back(store: RunStore, points: int) -> Iterator[Run]:
+    """A live run of this process that repeats the newest run of the store until the end of the block, from at least so many points on."""
     old = store.runs()[0]
-    config = old.config.model_copy(update={"name": "", "epochs": EPOCHS})
+    steps, epochs = _rows(store, old)
+    begun = max(1, points // (len(epochs) + sum(len(scalars) for _, scalars in steps)))
+    config = old.config.model_copy(update={"name": "", "epochs": begun + EPOCHS})
     run = store.create(config, columns=held_by_us("cpu"))
     folder = store.folder(run.id)
     shutil.copytree(store.folder(old.id) / "probes", folder / "probes")
-    steps, epochs = _rows(store, old)
     per_epoch = old.info["steps_per_epoch"]
-    store.append(run.id, RunStarted(per_epoch * EPOCHS, old.info))
+    store.append(run.id, RunStarted(per_epoch * config.epochs, old.info))
     over = threading.Event()
 
     def play() -> None:
-        for epoch in range(EPOCHS):
+        for epoch in range(config.epochs):
             for step, scalars in steps:
                 if step <= per_epoch:
                     store.append(run.id, StepScalars(epoch * per_epoch + step, epoch + step / per_epoch, scalars))
-                    if over.wait(EPOCH_SECONDS / len(steps) if epoch else 0.0):
+                    if over.wait(EPOCH_SECONDS / len(steps) if epoch >= begun else 0.0):
                         return
             store.append(run.id, EpochMetrics((epoch + 1) * per_epoch, epoch + 1, epochs))
+            if epoch + 1 < begun:
+                continue
             newest = probe_epochs(folder)[-1]
             name = f"probes/epoch_{newest + 1:04d}.npz"
             shutil.copy(folder / f"probes/epoch_{newest:04d}.npz", folder / name)
