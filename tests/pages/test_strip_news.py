@@ -8,6 +8,7 @@ import pytest
 from mtl_core.events import Message, RunEnded, StepScalars
 from mtl_core.runs import actions
 from mtl_core.runs.alerts.run_alerts import ALERT
+from ui.shell.state import run_store
 from ui.status import strip_news
 from ui.status.strip_news import PART, TURNS, StripNews
 
@@ -34,6 +35,12 @@ def ask(news):
     return answers[0]
 
 
+def settle(news):
+    """As if the bar had been drawn just now, on a page that waits for nothing. The first page of a process waits for PyTorch."""
+    news.waiting = []
+    news._drawn = news._shown(run_store().active())
+
+
 def parts(news):
     return [name for name, _ in ask(news)["news"]]
 
@@ -48,8 +55,7 @@ def test_every_page_without_a_live_part_asks_for_the_status_bars_news(open_page,
 def test_nothing_is_drawn_while_nothing_happens_until_some_answers_were_given(open_page, finished, made):
     open_page("data")
     news = made[-1]
-    news.waiting = []  # the first page of a process waits for PyTorch
-    news._drawn = news._shown()
+    settle(news)
     assert [parts(news) for _ in range(TURNS)] == [[]] * (TURNS - 1) + [[PART]]
 
 
@@ -58,8 +64,7 @@ def test_what_the_bar_shows_is_news(open_page, make_run, store, made, change):
     run = make_run()
     open_page("data")
     news = made[-1]
-    news.waiting = []
-    news._drawn = news._shown()
+    settle(news)
     assert parts(news) == []
     if change == "queued":
         store.create(run.config)
@@ -83,8 +88,7 @@ def test_gauges_change_in_place(open_page, make_run, made):
     make_run()
     open_page("data")
     news = made[-1]
-    news.waiting = []
-    news._drawn = news._shown()
+    settle(news)
     answer = ask(news)
     assert answer["texts"]["gauge-0-text"].startswith(("CPU", "Memory"))
     assert any(name.endswith("-bar") for name in answer["bars"])

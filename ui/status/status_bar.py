@@ -91,7 +91,7 @@ def _strip(own_run: str, links: bool, news: StripNews | None) -> None:
         cluster_popover(store, len(queued))
         _preparing()
         _moving_sets(store)
-        trains = trained_run(own_run)
+        trains = trained_run(active, own_run)
         if links:
             machine_popover(store, trains)
         if trains:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -14,6 +14,7 @@ from mtl_core.data.imports.import_library import shared_library
 from mtl_core.language import language, speaking
 from mtl_core.runs import jobs
 from mtl_core.runs.cluster.cluster_start import cluster_of
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.sets.set_states import set_problems
 from ui.drawing.live_news import follow_news, rerun_when_asked
 from ui.drawing.news_route import answer_for, news_address
@@ -50,7 +51,7 @@ class StripNews:
     def begin(self) -> None:
         """Note that the status bar is drawn as the store is now. It is called before the drawing, so that nothing between the two is missed."""
         self.waiting = st.session_state.get("waiting", self.waiting)
-        self._drawn = self._shown()
+        self._drawn = self._shown(run_store().active())
 
     def end(self) -> None:
         """Note that the session has looked for alerts."""
@@ -66,29 +67,30 @@ class StripNews:
         """News as JSON text: new values of the gauges, and the status bar's name if it has to be drawn anew. ``seen`` does not matter."""
         with speaking(self.language):
             self.turn += 1
-            is_news = self.turn % TURNS == 0 or self._shown() != self._drawn
+            active = run_store().active()
+            is_news = self.turn % TURNS == 0 or self._shown(active) != self._drawn
             told = {"base": self.base, "turn": self.turn, "every": POLL_SECONDS, "charts": {}, "texts": {}, "bars": {}, "pictures": {}}
-            if trained := trained_run(self.own_run):
+            if trained := trained_run(active, self.own_run):
                 told |= gauge_values(run_store(), trained)
             return json.dumps({**told, "news": [[PART, ""]] if is_news else []})
 
-    def _shown(self) -> Hashable:
+    def _shown(self, active: Sequence[Run]) -> Hashable:
         if {"work", "data"} & set(self.waiting):
             return time.monotonic()  # the page draws the progress of its job
         store, shared = run_store(), shared_library(run_store().home)
-        active = tuple((run.id, str(run.status), f"{run.progress:.0%}" if run.id != self.own_run else "") for run in store.active())
+        going = tuple((run.id, str(run.status), f"{run.progress:.0%}" if run.id != self.own_run else "") for run in active)
         own = store.find(self.own_run) if self.own_run else None
         alerts = () if self.alerts_seen is None else tuple(alert.number for alert in store.alerts(after=self.alerts_seen))
-        cluster, trained = cluster_of(store), trained_run(self.own_run)
+        cluster, trained = cluster_of(store), trained_run(active, self.own_run)
         return (
-            (active, tuple((run.id, run.queue_position) for run in store.queued()), own and str(own.status), alerts),
+            (going, tuple((run.id, run.queue_position) for run in store.queued()), own and str(own.status), alerts),
             (jobs.warmed(), jobs.queue_problem(store), store.artifacts.problem, *set_problems(store)),
             (cluster and (len(cluster.nodes), cluster.is_stale()), gauge_shape(store, trained) if trained else None),
             tuple((name, moving) for name, moving in shared.moving.items()) if shared else (),
         )
 
 
-def trained_run(own_run: str = "") -> str:
+def trained_run(active: Sequence[Run], own_run: str = "") -> str:
     """Id of the run whose memory the gauges show: the page's own run if it is active, else the first active one; empty for none."""
-    active = [run.id for run in run_store().active()]
-    return own_run if own_run in active else next(iter(active), "")
+    ids = [run.id for run in active]
+    return own_run if own_run in ids else next(iter(ids), "")
