@@ -14,7 +14,7 @@ from mtl_core.runs import actions
 from mtl_core.runs.alerts.run_alerts import ALERT
 from ui.drawing.run_charts import FIRST_ROWS, View, current_chart, one_curve, scalars_feed
 from ui.run import live_page, run_page
-from ui.run.live_page import LivePage, Moment
+from ui.run.live_page import FedValues, LivePage, Moment
 
 VIEW = View(0.6, "step", False)
 
@@ -221,6 +221,14 @@ def test_progress_gauges_and_shares_come_in_place(drawn, store):
     assert fed["bars"]["run-progress-bar"] == 100.0
     assert {name: picture["text"] for name, picture in fed["pictures"].items() if name.startswith("share")} == {"share-0": "25%", "share-1": "75%"}
     assert "top" not in [name for name, _ in fed["news"]], "nothing but values has changed there"
+
+
+def test_a_value_that_returns_to_what_was_drawn_is_sent(drawn):
+    """The browser shows what it got in between."""
+    values = iter(["85%", "90%", "90%"])
+    of_test = FedValues("top", lambda now: {"texts": {"gauge": next(values), "disk": "as it was"}}, {"texts": {"gauge": "90%", "disk": "as it was"}})
+    drawn.page.values = [of_test]
+    assert [drawn.feed()["texts"] for _ in range(3)] == [{"gauge": "85%"}, {"gauge": "90%"}, {"gauge": "90%"}]
 
 
 @pytest.mark.parametrize("change", ["name", "other run", "queue", "alert"])

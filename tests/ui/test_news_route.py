@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit import config
 
+from mtl_core.errors import StoreError
 from ui.drawing.news_route import MOST_SEEN, answer_for, news_address, news_routes
 from ui.shell.server_access import middleware
 
@@ -19,6 +20,8 @@ class Page:
     def news(self, seen):
         if "broken" in seen:
             raise RuntimeError("no such chart")
+        if "deleted" in seen:
+            raise StoreError("there is no run 'a'")
         return json.dumps({"seen": seen})
 
 
@@ -65,6 +68,12 @@ def test_news_that_cannot_be_made_are_in_the_log_only(client, page, caplog):
     assert answer.status_code == 500
     assert "no such chart" not in answer.text
     assert "no such chart" in caplog.text
+
+
+def test_what_the_store_cannot_say_is_no_fault_of_the_program(client, page, caplog):
+    answer = client.post(news_address("a1"), json=["deleted"])
+    assert (answer.status_code, answer.text) == (503, "there is no run 'a'\n")
+    assert caplog.text == ""
 
 
 def test_other_sites_and_other_methods_are_refused(client, page):

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from streamlit import config
 
+from mtl_core.errors import MTLError, is_error
 from mtl_core.runs.process_singletons import process_slot
 
 PATH = "/live-news/{page}"
@@ -50,7 +51,8 @@ def answer_for(page: str, news: Callable[[list[str]], str]) -> None:
 
 
 async def _answer(request: Request) -> Response:
-    """The news; 404 for a page that is gone, 400 for a request that is not a list of names, 500 where the news could not be made."""
+    """The news; 404 for a page that is gone, 400 for a request that is not a list of names, 503 where the store has none, as of a run that was deleted,
+    500 where the program has a fault."""
     known = _pages.get(request.path_params["page"])
     news = known() if known is not None else None
     if news is None:
@@ -61,7 +63,9 @@ async def _answer(request: Request) -> Response:
         return PlainTextResponse(f"Expected a JSON list of at most {MOST_SEEN} letters with the names of the charts in view. {error}\n", 400)
     try:
         text = await run_in_threadpool(news, seen)
-    except Exception:
+    except Exception as error:
+        if is_error(error, MTLError):  # Streamlit draws the sentence when the page asks for it
+            return PlainTextResponse(f"{error}\n", 503)
         _log.exception("unexpected error while the news of a live page were made")
         return PlainTextResponse("The news could not be made. The server's log says why.\n", 500)
     return Response(text, media_type="application/json", headers={"cache-control": "no-store"})

@@ -77,11 +77,12 @@ class FedChart:
 
 @dataclass(frozen=True)
 class FedValues:
-    """Values of a part: what makes them, and what was drawn."""
+    """Values of a part: what makes them, what was drawn, and the names of those that were sent since: the browser shows these no longer as drawn."""
 
     part: str
     build: Callable[[Moment], Values]
     drawn: Values
+    sent: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass
@@ -197,7 +198,8 @@ class LivePage:
         new: Values = {"texts": {}, "bars": {}, "pictures": {}}
         for values in self.values:
             for kind, made in values.build(moment).items():
-                new[kind] |= {name: value for name, value in made.items() if value != values.drawn.get(kind, {}).get(name)}
+                values.sent.update((kind, name) for name, value in made.items() if value != values.drawn.get(kind, {}).get(name))
+                new[kind] |= {name: value for name, value in made.items() if (kind, name) in values.sent}
         return new
 
     def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
