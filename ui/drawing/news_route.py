@@ -51,8 +51,7 @@ def answer_for(page: str, news: Callable[[list[str]], str]) -> None:
 
 
 async def _answer(request: Request) -> Response:
-    """The news; 404 for a page that is gone, 400 for a request that is not a list of names, 503 where the store has none, as of a run that was deleted,
-    500 where the program has a fault."""
+    """The news. 404: the page is gone. 400: the request is no list of names. 503: the store has none, as of a run that was deleted. 500: a fault."""
     known = _pages.get(request.path_params["page"])
     news = known() if known is not None else None
     if news is None:
