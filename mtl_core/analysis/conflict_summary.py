@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.analysis.part_words import part_words
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.config import RunConfig
 from mtl_core.language import mark, tr
 from mtl_core.scalar_words import share_in_words
@@ -287,8 +288,7 @@ def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
 
 
 def _values_of(frame: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
-    """Key -> its values in their order, the newest of each step, without NaN. The frame is searched once: a live page asks at every refresh."""
-    rows = frame.loc[frame["key"].isin(keys), ["key", "step", "value"]].drop_duplicates(["key", "step"], keep="last")
-    values = rows["value"].to_numpy(dtype=float)
-    found = {str(key): values[places] for key, places in rows.groupby("key", sort=False).indices.items()}
+    """Key -> its values in their order, the newest of each step, without NaN."""
+    rows = scalar_rows(frame)
+    found = {key: rows.of(key)["value"].astype(float) for key in keys if key in rows.places}
     return {key: each[~np.isnan(each)] for key, each in found.items()}

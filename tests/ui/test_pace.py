@@ -17,7 +17,7 @@ def rows(speeds, epoch_steps=1000, gaps=None):
     step, time, found = 0, 0.0, []
     for speed in speeds:
         step, time = step + speed, time + 1.0 + (gaps or {}).get(step, 0.0)
-        found.append({"step": step, "epoch": step / epoch_steps, "key": "optimizer/lr", "value": 0.01, "wall_time": time})
+        found.append({"step": step, "epoch": step / epoch_steps, "key": "optimizer/lr", "wall_time": time})
     return pd.DataFrame(found)
 
 

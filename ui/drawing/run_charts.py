@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
@@ -20,7 +21,6 @@ from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.scalar_rows import scalar_rows
 from ui.run.explain_popover import explain_popover, explain_task, explain_weights_of
 from ui.run.parent_curves import marks_of, past_of
 from ui.shell import words

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.language import tr
-from ui.drawing.scalar_rows import scalar_rows
 
 RECENT = 10.0  # seconds of training steps that count as the last ones
 STRETCH = 2.0  # seconds of training steps per measured speed; shorter stretches are noise
@@ -27,22 +27,22 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     """
     if str(run.status) != "running" or run.training_started_at is None or run.started_at is None or frame is None or not len(frame):
         return ""
-    rows = pd.DataFrame(scalar_rows(frame).of("optimizer/lr")).sort_values("step")
-    if len(rows) < 2 or rows["step"].iloc[-1] != frame["step"].max() or _are_whole(rows["epoch"])[-1]:
+    rows = scalar_rows(frame).of("optimizer/lr")
+    order = np.argsort(rows["step"], kind="stable")
+    rows = {name: values[order].astype(float) for name, values in rows.items()}
+    if len(order) < 2 or rows["step"][-1] != frame["step"].max() or _are_whole(rows["epoch"])[-1]:
         return ""  # the run validates now
-    measured = _measured(rows, run)
-    if not len(measured):
+    steps, seconds = _measured(rows, run)
+    if not len(seconds):
         return ""
-    seconds, steps = measured["seconds"], measured["steps"]
-    recent = seconds[::-1].cumsum()[::-1] <= RECENT
-    recent.iloc[-1] = True  # however long it took
-    before = measured[~recent]
-    stretch = (before["seconds"].cumsum() - before["seconds"]) // STRETCH
-    sums = before.groupby(stretch)[["steps", "seconds"]].sum()
-    sums = sums[sums["seconds"] >= STRETCH]
-    if len(sums) < STRETCHES or seconds[recent].sum() < STRETCH:
+    recent = np.cumsum(seconds[::-1])[::-1] <= RECENT
+    recent[-1] = True  # however long it took
+    stretch = ((np.cumsum(seconds[~recent]) - seconds[~recent]) // STRETCH).astype(int)
+    sums = [np.bincount(stretch, each[~recent]) for each in (steps, seconds)]
+    lasting = sums[1] >= STRETCH
+    if lasting.sum() < STRETCHES or seconds[recent].sum() < STRETCH:
         return ""
-    best, now = (sums["steps"] / sums["seconds"]).max(), steps[recent].sum() / seconds[recent].sum()
+    best, now = (sums[0][lasting] / sums[1][lasting]).max(), steps[recent].sum() / seconds[recent].sum()
     if now >= SLOW * best:
         return ""
     return tr(
@@ -52,18 +52,18 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     )
 
 
-def _measured(rows: pd.DataFrame, run: Any) -> pd.DataFrame:
+def _measured(rows: dict[str, np.ndarray], run: Any) -> tuple[np.ndarray, np.ndarray]:
     """Steps and seconds between neighbouring rows that have only steps of the currently trained tasks between them."""
     begun = run.training_started_at - (run.started_at - run.seconds_before)  # last start, or end of a pause, on the clock of wall_time
-    pairs = pd.DataFrame({"steps": rows["step"].diff(), "seconds": rows["wall_time"].diff(), "at": rows["wall_time"], "epoch": rows["epoch"]})
-    across = _are_whole(rows["epoch"].shift()) | (rows["wall_time"].shift() < begun)
+    steps, seconds = np.diff(rows["step"]), np.diff(rows["wall_time"])
+    across = _are_whole(rows["epoch"][:-1]) | (rows["wall_time"][:-1] < begun)
     epochs = (rows["epoch"] - 1e-6).astype(int) + 1
-    trained = {epoch: tuple(run.config.trains(epoch)) for epoch in epochs.unique().tolist()}
-    alike = [epoch for epoch, tasks in trained.items() if tasks == trained[int(epochs.iloc[-1])]]
-    return pairs[~across & (pairs["seconds"] > 0) & epochs.isin(alike)].dropna()
+    trained = {epoch: tuple(run.config.trains(epoch)) for epoch in np.unique(epochs).tolist()}
+    alike = [epoch for epoch, tasks in trained.items() if tasks == trained[int(epochs[-1])]]
+    kept = ~across & (seconds > 0) & np.isin(epochs[1:], alike)
+    return steps[kept], seconds[kept]
 
 
-def _are_whole(epochs: pd.Series) -> np.ndarray:
+def _are_whole(epochs: np.ndarray) -> np.ndarray:
     """Which of these are whole numbers; so is a missing one."""
-    numbers = epochs.to_numpy(dtype=float)
-    return np.isnan(numbers) | (np.abs(numbers - np.round(numbers)) < 1e-6)
+    return np.isnan(epochs) | (np.abs(epochs - np.round(epochs)) < 1e-6)

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.errors import ConfigError
 from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.language import tr
@@ -117,7 +118,7 @@ def steering_news(store: RunStore, run: Any, frame: pd.DataFrame) -> tuple[Any, 
         return (str(run.status),)
     now = _now(store, run)
     weights = tuple((name, task.loss_weight) for name, task in now.tasks.items())
-    has_shares = tuple(bool((frame["key"] == f"gradient_share/{name}").any()) for name in now.tasks)
+    has_shares = tuple(f"gradient_share/{name}" in scalar_rows(frame).places for name in now.tasks)
     return str(run.status), weights, now.optimizer.lr, has_shares
 
 

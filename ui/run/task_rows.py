@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
-from ui.drawing.scalar_rows import scalar_rows
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.element_keys import element_key

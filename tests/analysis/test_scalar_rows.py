@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ui.drawing.scalar_rows import COLUMNS, scalar_rows
+from mtl_core.analysis.scalar_rows import COLUMNS, scalar_rows
 
 STEPS = {
     "in order": [1, 2, 3, 5],

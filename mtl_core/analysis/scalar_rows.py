@@ -27,7 +27,7 @@ class ScalarRows:
     """
 
     def __init__(self, frame: pd.DataFrame):
-        self._columns = {name: frame[name].to_numpy() for name in COLUMNS}
+        self._columns = {name: frame[name].to_numpy() for name in COLUMNS if name in frame}
         self.places: Mapping[str, np.ndarray] = {str(key): np.asarray(at) for key, at in frame.groupby("key", sort=False).indices.items()}
         self._ends: dict[str, tuple[float, float] | None] = {}
 
