@@ -184,6 +184,7 @@ def test_it_goes_on_asking_where_there_is_no_answer(page, answers):
     page.wait_for_function("() => requests.length > 6")
     told = [[name, kind] for name, kind, _ in page.evaluate("asked")]
     page.evaluate("() => { window.liveNews.box.remove(); }")
+    page.wait_for_function("() => window.liveNews === undefined")
     assert (told[:2] == [["top", "asked"], ["top", "asked"]]) if answers == "refused" else (told == [])
 
 

@@ -45,8 +45,8 @@ function plan(seconds) {
 }
 
 async function ask() {
-  const { asked, box } = window.liveNews;
-  if (!box.isConnected) {
+  const { asked, box } = window.liveNews ?? {};
+  if (!box?.isConnected) {
     window.liveNews = undefined; // the page was left, or its run has ended
     return;
   }
