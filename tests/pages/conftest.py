@@ -236,14 +236,13 @@ def finished(store):
 def open_page(store):
     """The app at a page, as a browser opens it.
 
-    ``unfolded`` are the sections of the Train form that someone has unfolded, ``tabs`` those of Learn and of a run that someone has opened before,
-    ``popovers`` those that are open.
+    ``unfolded`` are the sections of the Train form that someone has unfolded, ``tabs`` those of Learn and of a run that someone has opened before.
     """
 
-    def opened(page="", language="", unfolded=(), tabs=(), popovers=(), **query):
+    def opened(page="", language="", unfolded=(), tabs=(), **query):
         app = AppTest.from_file(APP, default_timeout=HANGS)
-        for key in (*(f"{section}.open" for section in unfolded), *popovers):
-            app.session_state[key] = True
+        for section in unfolded:
+            app.session_state[f"{section}.open"] = True
         for key in ("learn.tab", *(f"below.{query.get('run')}.{ended}" for ended in (False, True))):
             app.session_state[f"{key}.seen"] = set(tabs)
         if language:

@@ -30,7 +30,7 @@ def state(store, in_state):
 
 def test_the_nodes_their_runs_and_the_queue_are_shown(open_page, store, state, texts):
     write_state(store, state)
-    app = open_page("data", popovers=["queue"])
+    app = open_page("data")
     (run_id,) = state.runs
     first, second = app.dataframe[0].value.to_dict("records")
     assert first == {

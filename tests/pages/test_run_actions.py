@@ -99,9 +99,7 @@ def test_a_waiting_run_shows_its_place_and_moves(open_page, store, in_state, tex
 
 def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state):
     runs = [in_state("queued", name=name) for name in ("a", "b", "c")]
-    closed = open_page("compare")
-    assert not [button for button in closed.button if button.key.startswith("queue.")], "its list is drawn once it is open"
-    app = open_page("compare", popovers=["queue"])
+    app = open_page("compare")
     app.button(key=f"queue.{runs[2].id}.earlier").click().run()
     assert [run.name for run in store.queued()] == ["a", "c", "b"]
     app.button(key=f"queue.{runs[0].id}.remove").click().run()
@@ -112,21 +110,21 @@ def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state)
 def test_a_run_that_takes_the_best_device_waits_for_the_one_there_is(open_page, in_state, texts):
     in_state("running", name="a", device="cpu")
     in_state("queued", name="b", device="auto")
-    assert ":material/memory: auto]" not in texts(open_page("compare", popovers=["queue"]))
+    assert ":material/memory: auto]" not in texts(open_page("compare"))
     in_state("queued", name="c", device="cuda:1")
-    assert ":material/memory: auto]" in texts(open_page("compare", popovers=["queue"]))
+    assert ":material/memory: auto]" in texts(open_page("compare"))
 
 
 def test_devices_are_named_where_runs_have_several(open_page, in_state, texts):
     in_state("queued", name="a", device="cuda:1")
-    assert "cuda" not in texts(open_page("compare", popovers=["queue"]))
+    assert "cuda" not in texts(open_page("compare"))
     in_state("queued", name="b", device="cuda:0")
     in_state("running", name="c")
-    said = texts(open_page("compare", popovers=["queue"]))
+    said = texts(open_page("compare"))
     assert all(f":material/memory: {device}]" in said for device in ("cuda:1", "cuda"))
     assert ":material/memory: cpu]" not in said  # of active runs there is one
     in_state("running", name="d")
-    assert texts(open_page("compare", popovers=["queue"])).count(":material/memory: cpu]") == 2
+    assert texts(open_page("compare")).count(":material/memory: cpu]") == 2
 
 
 def test_name_note_and_tags_and_a_name_that_does_not_fit(open_page, store, finished, texts):

@@ -163,7 +163,7 @@ def test_a_chinese_page_says_all_of_it_in_chinese(open_in_chinese, in_chinese, d
     problem = "another machine has sent other data as the data set 'days', so this machine's stays here alone. Delete it here, and import its files"
     lab.artifacts.sets._unsent["days"] = f"{problem} under another name"
     run = lab.create(config(data={"name": "imported", "set": "nights"}, tasks={days.tasks[0].name: {}}))  # a set that is on no machine
-    app = open_in_chinese("data", data="imported/days", popovers=["queue"])
+    app = open_in_chinese("data", data="imported/days")
     said = "\n".join(element.value.replace("\\", "") for kind in (app.warning, app.caption) for element in kind)
     assert "此数据集只在本机上。另一台机器已将其他数据作为数据集 'days' 发送" in said
     assert "导入的数据集：另一台机器已将其他数据" in said

@@ -22,15 +22,9 @@ SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
 
 def queue_popover(queued: list[Any], active: Sequence[Any] = ()) -> None:
-    """Draw a button with the number of queued runs that opens their list, which is drawn once it is open.
-
-    Devices are named where queued and active runs have several.
-    """
-    popover = st.popover(tr("{count} queued", count=len(queued)), icon=":material/queue:", key="queue", type="tertiary", on_change="rerun")
-    if not popover.open:
-        return
+    """Draw a button with the number of queued runs that opens their list. Devices are named where queued and active runs have several."""
     several = _are_several({device_named(run.device) for run in (*queued, *active)})
-    with popover:
+    with st.popover(tr("{count} queued", count=len(queued)), icon=":material/queue:", key="queue", type="tertiary"):
         if is_on_cluster():
             st.caption(tr("The cluster starts runs in this order, as its nodes have free CPUs, GPUs and memory."))
         else:
