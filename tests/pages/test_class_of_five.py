@@ -9,7 +9,7 @@ import pytest
 
 from mtl_core.language import HalfUp
 from mtl_core.lessons import LESSONS
-from mtl_core.lessons.lesson_runs import name_learner, new_learner, runs_tagged, train
+from mtl_core.lessons.lesson_runs import learner_of, name_learner, new_learner, runs_tagged, train
 from mtl_core.runs import actions
 from tests.pages.test_lessons_page import button, end
 
@@ -70,6 +70,19 @@ def test_a_later_click_and_one_in_another_tab_make_no_second_run(open_page, stor
     actions.stop(store, run.id)
     button(first.run(), "Train").click().run()  # after a run that was stopped
     assert [run.status for run in runs_tagged(store, CLASS)] == ["queued", "stopped"]
+
+
+def test_a_name_typed_before_the_browser_said_who_learns_is_theirs(open_page, store):
+    """A browser that was here before says so after the page is drawn."""
+    app, came_back, known = open_page("learn", **LINK), new_learner(), new_learner()
+    app.text_input[0].set_value("Ann").run()
+    app.session_state["learner"] = came_back
+    app.run()
+    assert app.text_input[0].value == learner_of(store, came_back).name == "Ann"
+    assert not button(app, "Train").disabled
+    name_learner(store, known, "Bob")
+    app.session_state["learner"] = known
+    assert app.run().text_input[0].value == learner_of(store, known).name == "Bob", "one that has a name keeps it"
 
 
 def test_five_that_click_twice_at_the_same_moment_have_a_run_each(store):

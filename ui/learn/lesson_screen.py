@@ -19,7 +19,7 @@ from ui.learn.training_state import training_state, training_time
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.live_part import end_live_part, live_part
-from ui.shell.state import run_store
+from ui.shell.state import hold, run_store
 from ui.shell.styles import hide_navigation
 
 REFRESH_SECONDS = 2.0
@@ -110,13 +110,19 @@ def _step(title: str) -> Any:
 
 
 def _name_field(learner_id: str) -> None:
-    key, known = f"learner.name.{learner_id}", learner_of(run_store(), learner_id).name
+    """Draw the field of the learner's name. A browser that was here before says who learns after the page is drawn; a name typed before stays."""
+    key, known = "learner.name", learner_of(run_store(), learner_id).name
+    typed, refused = st.session_state.get(key), st.session_state.get(f"{key}.refused")
+    if typed and not known and not refused:
+        _take_name(learner_id, key)
+        known = learner_of(run_store(), learner_id).name
     with st.container(border=True, gap="small"):
         about = tr("Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it.")
-        st.text_input(tr("Your name"), known, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
+        shown = hold(key, known) if known and not refused else known
+        st.text_input(tr("Your name"), shown, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
         if not known:
             st.caption(tr("Type a name, then press Enter: Train is enabled when you have one."))
-        if refused := st.session_state.get(f"{key}.refused"):
+        if refused := st.session_state.get(f"{key}.refused"):  # now, too, where the name was taken above
             st.error(words.plain(tr(refused)))
 
 
