@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit.components.v2 import component
 
+from ui.drawing.news_route import answer_for, news_address
 from ui.shell.element_keys import component_key
 
 _SCRIPT = Path(__file__).with_name("live_news.js")
 
 
-def follow_news(key: str, asked: dict[str, Any]) -> None:
+def follow_news(key: str, base: str, answer: Callable[[list[str]], str], every: float, part: str) -> None:
     """Have the browser ask for news of the page, and give them to the charts, words and parts that stand elsewhere on it (``ui/run/live_page.py``).
 
     Args:
-        asked: ``url``, where it asks; ``base``, which the charts were drawn with; ``every``, seconds until it asks first; ``part``, which is drawn
-            anew where the server refuses to answer.
+        base: a name that cannot be guessed, with which the charts were drawn.
+        answer: method that gives the news, see ``answer_for``.
+        every: seconds until the browser asks first.
+        part: is drawn anew where the server refuses to answer.
     """
-    _component()(key=key, data={"follow": asked}, width="content")
+    answer_for(base, answer)
+    _component()(key=key, data={"follow": {"url": news_address(base), "base": base, "every": every, "part": part}}, width="content")
 
 
 def rerun_when_asked(name: str) -> None:

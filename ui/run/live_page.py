@@ -21,7 +21,6 @@ import streamlit as st
 from mtl_core.language import language, speaking
 from mtl_core.runs.process_singletons import process_slot
 from ui.drawing.live_news import follow_news, rerun_when_asked
-from ui.drawing.news_route import answer_for, news_address
 from ui.drawing.run_charts import View, current_chart
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import errors_as_text, worded
@@ -112,7 +111,7 @@ class LivePage:
     baseline: str = ""
     turn: int = 0
     has_job: bool = False
-    alerts_seen: int = 0
+    alerts_seen: int | None = None
     watchers: int = 1
     _is_explained: bool = False
     _drawn: str = ""
@@ -156,8 +155,7 @@ class LivePage:
 
     def follow(self, moment: Moment) -> None:
         """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
-        answer_for(self.base, self.answer)
-        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": self.pace(moment, self.watchers), "part": TOP})
+        follow_news(KEY, self.base, self.answer, self.pace(moment, self.watchers), TOP)
 
     def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""

@@ -40,8 +40,9 @@ from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
 from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
-from ui.status.gauge_bar import gauge_shape, gauge_values
+from ui.status.gauge_bar import gauge_values
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
+from ui.status.strip_news import shown_in_strip
 from ui.train.sample_preview import sample_at_hand
 
 # A refresh takes time from the cores that train: about 0.3 s of one core where the browser draws in software. So the page refreshes often at
@@ -129,7 +130,7 @@ def _top_values(now: Moment) -> Values:
 
 
 def _top_news(page: LivePage, now: Moment) -> Hashable:
-    """What the top of the page depends on. Other runs are looked at, too: their ends and alerts are told on every page.
+    """What the top of the page depends on: the run, and what the status bar shows of other runs, whose ends and alerts are told on every page.
 
     What is not named here, such as what others do to the list of runs, appears after ``TOP_TURNS`` answers at the latest.
     """
@@ -137,10 +138,8 @@ def _top_news(page: LivePage, now: Moment) -> Hashable:
     if not run.info:
         return time.monotonic()  # the page is short and costs little, and the log is on it
     about = str(run.status), shown_name(run), run.note, tuple(run.tags), run.pinned, run.archived, run.epochs, str(run.failure)
-    others = tuple((other.id, str(other.status), f"{other.progress:.0%}") for other in store.active() if other.id != run.id)
-    queued = tuple((other.id, other.queue_position) for other in store.queued())
-    alerts = tuple(alert.number for alert in store.alerts(after=page.alerts_seen))
-    return about, others, queued, alerts, gauge_shape(store, run.id), bool(_slower(now)), _shape(now), jobs.warmed(), page.turn // TOP_TURNS
+    bar = shown_in_strip(store.active(), run.id, page.alerts_seen)
+    return about, bar, bool(_slower(now)), _shape(now), page.turn // TOP_TURNS
 
 
 @worded

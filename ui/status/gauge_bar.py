@@ -46,7 +46,7 @@ def gauge_values(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
     for number, (name, value, share, marked, _) in enumerate(rows(sample(store, run_id))):
         texts[f"gauge-{number}-text"] = _text(name, value, marked)
         if share is not None:
-            bars[f"gauge-{number}-bar"] = _percent(share)
+            bars[f"gauge-{number}-bar"] = percent_of(share)
     title, lines = _history(store)
     pictures = {f"gauge-line-{number}": line for number, line in enumerate(lines)}
     return {"texts": {**texts, **({"gauge-history": title} if lines else {})}, "bars": bars, "pictures": pictures}
@@ -81,7 +81,7 @@ def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
 
 
 def _cell(number: int, name: str, value: str, share: float | None, marked: bool, about: str) -> str:
-    bar = "" if share is None else f'<i><b class="gauge-{number}-bar" style="width:{_percent(share):.0f}%"></b></i>'
+    bar = "" if share is None else f'<i><b class="gauge-{number}-bar" style="width:{percent_of(share):.0f}%"></b></i>'
     look = " class=marked" if marked else ("" if bar else " class=beside")  # without a bar: left out where the line is short
     text = html.escape(_text(name, value, marked))
     return f'<span title="{html.escape(about, quote=True)}"{look}><span class="gauge-{number}-text">{text}</span>{bar}</span>'
@@ -91,7 +91,7 @@ def _text(name: str, value: str, marked: bool) -> str:
     return f"{'⚠ ' if marked else ''}{name} {value}"
 
 
-def _percent(share: float) -> float:
+def percent_of(share: float) -> float:
     return round(100 * min(1.0, max(0.0, share)))
 
 

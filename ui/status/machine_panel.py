@@ -11,7 +11,7 @@ from mtl_core.language import mark, tr
 from mtl_core.machine.folder_sizes import StoreSizes, store_sizes
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.status.gauge_bar import rows, sample
+from ui.status.gauge_bar import percent_of, rows, sample
 
 KEPT_SECONDS = 60.0  # for the sizes of the store: a large one takes seconds to measure
 PARTS = {"runs": mark("Runs"), "data": mark("Prepared data"), "imports": mark("Imported sets"), "rest": mark("Database and others")}
@@ -50,7 +50,7 @@ def _gauge_list(store: RunStore, run_id: str) -> str:
     """Each gauge in a line of its own: its name, its bar, its value."""
     lines = []
     for name, value, share, marked, about in rows(sample(store, run_id)):
-        bar = "" if share is None else f'<i><b style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></b></i>'
+        bar = "" if share is None else f'<i><b style="width:{percent_of(share):.0f}%"></b></i>'
         look, sign = (" class=marked", "⚠ ") if marked else ("", "")
         lines.append(
             f'<div{look} title="{html.escape(about, quote=True)}"><span>{sign}{html.escape(name)}</span>{bar or "<u></u>"}'

@@ -17,7 +17,6 @@ from mtl_core.runs.cluster.cluster_start import cluster_of
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sets.set_states import set_problems
 from ui.drawing.live_news import follow_news, rerun_when_asked
-from ui.drawing.news_route import answer_for, news_address
 from ui.shell.element_keys import component_key
 from ui.shell.state import run_store
 from ui.status.gauge_bar import gauge_shape, gauge_values
@@ -60,8 +59,7 @@ class StripNews:
     def follow(self) -> None:
         """Draw what lets the page's script ask for news."""
         rerun_when_asked(PART)
-        answer_for(self.base, self.answer)
-        follow_news(KEY, {"url": news_address(self.base), "base": self.base, "every": POLL_SECONDS, "part": PART})
+        follow_news(KEY, self.base, self.answer, POLL_SECONDS, PART)
 
     def answer(self, seen: list[str]) -> str:
         """News as JSON text: new values of the gauges, and the status bar's name if it has to be drawn anew. ``seen`` does not matter."""
@@ -77,17 +75,27 @@ class StripNews:
     def _shown(self, active: Sequence[Run]) -> Hashable:
         if {"work", "data"} & set(self.waiting):
             return time.monotonic()  # the page draws the progress of its job
-        store, shared = run_store(), shared_library(run_store().home)
-        going = tuple((run.id, str(run.status), f"{run.progress:.0%}" if run.id != self.own_run else "") for run in active)
-        own = store.find(self.own_run) if self.own_run else None
-        alerts = () if self.alerts_seen is None else tuple(alert.number for alert in store.alerts(after=self.alerts_seen))
-        cluster, trained = cluster_of(store), trained_run(active, self.own_run)
-        return (
-            (going, tuple((run.id, run.queue_position) for run in store.queued()), own and str(own.status), alerts),
-            (jobs.warmed(), jobs.queue_problem(store), store.artifacts.problem, *set_problems(store)),
-            (cluster and (len(cluster.nodes), cluster.is_stale()), gauge_shape(store, trained) if trained else None),
-            tuple((name, moving) for name, moving in shared.moving.items()) if shared else (),
-        )
+        own = run_store().find(self.own_run) if self.own_run else None
+        return own and str(own.status), shown_in_strip(active, self.own_run, self.alerts_seen)
+
+
+def shown_in_strip(active: Sequence[Run], own_run: str, alerts_seen: int | None) -> Hashable:
+    """What the status bar depends on, other than values that change in place, and which alerts the session has not looked at.
+
+    Args:
+        active: of ``RunStore.active``.
+        own_run, alerts_seen: see ``StripNews``.
+    """
+    store, shared = run_store(), shared_library(run_store().home)
+    going = tuple((run.id, str(run.status), f"{run.progress:.0%}" if run.id != own_run else "") for run in active)
+    alerts = () if alerts_seen is None else tuple(alert.number for alert in store.alerts(after=alerts_seen))
+    cluster, trained = cluster_of(store), trained_run(active, own_run)
+    return (
+        (going, tuple((run.id, run.queue_position) for run in store.queued()), alerts),
+        (jobs.warmed(), jobs.queue_problem(store), store.artifacts.problem, *set_problems(store)),
+        (cluster and (len(cluster.nodes), cluster.is_stale()), gauge_shape(store, trained) if trained else None),
+        tuple((name, moving) for name, moving in shared.moving.items()) if shared else (),
+    )
 
 
 def trained_run(active: Sequence[Run], own_run: str = "") -> str:
