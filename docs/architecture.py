@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 TOP = ("app.py", "serve.py", "hatch_build.py")
 FOLDERS = ("pages", "ui", "mtl_core", "benchmarks", "docs")
 KINDS = (".py", ".js", ".css")
+OF_OTHERS = ".min.js"  # scripts of other projects have no sentence of ours
 WRITTEN_IN = {".js": "//", ".css": "/*"}
 INTRODUCTION = """<!-- Written by `python -m docs` from the first sentence of each file; change that, not this page. -->
 
@@ -59,7 +60,12 @@ def page() -> str:
 
 def sources() -> list[Path]:
     """Every file that the page lists."""
-    return [ROOT / name for name in TOP] + [path for name in FOLDERS for path in sorted((ROOT / name).rglob("*")) if path.suffix in KINDS]
+    return [ROOT / name for name in TOP] + [path for name in FOLDERS for path in sorted((ROOT / name).rglob("*")) if is_source(path)]
+
+
+def is_source(path: Path) -> bool:
+    """Whether the page lists the file."""
+    return path.suffix in KINDS and not path.name.endswith(OF_OTHERS)
 
 
 def sentence(path: Path) -> str:
@@ -82,11 +88,11 @@ def _folder(folder: Path, depth: int) -> Iterator[str]:
     yield f"{'#' * min(depth, 4)} {folder.relative_to(ROOT).as_posix()}/"
     if about.is_file():
         yield sentence(about)
-    files = sorted(path for path in folder.iterdir() if path.suffix in KINDS and path != about)
+    files = sorted(path for path in folder.iterdir() if is_source(path) and path != about)
     if files:
         yield "\n".join(map(_line, files))
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if any(path.suffix in KINDS for path in inner.rglob("*")):
+        if any(is_source(path) for path in inner.rglob("*")):
             yield from _folder(inner, depth + 1)
 
 

@@ -217,12 +217,12 @@ def checked(tab, wrong, server):
 @pytest.fixture(scope="module")
 def plotly_tab(window):
     """A blank tab with Plotly's script, which is read once for a file's cases, and the JavaScript errors in it so far."""
-    import plotly
+    from ui.drawing.plotly_script import SCRIPT
 
     tab, errors = window.new_page(), []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.set_content("<body></body>")
-    tab.add_script_tag(path=Path(plotly.__file__).parent / "package_data" / "plotly.min.js")
+    tab.add_script_tag(path=SCRIPT)
     yield tab, errors
     tab.close()
 

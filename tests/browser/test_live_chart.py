@@ -1,4 +1,7 @@
-"""A live chart in the browser: updated in place from empty to full, its axes always show the values."""
+"""A live chart in the browser: updated in place from empty to full, its axes always show the values. Every kind of chart can be drawn."""
+
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,4 +39,28 @@ def test_the_axes_follow_the_values(plotly_tab, counts, log_y, share):
             assert high - 1e-9 <= top
             if count >= 50:
                 assert top - bottom < 1.6 * (high - low)  # the curve fills the chart
+    assert errors == []
+
+
+def kinds_of_traces() -> set[str]:
+    """Every kind of trace that is named in the product: classes of ``plotly.graph_objects`` and ``type`` of plain traces."""
+    root, found = Path(__file__).parents[2], set()
+    for path in (path for folder in ("mtl_core", "ui", "pages") for path in (root / folder).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "plotly" not in text and '"legendgroup"' not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "go" and node.attr != "Figure":
+                found.add(node.attr.lower())
+            if isinstance(node, ast.Dict):
+                plain = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)}
+                if "legendgroup" in plain and isinstance(plain.get("type"), ast.Constant):
+                    found.add(plain["type"].value)
+    return found
+
+
+def test_the_script_has_every_kind_of_chart_that_the_product_draws(plotly_tab):
+    tab, errors = plotly_tab
+    known = tab.evaluate("Object.keys(Plotly.PlotSchema.get().traces)")
+    assert {"scatter", "bar", "heatmap"} <= kinds_of_traces() <= set(known)
     assert errors == []

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
-import plotly
 import plotly.graph_objects as go
 import pytest
 
@@ -14,6 +12,7 @@ from mtl_core.figures.curves import Curve, curve_chart, curve_figure
 from mtl_core.language import speaking
 from ui.drawing import plotly_chart
 from ui.drawing.plotly_chart import prepared
+from ui.drawing.plotly_script import SCRIPT
 from ui.drawing.run_charts import View, current_chart
 
 
@@ -31,7 +30,7 @@ def test_plotly_says_its_own_words_in_the_readers_language():
     said = config["locales"][config["locale"]]["dictionary"]
     assert (said["Zoom in"], said["Reset axes"]) == ("放大", "重置坐标轴")
     assert not [text for text, translation in said.items() if translation == text]
-    script = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    script = SCRIPT.read_text(encoding="utf-8")
     assert [text for text in said if text not in script] == []  # Plotly looks them up by exactly these words
 
 

@@ -1,8 +1,7 @@
 """Plotly charts that are updated in place.
 
 Streamlit 1.67 takes a chart's identity from its figure, so ``st.plotly_chart`` builds a new chart at each change: the zoom is lost and each
-refresh costs the browser several times as much (seen in Chromium; ``docs/decisions.md``). This component keeps the chart and gives it the new
-lines. Plotly's script is the one that the plotly package ships, served by this server: nothing is fetched from elsewhere.
+refresh costs the browser several times as much (seen in Chromium; ``docs/decisions.md``). This component keeps the chart and gives it the new lines.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import plotly
 import plotly.graph_objects as go
 import plotly.io as pio
 import streamlit as st
-import streamlit.components.v1 as components
 from streamlit.components.v2 import component
 
 from mtl_core.language import SOURCE, language, mark, tr
+from ui.drawing.plotly_script import script_address
 from ui.shell.element_keys import component_key
 
 _CONFIG = {
@@ -102,7 +100,7 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
     """
-    data = {**chart, "config": _config(), "plotly": _plotly_url(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
+    data = {**chart, "config": _config(), "plotly": script_address(), **(dict(zip(("base", "name"), fed_as, strict=True)) if fed_as else {})}
     if not clicks:
         _component()(key=component_key(key), data=data)
         return None
@@ -111,18 +109,9 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False, fed_as: tuple[st
 
 def load_ahead() -> None:
     """Have the browser load Plotly's script now. A page that waits for its charts calls it: to load it takes the browser up to a second."""
-    _component()(key=component_key("plotly"), data={"plotly": _plotly_url()})
+    _component()(key=component_key("plotly"), data={"plotly": script_address()})
 
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     return component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
-
-
-@st.cache_resource(show_spinner=False)
-def _plotly_url() -> str:
-    """URL at which this server serves the plotly package's script."""
-    folder = Path(plotly.__file__).parent / "package_data"
-    served = components.declare_component("plotly_files", path=str(folder))
-    base = st.get_option("server.baseUrlPath").strip("/")
-    return f"{'/' + base if base else ''}/component/{served.name}/plotly.min.js"
