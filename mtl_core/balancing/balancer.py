@@ -207,18 +207,25 @@ class LossWeighting(Balancer):
             losses[0].backward()
             self.ranks.sum_gradients(model.parameters())
             return losses[0].detach(), present.to(losses[0])
-        values = torch.stack([loss.detach() for loss in losses]).requires_grad_()
+        values = torch.stack([loss.detach() for loss in losses])
         counted = _that_count(values, present)
         self.rows = _known_rows(losses, counted)
-        combined = self.combine(values, counted)
-        combined.backward()  # fills the gradients of the losses and of the method's own parameters
-        assert values.grad is not None  # it is a leaf, and every method's scalar depends on it
-        coefficients = torch.where(counted, values.grad, 0.0)
+        combined, coefficients = self.weigh(values, counted)
         # Not through a stack of all losses, which would send zeros into the heads of the tasks left out.
         rows = [row for row in self.rows if self.takes_part(row)]
         torch.autograd.backward([losses[row] for row in rows], [coefficients[row].to(losses[row].dtype) for row in rows])
         self.ranks.sum_gradients(model.parameters())
-        return combined.detach(), coefficients
+        return combined, coefficients
+
+    def weigh(self, values: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+        """The scalar of ``combine``, detached, and its slopes by the losses (T,), 0 where a task does not count.
+
+        Fills ``.grad`` of the method's own parameters.
+        """
+        combined = self.combine(values.requires_grad_(), counted)
+        combined.backward()
+        assert values.grad is not None  # it is a leaf, and every method's scalar depends on it
+        return combined.detach(), torch.where(counted, values.grad, 0.0)
 
 
 class GradientAggregator(Balancer):

@@ -22,3 +22,7 @@ class Fixed(LossWeighting):
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
         return losses.sum()  # an absent task's loss is the constant 0
+
+    def weigh(self, values: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+        """The slopes of a sum are 1. To have autograd find them takes a small network 0.3 % of a step."""
+        return self.combine(values, counted), counted.to(values)

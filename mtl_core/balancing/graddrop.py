@@ -1,4 +1,4 @@
-"""GradDrop (Chen et al. 2020, Just Pick a Sign, https://arxiv.org/abs/2010.06808, algorithm 1), by TorchJD."""
+"""GradDrop (Chen et al. 2020, Just Pick a Sign, https://arxiv.org/abs/2010.06808, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
-from torchjd.aggregation import GradDrop as TorchJDGradDrop
 
 from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import TaskGradients
 from mtl_core.randomness import drawing
+
+AT_ONCE = 32_768  # entries of each gradient on a CPU: what is computed from them stays in the processor's cache
 
 
 class GradDropOptions(GradientOptions):
@@ -49,15 +50,28 @@ class GradDrop(GradientAggregator):
     Options = GradDropOptions
     options: GradDropOptions
 
-    def __init__(self, options: GradDropOptions, task_count: int):
-        super().__init__(options, task_count)
-        self.aggregator = TorchJDGradDrop()
-
     def aggregate(self, tasks: TaskGradients) -> Update:
-        self.aggregator.leak = torch.full_like(tasks.losses, self.options.leak)
+        jacobian = tasks.jacobian
         with drawing(self.generators):
-            gradient = self.aggregator(tasks.jacobian)
+            draws = torch.rand(jacobian.shape[1], dtype=jacobian.dtype, device=jacobian.device)
+        gradient = torch.zeros_like(draws)
+        at_once = AT_ONCE if draws.device.type == "cpu" else max(1, len(draws))  # on a GPU each operation costs a start of its own
+        for rows, drawn, update in zip(jacobian.split(at_once, dim=1), draws.split(at_once), gradient.split(at_once), strict=True):
+            self._pick(rows, drawn, update)
         return Update(gradient, least_squares(tasks, gradient))
+
+    def _pick(self, rows: Tensor, draws: Tensor, update: Tensor) -> None:
+        """Add what is kept of some entries of the gradients, (T', P') with P' draws, to ``update`` (P',), which is 0. The numbers are TorchJD's."""
+        sizes = rows.abs().sum(dim=0)
+        if sizes.device.type == "cpu" and not sizes.any():  # a GPU would have to wait for the answer
+            return
+        purity = rows.sum(dim=0).div_(sizes).add_(1).mul_(0.5)  # NaN where all entries are 0: nothing is kept there
+        up = torch.gt(purity, draws, out=torch.empty_like(draws))  # 1 and 0, because a CPU computes with flags of one byte several times as long
+        down = torch.lt(purity, draws, out=sizes)
+        leak = rows.new_tensor(self.options.leak)
+        for row in rows:
+            kept = row.clamp(min=0).mul_(up).add_(row.clamp(max=0).mul_(down))
+            update += kept * (leak + (1 - leak)) + leak * (row - kept) if self.options.leak else kept
 
 
 def least_squares(tasks: TaskGradients, gradient: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel, trained
@@ -84,7 +84,7 @@ class AtFeatures:
     def apply(self, gradient: Tensor) -> None:
         """Propagate the flat update (P,) through the shared network into ``.grad`` of its parameters. Features that no head read are left out."""
         parts = zip(self.features, self._own_parts(gradient), self.reached, strict=True)
-        self._into_shared([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
+        self._into_shared([part.to(feature.dtype, memory_format=_memory_format(feature)) if is_in else None for feature, part, is_in in parts])
         self.ranks.sum_gradients(self.model.shared_parameters())
 
     def finish(self) -> None:
@@ -174,8 +174,8 @@ def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
     return [part.view(place.shape) for part, place in zip(parts, places, strict=True)]
 
 
-def _memory_format(parameter: nn.Parameter) -> torch.memory_format:
-    is_channels_last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+def _memory_format(place: Tensor) -> torch.memory_format:
+    is_channels_last = place.ndim == 4 and place.is_contiguous(memory_format=torch.channels_last) and not place.is_contiguous()
     return torch.channels_last if is_channels_last else torch.contiguous_format
 
 

@@ -140,6 +140,7 @@ class FeatureNorms:
     def __init__(self, config: RunConfig, network: Network):
         self.tasks, self.ranks = network.model.tasks, network.balancer.ranks
         self.parts: dict[str, list[Tensor]] = {}  # task -> its norms at each feature that it reads, (N,) each, one per image
+        self.is_measuring = False  # in the update's backward pass, not in those of other probes
         self.present: Sequence[str] = ()
         self.scaling = network.model.scaling
         self.is_on = config.gradient_norms and network.model.has_shared_features and len(self.tasks) > 1
@@ -152,10 +153,12 @@ class FeatureNorms:
         Args:
             present: tasks with a loss in this step. If the update leaves one out (roulette, a loss weight of 0), its norm is 0.
         """
-        self.parts, self.present = {}, present
+        self.parts, self.is_measuring, self.present = {}, True, present
 
     def noted(self) -> Noted:
-        """``gradient_norm``, NaN for an absent task, and ``gradient_share`` (of the norms' sum), each (T,); empty if switched off."""
+        """End the measurement. ``gradient_norm``, NaN for an absent task, and ``gradient_share`` (of the norms' sum), each (T,); empty if
+        switched off."""
+        self.is_measuring = False
         if not self.parts:
             return {}
         lengths = {task: sum(map(len, own)) for task, own in self.parts.items()}
@@ -175,6 +178,8 @@ class FeatureNorms:
         return _with_shares(norms, absent)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
+        if not self.is_measuring:
+            return
         # Image by image, because torch computes the norm of a whole tensor in one thread.
         wide = torch.float32 if self.scaling is not None else None  # a norm may be too large for fp16
         norms = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim)), dtype=wide) for each in gradients if each is not None]

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mtl_core.errors import NonFiniteLossError
 
+SUMS = ("losses", "present", "coefficients")  # (T,) each, in the order in which a window adds them up
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -49,8 +51,8 @@ class Window:
         self._empty()
 
     def _empty(self) -> None:
-        zeros = torch.zeros_like(self.loss_weights)
-        self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
+        # Losses, tasks present and effective weights of the steps added up, (T,) each, and the combined loss; in one tensor, because each costs time.
+        self.sums = self.loss_weights.new_zeros(3 * len(self.tasks) + 1)
         self.noted: dict[str, list[Tensor]] = {}  # one entry per step
         self.steps = 0
         self._results: list[StepResult] = []
@@ -68,21 +70,26 @@ class Window:
         new, effective = self._results[self._summed :], self._effective[self._summed :]
         if not new:
             return
-        self.losses = _added(self.losses, [result.losses for result in new])
-        self.present = _added(self.present, [result.present for result in new])
-        self.coefficients = _added(self.coefficients, effective)
-        self.combined = _added(self.combined, [result.combined for result in new])
+        steps = [(each.losses, each.present, own, each.combined.view(1)) for each, own in zip(new, effective, strict=True)]
+        rows = torch.cat([self.sums, *(part for step in steps for part in step)]).detach().view(-1, len(self.sums))
+        # One row after another: the bits of a sum depend on the order.
+        self.sums = torch.from_numpy(np.add.accumulate(rows.cpu().numpy())[-1]).to(rows.device)
         for result in new:
             for key, value in result.extras.items():
                 self.noted.setdefault(key, []).append(value.detach())
         self._summed = len(self._results)
 
-    def check(self, step: int) -> None:
-        """Raise NonFiniteLossError, naming the first such step, if a task's loss or the combined loss was NaN or infinite. ``step`` is the newest."""
+    def check(self, step: int) -> list[float]:
+        """Return the sums. Raise NonFiniteLossError, naming the first such step, if a task's loss or the combined loss was NaN or infinite.
+
+        Args:
+            step: the newest.
+        """
         self._sum_up()
-        named = (*zip(self.tasks, self.losses.tolist(), strict=True), ("", float(self.combined)))
+        sums = self.sums.tolist()
+        named = (*zip(self.tasks, sums, strict=False), ("", sums[-1]))
         if all(total - total == 0.0 for _, total in named):
-            return
+            return sums
         for number, result in enumerate(self._results, start=step - len(self._results) + 1):
             for task, loss in zip(self.tasks, result.losses.tolist(), strict=True):
                 if loss - loss != 0.0:
@@ -96,16 +103,16 @@ class Window:
         Raises:
             NonFiniteLossError: as ``check``.
         """
-        self.check(step)
+        sums = self.check(step)
         if not self.steps:  # every step was skipped
             return {}
         scalars: dict[str, float] = {}
-        sums = (self.losses.tolist(), self.present.tolist(), self.coefficients.tolist())
-        for task, total, count, factor in zip(self.tasks, *sums, strict=True):
+        width = len(self.tasks)
+        for task, total, count, factor in zip(self.tasks, sums[:width], sums[width : 2 * width], sums[2 * width : -1], strict=True):
             if count:
                 scalars[f"train/{task}/loss"] = total / count
                 scalars[f"loss_weight/{task}"] = factor / count
-        scalars["optimizer/loss"] = float(self.combined) / self.steps
+        scalars["optimizer/loss"] = sums[-1] / self.steps
         for key, steps in self.noted.items():
             names = [f"{key}/{task}" for task in self.tasks] if steps[0].ndim else [key]
             for name, values in zip(names, zip(*torch.stack(steps).reshape(len(steps), -1).tolist(), strict=True), strict=True):
@@ -117,18 +124,12 @@ class Window:
     def state_dict(self) -> dict[str, Any]:
         """The sums (tensors) and the number of steps, for the checkpoint."""
         self._sum_up()
-        names = ("losses", "present", "coefficients", "combined", "steps", "noted")
-        return {name: getattr(self, name) for name in names}
+        sums = {name: part.clone() for name, part in zip(SUMS, self.sums[:-1].view(3, -1), strict=True)}  # not views, which would be saved whole
+        return {**sums, "combined": self.sums[-1].clone(), "steps": self.steps, "noted": self.noted}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state of ``state_dict``."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        self.sums = torch.cat([*(state[name] for name in SUMS), state["combined"].view(1)])
+        self.steps, self.noted = state["steps"], state["noted"]
         # Older checkpoints hold a sum and a count here, which are dropped: one mean on the curves covers fewer steps.
         self.noted = {key: steps for key, steps in self.noted.items() if all(torch.is_tensor(step) and step.is_floating_point() for step in steps)}
-
-
-def _added(total: Tensor, each: Sequence[Tensor]) -> Tensor:
-    """``total`` plus each tensor of its shape, one after another: the bits of a sum depend on the order."""
-    rows = torch.stack([total, *each]).detach()
-    return torch.from_numpy(np.add.accumulate(rows.cpu().numpy())[-1:]).to(rows.device)[0]

@@ -7,6 +7,8 @@ import torch
 from torchjd import aggregation, scalarization
 
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.graddrop import AT_ONCE
+from mtl_core.balancing.task_gradients import TaskGradients
 
 # Every public name of the installed package: the balancer of ours that covers it, or why none does.
 SCALARIZERS = {
@@ -108,6 +110,21 @@ def test_one_update_is_torchjds(name, seed, toy):
         theirs = -theirs  # our deviation: never an update along which every loss rises
     tolerance = TOLERANCE.get(name, 1e-5)
     torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.1, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize(("tasks", "count"), [(3, 2 * AT_ONCE + 5), (20, 1000), (1, 7), (2, 0)])
+def test_graddrop_is_torchjds_to_the_last_bit(tasks, count, leak, toy):
+    """Also where it takes some entries after others, where all entries are 0, and in the sign of a zero."""
+    jacobian = torch.randn(tasks, count, generator=torch.Generator().manual_seed(0))
+    jacobian[:, : AT_ONCE + 3], jacobian[:, ::7] = 0, 0
+    jacobian[0, ::5] = -0.0
+    ours = toy.make("graddrop", tasks, leak=leak)
+    torch.manual_seed(7)
+    update = ours.aggregate(TaskGradients(jacobian, jacobian @ jacobian.T, torch.ones(tasks), torch.arange(tasks))).gradient
+    torch.manual_seed(7)
+    theirs = aggregation.GradDrop(leak=torch.full((tasks,), leak))(jacobian)
+    assert torch.equal(update.view(torch.int32), theirs.view(torch.int32))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -105,6 +105,19 @@ def test_norms_are_those_at_the_features(shared_cache):
     assert seen["gradient_share"].tolist() == pytest.approx([norm / sum(expected) for norm in expected], rel=1e-4)
 
 
+def test_norms_are_taken_in_the_updates_own_backward_pass_alone(shared_cache):
+    setup = build(resolve(config_of()), shared_cache)
+    setup.network.model.train()
+    step, batch = setup.update, next(iter(setup.run.train_batches.epoch(0)))
+    for _ in range(2):  # also after a step that measured
+        losses, present = separate_losses(setup.run.kinds, setup.network.model(batch.images), batch, setup.run.complete)
+        step.norms.parts = {}
+        step.conflict.before_update(losses, present, 1)
+        assert step.conflict.noted
+        assert not step.norms.parts
+        assert step(batch, 1).extras["gradient_norm"].isfinite().all()
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, shared_cache):
     """``run(**changes)``: scalars by step and key, and the last weights. The same settings are trained once."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.tasks.heads.pooling import highest_over_places, mean_over_places
 
 
 class PooledHead(nn.Module):
@@ -26,5 +27,5 @@ class PooledHead(nn.Module):
         """Features, finest first -> float32 (n, outputs)."""
         coarsest = features[-1]
         if self.is_map:
-            coarsest = torch.cat([coarsest.mean((2, 3)), coarsest.amax((2, 3))], dim=1)
+            coarsest = torch.cat([mean_over_places(coarsest), highest_over_places(coarsest)], dim=1)
         return self.linear(coarsest).float()
