@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, StepScalars
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
@@ -130,7 +131,7 @@ def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):
     drawn.feed(page)
     fed = drawn.sent[-1]
     assert name in fed["charts"]
-    assert page.charts[name].build(page.moment().feed["frame"]).data[0].customdata[0][0][3] == 21  # points
+    assert page.charts[name].build(page.moment().feed["rows"]).data[0].customdata[0][0][3] == 21  # points
     assert "digit and slant are in conflict most often in all shared layers" in fed["texts"]["conflict-worst"]
 
 
@@ -310,11 +311,11 @@ def test_viewers_share_a_figure_with_the_same_marks_only(make_run, store):
 def test_the_first_curves_are_in_the_first_figure_that_is_asked_for_after_them(make_run, store):
     """Later, viewers who ask soon after one another share a figure that is a moment old."""
     run = make_run()
-    feed, frame = scalars_feed(store, run.id), scalars_feed(store, run.id)["frame"]
+    feed, frame = scalars_feed(store, run.id), scalars_feed(store, run.id)["rows"].frame.assign(key="optimizer/lr")
 
     def points(row: int) -> int:
         built.clear()
-        current_chart({**feed, "row": row, "frame": frame.head(row)}, "lr", VIEW, build, "")
+        current_chart({**feed, "row": row, "rows": scalar_rows(frame.head(row))}, "lr", VIEW, build, "")
         return len(built)
 
     def build(frame):

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.language import language, speaking
 from mtl_core.runs.process_singletons import process_slot
 from ui.drawing.live_news import follow_news, rerun_when_asked
@@ -69,7 +69,7 @@ class FedChart:
     part: str
     marks: Hashable
     view: View
-    build: Callable[[pd.DataFrame], Any]
+    build: Callable[[ScalarRows], Any]
     alt: str
     revision: str
 
@@ -149,7 +149,8 @@ class LivePage:
         st.fragment(part, key=f"part-{name}")()
 
     def _look_at_session(self) -> None:
-        self._is_explained = any(value for key, value in st.session_state.items() if str(key).startswith("explain."))
+        state = st.session_state  # a value is asked for only where its key says so: each costs as much as a small element
+        self._is_explained = any(state[key] for key in state if str(key).startswith("explain."))
         self.has_job = "work" in st.session_state.get("waiting", [])
         self.alerts_seen = st.session_state.get(SEEN, self.alerts_seen)
 
@@ -157,7 +158,7 @@ class LivePage:
         """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
         follow_news(KEY, self.base, self.answer, self.pace(moment, self.watchers), TOP)
 
-    def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
+    def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[ScalarRows], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
         self.charts = {**self.charts, key: FedChart(self._drawn, marks, view, build, alt, revision)}
 
