@@ -7,6 +7,7 @@ The columns are NumPy arrays: pandas takes longer to give a few hundred rows of 
 from __future__ import annotations
 
 import copy
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from mtl_core.figures.curves import positions
 
 T = TypeVar("T")
 COLUMNS = ("step", "epoch", "value", "wall_time")
+MOST_WAITING = 32  # additions to a key that wait until its columns are asked for
 KEPT_ENDS = 64  # answers of ``ScalarRows.ends`` that are brought up to date with each addition
 _divided: dict[int, tuple[weakref.ref[pd.DataFrame], ScalarRows]] = {}
 
@@ -54,13 +56,15 @@ class ScalarRows:
         codes, keys = pd.factorize(frame["key"])
         order = np.argsort(codes, kind="stable")
         arrays = {name: frame[name].to_numpy()[order] for name in self._names}
-        last = np.cumsum(np.bincount(codes, minlength=len(keys))).tolist()
-        for key, begin, end in zip(map(str, keys), [0, *last], last, strict=False):
+        ends = np.cumsum(np.bincount(codes, minlength=len(keys))).tolist()
+        for key, begin, end in zip(map(str, keys), [0, *ends], ends, strict=False):
             known = self._counts.get(key, 0)
             columns = self._columns.get(key)
-            if columns is None or columns.length != known:  # none yet, or another table has grown from the same rows
-                columns = self._columns[key] = _Columns({name: columns.arrays[name][:known] if columns else self._none[name] for name in self._names})
-            columns.append({name: array[begin:end] for name, array in arrays.items()})
+            if columns is None:
+                columns = self._columns[key] = _Columns(dict(self._none))
+            elif columns.length != known:  # another table has grown from the same rows
+                columns = self._columns[key] = _Columns({name: array[:known] for name, array in columns.arrays().items()})
+            columns.add(arrays, begin, end)
             self._counts[key] = columns.length
             self._found.pop(key, None)
 
@@ -90,7 +94,7 @@ class ScalarRows:
             return dict(self._none)
         found = self._found.get(key)
         if found is None:
-            columns = {name: array[:count] for name, array in self._columns[key].arrays.items()}
+            columns = {name: array[:count] for name, array in self._columns[key].arrays().items()}
             newest = _newest(columns["step"])
             found = self._found[key] = {name: values[newest] for name, values in columns.items()}
         return found
@@ -117,23 +121,44 @@ Table = pd.DataFrame | ScalarRows
 
 
 class _Columns:
-    """Columns of one key with room at their end."""
+    """Columns of one key, with room at their end. Most keys of a run are not on the screen, so rows wait until somebody asks for the arrays.
+
+    Attributes:
+        length: number of rows, those that wait included.
+    """
 
     def __init__(self, arrays: dict[str, np.ndarray]):
-        self.arrays = {name: array.copy() for name, array in arrays.items()}
-        self.length = len(next(iter(self.arrays.values()), ()))
+        self._arrays = {name: array.copy() for name, array in arrays.items()}
+        self._filled = self.length = len(next(iter(arrays.values()), ()))
+        self._waiting: list[tuple[dict[str, np.ndarray], int, int]] = []
+        self._lock = threading.Lock()
 
-    def append(self, newer: dict[str, np.ndarray]) -> None:
-        """Add rows behind the others. Who has taken the first rows of the arrays keeps them as they were."""
-        length = self.length + len(next(iter(newer.values()), ()))
-        for name, values in newer.items():
-            array = self.arrays[name]
-            kind = np.result_type(array, values) if self.length else values.dtype
-            if length > len(array) or kind != array.dtype:
-                self.arrays[name] = np.empty(max(length, 3 * self.length // 2), kind)
-                self.arrays[name][: self.length] = array[: self.length]
-            self.arrays[name][self.length : length] = values
-        self.length = length
+    def add(self, arrays: dict[str, np.ndarray], begin: int, end: int) -> None:
+        """Add the rows of these arrays from ``begin`` to ``end`` behind the others."""
+        self._waiting.append((arrays, begin, end))
+        self.length += end - begin
+        if len(self._waiting) > MOST_WAITING:
+            self.arrays()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The columns, of at least ``length`` rows. Who has taken the first rows of an array keeps them as they were."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                length = self._filled + sum(end - begin for _, begin, end in waiting)
+                self._arrays = {name: self._extended(name, waiting, length) for name in self._arrays}
+                self._filled = length
+            return self._arrays
+
+    def _extended(self, name: str, waiting: list[tuple[dict[str, np.ndarray], int, int]], length: int) -> np.ndarray:
+        array, new = self._arrays[name], [arrays[name][begin:end] for arrays, begin, end in waiting]
+        kind = np.result_type(*new, *([array] if self._filled else []))
+        if length > len(array) or kind != array.dtype:
+            longer = np.empty(max(length, 3 * self._filled // 2), kind)
+            longer[: self._filled] = array[: self._filled]
+            array = longer
+        array[self._filled : length] = np.concatenate(new)
+        return array
 
 
 def scalar_rows(table: Table) -> ScalarRows:
