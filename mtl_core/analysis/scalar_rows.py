@@ -19,7 +19,7 @@ from mtl_core.figures.curves import positions
 
 T = TypeVar("T")
 COLUMNS = ("step", "epoch", "value", "wall_time")
-MOST_WAITING = 32  # additions to a key that wait until its columns are asked for
+MOST_WAITING = 32  # additions that wait until what they are added to is asked for
 KEPT_ENDS = 64  # answers of ``ScalarRows.ends`` that are brought up to date with each addition
 _divided: dict[int, tuple[weakref.ref[pd.DataFrame], ScalarRows]] = {}
 
@@ -44,8 +44,8 @@ class ScalarRows:
         """
         later = copy.copy(self)
         later._parts = [*self._parts, newer]
-        while len(later._parts) > 1 and len(later._parts[-2]) <= 2 * len(later._parts[-1]):  # few parts, each much longer than the next
-            later._parts[-2:] = [pd.concat(later._parts[-2:], ignore_index=True)]
+        if len(later._parts) > MOST_WAITING:
+            later._parts = [later.frame]
         later._columns, later._counts, later._found = dict(self._columns), dict(self._counts), dict(self._found)
         kept = list(self._ends.items())[-KEPT_ENDS:]
         later._ends = {asked: _joined(known, _ends_of(newer, *asked)) for asked, known in kept}

@@ -16,6 +16,13 @@ from mtl_core.lessons import LESSONS
 from mtl_core.scalar_words import metric_words
 from ui.shell import words
 
+DRAWN = "explained"  # session key of the keys of all such buttons
+
+
+def is_explained() -> bool:
+    """Whether an explanation is open."""
+    return any(st.session_state.get(key) for key in st.session_state.get(DRAWN, ()))
+
 
 def explain_popover(key: str, *explain: Callable[[], Explanation]) -> None:
     """Draw the button. The sentences are made when it is opened.
@@ -24,6 +31,7 @@ def explain_popover(key: str, *explain: Callable[[], Explanation]) -> None:
         explain: each makes the sentences on one chart.
     """
     popover = st.popover(tr("Explain this"), icon=":material/lightbulb:", type="tertiary", key=f"explain.{key}", on_change="rerun")
+    st.session_state.setdefault(DRAWN, set()).add(f"explain.{key}")
     if not popover.open:
         return
     with popover:

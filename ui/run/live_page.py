@@ -22,6 +22,7 @@ from mtl_core.language import language, speaking
 from mtl_core.runs.process_singletons import process_slot
 from ui.drawing.live_news import follow_news, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
+from ui.run.explain_popover import is_explained
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import errors_as_text, worded
 from ui.shell.page_address import rerun_page
@@ -149,8 +150,7 @@ class LivePage:
         st.fragment(part, key=f"part-{name}")()
 
     def _look_at_session(self) -> None:
-        state = st.session_state  # a value is asked for only where its key says so: each costs as much as a small element
-        self._is_explained = any(state[key] for key in state if str(key).startswith("explain."))
+        self._is_explained = is_explained()
         self.has_job = "work" in st.session_state.get("waiting", [])
         self.alerts_seen = st.session_state.get(SEEN, self.alerts_seen)
 
