@@ -135,8 +135,9 @@ class _Columns:
 
     def add(self, arrays: dict[str, np.ndarray], begin: int, end: int) -> None:
         """Add the rows of these arrays from ``begin`` to ``end`` behind the others."""
-        self._waiting.append((arrays, begin, end))
-        self.length += end - begin
+        with self._lock:  # a page may ask for the arrays at this moment
+            self._waiting.append((arrays, begin, end))
+            self.length += end - begin
         if len(self._waiting) > MOST_WAITING:
             self.arrays()
 

@@ -296,6 +296,13 @@ def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, o
     assert "训练集" in {trace["name"] for figure in figures for trace in figure["data"]}
 
 
+def test_a_figure_that_viewers_share_does_not_keep_the_page_that_asked_for_it(drawn):
+    questions = [question for entry in drawn.page.moment().feed["figures"].values() for (question, *_) in entry["kept"].asked]
+    held = [cell.cell_contents for question in questions for cell in question.__closure__ or ()]
+    assert held
+    assert not [each for each in held if isinstance(each, (dict, LivePage))]
+
+
 @pytest.mark.parametrize("axis", ["step", "epoch", "minutes"])
 def test_figures_and_words_of_rows_that_come_in_parts_are_those_of_all_rows(open_page, store, drawn, axis):
     """Whatever arrives between two refreshes: steps, an epoch's values, steps that a resumed run repeats, nothing."""

@@ -63,11 +63,13 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
         f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), run.status.is_ended())}]"
     )
 
+    past = feed["past"]  # the shared figures keep the question below: it must not keep the feed, which has the page
+
     def chart(key: str, **looks: Any) -> Any:
         def build(rows: ScalarRows) -> Any:
             curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(rows, f"{name}/{key}", colour, view.axis)]
             per_epoch = 0.0 if run.status.is_ended() else epoch_length(run.info, view.axis)
-            ends = rows.ask(lambda rows: x_range(rows, feed["past"], view.axis, per_epoch))  # it changes less often than the rows' own ends
+            ends = rows.ask(lambda rows: x_range(rows, past, view.axis, per_epoch))  # it changes less often than the rows' own ends
             return curve_chart(curves, x_range=ends, marks=marks_of(run, rows, view.axis), **looks)
 
         return build
