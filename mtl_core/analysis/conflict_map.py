@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.analysis.conflict_summary import WHOLE, share_interval
+from mtl_core.analysis.scalar_rows import Table, scalar_rows
 from mtl_core.language import tr
 from mtl_core.scalar_words import share_in_words
 
 
-def conflict_map(frame: pd.DataFrame, tasks: list[str], places: dict[str, list[str]]) -> pd.DataFrame:
+def conflict_map(frame: Table, tasks: list[str], places: dict[str, list[str]]) -> pd.DataFrame:
     """A row for each pair of tasks and place in which it was measured.
 
     Args:
@@ -23,8 +24,9 @@ def conflict_map(frame: pd.DataFrame, tasks: list[str], places: dict[str, list[s
         Columns ``one``, ``other``, ``place``; ``cosine``, the mean; ``share`` of the recorded points below 0, with its 95 % interval ``low`` and
         ``high`` (points taken as independent); ``points``.
     """
-    rows = frame[frame["key"].str.startswith("conflict/")].drop_duplicates(["key", "step"], keep="last")
-    cosines = rows.pivot(index="step", columns="key", values="value")
+    rows = scalar_rows(frame)
+    of_keys = {key: rows.of(key) for key in rows.keys if key.startswith("conflict/")}
+    cosines = pd.DataFrame({key: pd.Series(of_key["value"], of_key["step"]) for key, of_key in of_keys.items()}).sort_index()
     found = []
     for one, other in combinations(tasks, 2):
         for place, blocks in places.items():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mtl_core.analysis.part_words import part_words
-from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.config import RunConfig
 from mtl_core.language import mark, tr
 from mtl_core.scalar_words import share_in_words
@@ -24,13 +23,13 @@ ENOUGH = 3  # smallest number of measurements for a share in a sentence
 SEEN = 0.05  # mean cosines nearer to 0 count as unrelated: gradients of single batches then point against each other in half of the steps
 
 
-def blocks(frame: pd.DataFrame) -> list[str]:
+def blocks(frame: Table) -> list[str]:
     """The measured parts of the network: the whole shared network first, then its blocks."""
-    keys = frame.loc[frame["key"].str.startswith("conflict/"), "key"].unique()
+    keys = [key for key in scalar_rows(frame).keys if key.startswith("conflict/")]
     return [WHOLE, *sorted({key.split("/", 3)[3] for key in keys if key.count("/") >= 3})] if len(keys) else []
 
 
-def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+def why_none(config: RunConfig, info: dict[str, Any], frame: Table) -> str:
     """A sentence on why no cosine was recorded: not yet, or not possible.
 
     Args:
@@ -52,7 +51,7 @@ def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> st
     )
 
 
-def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+def why_no_norms(config: RunConfig, info: dict[str, Any], frame: Table) -> str:
     """A sentence on why no gradient norm was recorded, at the shared features, or on the shared parameters if there are no such features."""
     if not config.gradient_norms:
         return "It was switched off (gradient_norms is off)."
@@ -80,64 +79,71 @@ def _is_frozen(info: dict[str, Any]) -> bool:
     return info.get("parameters", {}).get("shared") == 0
 
 
-def _has_trained(frame: pd.DataFrame) -> bool:
+def _has_trained(frame: Table) -> bool:
     """Whether the curves have a point after a training step."""
-    return bool((frame["key"] == "optimizer/loss").any())
+    return scalar_rows(frame).count("optimizer/loss") > 0
 
 
-def measured_steps(frame: pd.DataFrame, block: str = WHOLE) -> list[int]:
+def measured_steps(frame: Table, block: str = WHOLE) -> list[int]:
     """Steps at which cosines of this block were recorded, in order."""
-    rows = frame[_is_of(frame, block)]
-    return sorted(int(step) for step in rows["step"].unique())
+    rows = scalar_rows(frame)
+    return sorted({step for key in rows.keys if _is_of(key, block) for step in rows.of(key)["step"].astype(int).tolist()})
 
 
-def cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, block: str = WHOLE) -> np.ndarray:
+def cosines_at(frame: Table, tasks: list[str], step: int, block: str = WHOLE) -> np.ndarray:
     """(T, T) cosines between the tasks' gradients as recorded at ``step``; 1 on the diagonal, NaN where a pair was not measured."""
     matrix = np.full((len(tasks), len(tasks)), np.nan)
     np.fill_diagonal(matrix, 1.0)
-    rows = frame[_is_of(frame, block) & (frame["step"] == step)]
-    values = dict(zip(rows["key"], rows["value"], strict=True))
     for one, other in combinations(range(len(tasks)), 2):
-        value = values.get(_key(tasks[one], tasks[other], block))
-        if value is not None:
+        rows = scalar_rows(frame).of(_key(tasks[one], tasks[other], block))
+        for value in rows["value"][rows["step"] == step]:
             matrix[one, other] = matrix[other, one] = value
     return matrix
 
 
-def mean_cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, blocks: list[str]) -> np.ndarray:
+def mean_cosines_at(frame: Table, tasks: list[str], step: int, blocks: list[str]) -> np.ndarray:
     """``cosines_at`` averaged over blocks; a pair's mean is over the blocks on which it was measured."""
     found = np.stack([cosines_at(frame, tasks, step, block) for block in blocks])
     counts = np.isfinite(found).sum(axis=0)
     return np.where(counts > 0, np.nansum(found, axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
-    """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
-    ``points``, the number of recorded points. Over the whole shared network only."""
-    keys = {(one, other): (_key(one, other, WHOLE), f"conflict_share/{one}/{other}") for one, other in combinations(tasks, 2)}
-    values, found = _values_of(frame, [key for both in keys.values() for key in both]), []
-    for (one, other), (cosine_key, share_key) in keys.items():
-        cosines, shares = values.get(cosine_key, np.zeros(0)), values.get(share_key, np.zeros(0))
+@dataclass(frozen=True)
+class Pair:
+    """Two tasks over the run so far and the whole shared network.
+
+    Attributes:
+        cosine: the mean. share: of the steps with a negative cosine; NaN where it was not recorded. points: recorded ones.
+    """
+
+    one: str
+    other: str
+    cosine: float
+    share: float
+    points: int
+
+
+def pairs(frame: Table, tasks: list[str]) -> list[Pair]:
+    """The pairs of tasks whose cosine was measured, in the order of the tasks."""
+    rows, found = scalar_rows(frame), []
+    for one, other in combinations(tasks, 2):
+        cosines, shares = _values_of(rows, _key(one, other, WHOLE)), _values_of(rows, f"conflict_share/{one}/{other}")
         if len(cosines):
-            share = shares.mean() if len(shares) else np.nan
-            found.append({"one": one, "other": other, "cosine": cosines.mean(), "share": share, "points": len(cosines)})
-    return pd.DataFrame(found, columns=["one", "other", "cosine", "share", "points"])
+            found.append(Pair(one, other, float(cosines.mean()), float(shares.mean()) if len(shares) else np.nan, len(cosines)))
+    return found
 
 
-def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
+def reading(frame: Table, tasks: list[str]) -> list[str]:
     """Sentences on the cosines, the strongest conflict first; empty before the first measurement."""
-    table = pairs(frame, tasks)
-    if table.empty:
+    found = pairs(frame, tasks)
+    if not found:
         return []
-    if table["points"].max() < ENOUGH:
-        return [tr("It was measured only {points:once|twice}, which is too little for a conclusion.", points=table["points"].max())]
-    order = table.sort_values("cosine")
-    told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
-    sentences = [
-        tr(_relation(row.cosine), one=row.one, other=row.other, cosine=row.cosine, share=share_in_words(row.share))
-        for row in cast("Iterable[Any]", told.itertuples())
-    ]
-    rest = len(table) - len(told)
+    if (points := max(pair.points for pair in found)) < ENOUGH:
+        return [tr("It was measured only {points:once|twice}, which is too little for a conclusion.", points=points)]
+    order = [found[place] for place in np.argsort([pair.cosine for pair in found])]
+    told = [*(pair for pair in order if pair.cosine < -SEEN), *(pair for pair in order[::-1] if pair.cosine > SEEN)]
+    sentences = [tr(_relation(pair.cosine), one=pair.one, other=pair.other, cosine=pair.cosine, share=share_in_words(pair.share)) for pair in told]
+    rest = len(found) - len(told)
     if rest > 1 and sentences:
         sentences.append(tr("The other {rest} pairs are unrelated (mean cosine within {bound:g} of 0).", rest=rest, bound=SEEN))
     elif rest > 1:
@@ -156,23 +162,23 @@ def share_interval(share: float, points: int) -> tuple[float, float]:
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
-def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
+def meaning(frame: Table, tasks: list[str]) -> str:
     """What the measurements so far mean for this run, in one sentence with the share below 0 of the pair with the largest one; empty without any.
 
     A pair is in conflict if the whole interval of its share lies above one half, and it is not if the whole interval lies below.
     """
-    table = pairs(frame, tasks).dropna(subset=["share"])
-    if table.empty:
+    found = [pair for pair in pairs(frame, tasks) if not np.isnan(pair.share)]
+    if not found:
         return ""
-    worst = table.iloc[int(table["share"].argmax())]
-    low, high = share_interval(worst["share"], int(worst["points"]))
-    told = {"one": worst["one"], "other": worst["other"], "share": share_in_words(worst["share"]), "points": int(worst["points"])}
+    worst = max(found, key=lambda pair: pair.share)
+    low, high = share_interval(worst.share, worst.points)
+    told = {"one": worst.one, "other": worst.other, "share": share_in_words(worst.share), "points": worst.points}
     if told["points"] == 1:
         sign = {
             0.0: mark("{one} and {other} are above 0 at the only measurement"),
             1.0: mark("{one} and {other} are below 0 at the only measurement"),
         }
-        measured = tr(sign.get(worst["share"], mark("{one} and {other} are below 0 in {share} of the steps of the only measurement")), **told)
+        measured = tr(sign.get(worst.share, mark("{one} and {other} are below 0 in {share} of the steps of the only measurement")), **told)
     else:
         measured = tr(
             "{one} and {other} are below 0 in {share} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
@@ -183,7 +189,7 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
         )
     if low > 0.5:
         return tr("Tasks work against each other in this run: {measured}. A method against conflict can make a difference here.", measured=measured)
-    if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in cast("Iterable[Any]", table.itertuples())):
+    if all(share_interval(pair.share, pair.points)[1] < 0.5 for pair in found):
         return tr("No two tasks are in conflict in most measurements of this run; the most frequent: {measured}.", measured=measured)
     return tr("It is open whether tasks are in conflict in this run: {measured}.", measured=measured)
 
@@ -279,16 +285,15 @@ def _key(one: str, other: str, block: str) -> str:
     return f"conflict/{one}/{other}" + ("" if block == WHOLE else f"/{block}")
 
 
-def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
-    keys = frame["key"]
+def _is_of(key: str, block: str) -> bool:
+    """Whether a key is of cosines in this block."""
     if block == WHOLE:
-        return keys.str.startswith("conflict/") & (keys.str.count("/") == 2)
+        return key.startswith("conflict/") and key.count("/") == 2
     # Compared with both tasks' names, because a pair whose second task is named like a block has no block.
-    return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}") & (keys.str.count("/") == 3 + block.count("/"))
+    return key.startswith("conflict/") and key.endswith(f"/{block}") and key.count("/") == 3 + block.count("/")
 
 
-def _values_of(frame: pd.DataFrame, keys: list[str]) -> dict[str, np.ndarray]:
-    """Key -> its values in their order, the newest of each step, without NaN."""
-    rows = scalar_rows(frame)
-    found = {key: rows.of(key)["value"].astype(float) for key in keys if key in rows.places}
-    return {key: each[~np.isnan(each)] for key, each in found.items()}
+def _values_of(rows: ScalarRows, key: str) -> np.ndarray:
+    """The values of a key in their order, the newest of each step, without NaN."""
+    found = rows.of(key)["value"].astype(float)
+    return found[~np.isnan(found)]

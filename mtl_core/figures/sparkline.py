@@ -31,7 +31,7 @@ def share_sparkline(values: np.ndarray, colour: str, even: float, width: int = 2
         return INSET + (1 - share) * (height - 2 * INSET)
 
     across = x * (width / max(1, len(values) - 1))
-    line = " ".join(f"{at:.1f},{level:.1f}" for at, level in zip(across, down(y), strict=True))
+    line = " ".join(f"{at:.1f},{level:.1f}" for at, level in zip(across.tolist(), down(y).tolist(), strict=True))
     thin = 'vector-effect="non-scaling-stroke"'
     drawn = [f'<path d="M0 {down(even):.1f}H{width}" stroke="#8A8A8A" stroke-dasharray="3 3" {thin}/>']
     if len(y):

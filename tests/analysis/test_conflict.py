@@ -64,7 +64,7 @@ def test_the_matrix_of_a_step(frame):
 
 
 def test_pairs_over_the_run(frame):
-    table = pairs(frame, TASKS)
+    table = pd.DataFrame(pairs(frame, TASKS))
     assert table[["one", "other"]].values.tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
     assert table["cosine"].tolist() == pytest.approx([0.3, -0.5 / 3, 0.0])
     assert table["share"].tolist() == pytest.approx([0, 2 / 3, 1 / 3])
@@ -73,7 +73,7 @@ def test_pairs_over_the_run(frame):
 
 def test_a_step_that_was_repeated_counts_once(frame):
     again = pd.concat([frame, frame_of((101, "conflict/a/b", 0.9))])
-    assert pairs(again, TASKS)["cosine"][0] == pytest.approx(0.5)
+    assert pairs(again, TASKS)[0].cosine == pytest.approx(0.5)
 
 
 def test_the_reading_is_plain(frame):

@@ -85,7 +85,7 @@ def test_what_is_drawn_is_what_is_stored(store, seeds):
     groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed=True)
     assert [len(group.runs) for group in groups] == [2, 1]
     assert [group.name for group in groups] == ["without ink · 3 epochs · 2 seeds", "another"]
-    frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
+    frames = {run.id: scalars_feed(store, run.id)["rows"] for run in chosen}
     pair = curve_of(groups[0], frames, "val/digit/accuracy", "epoch")
     assert list(pair.x) == [1, 2]
     assert list(pair.y) == pytest.approx([0.5, 0.6])

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from mtl_core.analysis.conflict_summary import meaning, reading
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, StepScalars
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
 from mtl_core.runs.alerts.run_alerts import ALERT
-from ui.drawing.run_charts import FIRST_ROWS, View, current_chart, one_curve, scalars_feed
+from ui.drawing.run_charts import View, current_chart
 from ui.run import live_page, run_page
 from ui.run.live_page import FedValues, LivePage, Moment
 
@@ -130,7 +132,7 @@ def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):
     drawn.feed(page)
     fed = drawn.sent[-1]
     assert name in fed["charts"]
-    assert page.charts[name].build(page.moment().feed["frame"]).data[0].customdata[0][0][3] == 21  # points
+    assert page.charts[name].build(page.moment().feed["rows"]).data[0].customdata[0][0][3] == 21  # points
     assert "digit and slant are in conflict most often in all shared layers" in fed["texts"]["conflict-worst"]
 
 
@@ -294,33 +296,48 @@ def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, o
     assert "训练集" in {trace["name"] for figure in figures for trace in figure["data"]}
 
 
-def test_viewers_share_a_figure_with_the_same_marks_only(make_run, store):
-    run = make_run()
-    feed, built = scalars_feed(store, run.id), []
-
-    def build(frame):
-        built.append(frame)
-        return curve_chart([one_curve(frame, "optimizer/lr", "lr", "#000000", "step")])
-
-    for marks in ((0, None), (0, None), (1, None), (1, None)):
-        current_chart({**feed, "marks": marks}, "lr", VIEW, build, "")
-    assert len(built) == 2
+def test_a_figure_that_viewers_share_does_not_keep_the_page_that_asked_for_it(drawn):
+    questions = [question for entry in drawn.page.moment().feed["figures"].values() for (question, *_) in entry["kept"].asked]
+    held = [cell.cell_contents for question in questions for cell in question.__closure__ or ()]
+    assert held
+    assert not [each for each in held if isinstance(each, (dict, LivePage))]
 
 
-def test_the_first_curves_are_in_the_first_figure_that_is_asked_for_after_them(make_run, store):
-    """Later, viewers who ask soon after one another share a figure that is a moment old."""
-    run = make_run()
-    feed, frame = scalars_feed(store, run.id), scalars_feed(store, run.id)["frame"]
+@pytest.mark.parametrize("axis", ["step", "epoch", "minutes"])
+def test_figures_and_words_of_rows_that_come_in_parts_are_those_of_all_rows(open_page, store, drawn, axis):
+    """Whatever arrives between two refreshes: steps, an epoch's values, steps that a resumed run repeats, nothing."""
 
-    def points(row: int) -> int:
-        built.clear()
-        current_chart({**feed, "row": row, "frame": frame.head(row)}, "lr", VIEW, build, "")
-        return len(built)
+    def measured(*steps):
+        values = {"conflict/digit/slant": -0.5, "conflict_share/digit/slant": 1.0, "gradient_share/digit": 0.25, "gradient_share/slant": 0.75}
+        return [StepScalars(step, step / 2, values) for step in steps]
 
-    def build(frame):
-        built.append(frame)
-        return curve_chart([one_curve(frame, "optimizer/lr", "lr", "#000000", "step")])
+    def arrive(events):
+        for event in (*events, Message("which stores the steps at once")):
+            store.append(drawn.run.id, event)
 
-    built: list = []
-    feed["figures"].clear()
-    assert [points(row) for row in (0, 1, 2, 2, FIRST_ROWS, FIRST_ROWS + 1)] == [1, 1, 1, 0, 1, 0]
+    arrive(measured(4))
+    app = open_page("run", run=drawn.run.id)
+    app.segmented_control(key="view.axis").set_value(axis).run()
+    page, tasks = drawn.pages[-1], ["digit", "slant"]
+    assert {"digit.loss.row", "digit.accuracy.row", "loss_weights", "gradient_share", "conflict_lines"} <= set(page.charts)
+    assert {chart.view.axis for chart in page.charts.values()} == {axis}
+    seen = set()
+    for events in (
+        [StepScalars(5, 2.5, {"train/digit/loss": 0.4, "optimizer/lr": 0.01})],
+        measured(5, 6),
+        [EpochMetrics(6, 3, {"val/digit/accuracy": 0.9, "val/slant/mae": 4.0})],
+        [StepScalars(step, step / 2, {"train/digit/loss": 0.1 * step, "loss_weight/digit": 2.0}) for step in (5, 6, 7, 8)],
+        [],
+        measured(6, 8, 9),
+    ):
+        arrive(events)
+        moment, rows = page.moment(), ScalarRows(store.scalars(drawn.run.id))
+        for key, chart in page.charts.items():
+            feed = {**moment.feed, "marks": chart.marks}
+            shown = current_chart(feed, key, chart.view, chart.build, chart.alt)
+            assert shown == current_chart({**feed, "rows": rows, "figures": {}}, key, chart.view, chart.build, chart.alt), key
+            seen.add((key, shown["revision"]))
+        texts = {name: text for values in page.values for name, text in values.build(moment).get("texts", {}).items()}
+        assert texts["conflict-meaning"] == meaning(rows, tasks)
+        assert texts["conflict-pairs"] == "\n".join(reading(rows, tasks))
+    assert len(seen) > 2 * len(page.charts)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
 from ui.drawing.run_charts import scalars_feed
@@ -233,7 +234,7 @@ def test_every_chart_can_be_explained(open_page, finished):
 )
 def test_the_pace_follows_the_runs_length_and_those_who_watch(status, steps, seconds, watchers, expected):
     run = SimpleNamespace(status=RunStatus(status), seconds=seconds, eta_seconds=None)
-    assert run_page._page_seconds(Moment(run, {"frame": pd.DataFrame({"step": steps})}, {}), watchers) == expected
+    assert run_page._page_seconds(Moment(run, {"rows": scalar_rows(pd.DataFrame({"step": steps, "key": "a"}))}, {}), watchers) == expected
 
 
 def test_a_page_that_waits_for_its_charts_loads_their_script(open_page, make_run, monkeypatch):

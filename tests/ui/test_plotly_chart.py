@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.figures.curves import Curve, curve_chart, curve_figure
 from mtl_core.language import speaking
 from ui.drawing import plotly_chart
@@ -59,7 +61,7 @@ def test_plain_values_give_the_text_of_the_figure(curves, looks):
 
 @pytest.mark.parametrize(("factor", "height", "ticks"), [(1.0, 84, 2), (1.5, 126, 5), (2.0, 168, 5)])
 def test_a_chart_that_is_made_higher_has_the_ticks_of_its_height(factor, height, ticks):
-    feed = {"figures": {}, "frame": None, "row": 0, "marks": None}
+    feed = {"figures": {}, "rows": scalar_rows(pd.DataFrame({"key": [], "step": []})), "row": 0, "marks": None}
 
     def build(_):
         return curve_chart([RISING], height=84, marks=[(3.0, "a change")])

@@ -25,10 +25,11 @@ def page(keys, epochs):
 
     import pandas as pd
 
+    from mtl_core.analysis.scalar_rows import scalar_rows
     from ui.run.sharing_panel import sharing_panel
 
     rows = [{"key": key, "epoch": float(epoch), "step": epoch, "value": 0.5 * epoch} for epoch in epochs for key in keys]
-    sharing_panel(SimpleNamespace(id="20261123-141502-3fa9"), {"frame": pd.DataFrame(rows, columns=["key", "epoch", "step", "value"])})
+    sharing_panel(SimpleNamespace(id="20261123-141502-3fa9"), {"rows": scalar_rows(pd.DataFrame(rows, columns=["key", "epoch", "step", "value"]))})
 
 
 def test_each_matrix_is_drawn_and_a_slider_goes_through_the_epochs():

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
@@ -36,7 +37,7 @@ def overlay(store: RunStore, chosen: list[Any]) -> None:
     groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed)
     baseline = next((group for group in groups if any(run.id == baseline_name for run in group.runs)), None)
     shown = [group for group in groups if group is not baseline]
-    frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
+    frames = {run.id: scalars_feed(store, run.id)["rows"] for run in chosen}
     legend(shown)
     task_charts(chosen, tasks, metrics, shown, baseline, frames, view)
     if said := " ".join(filter(None, (about_steps(chosen, tasks, view.axis), about_groups(groups, baseline)))):
@@ -156,12 +157,12 @@ def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, ba
 
 
 def _has(group: Group, frames: dict[str, Any], key: str) -> bool:
-    return any((frames[run.id]["key"] == key).any() for run in group.runs)
+    return any(scalar_rows(frames[run.id]).count(key) for run in group.runs)
 
 
 def _with_values(group: Group, frames: dict[str, Any], key: str) -> Group:
     """The group without the runs that have no value yet, so that a queued seed does not empty the line of the others."""
-    return Group(group.name, tuple(run for run in group.runs if (frames[run.id]["key"] == key).any()), group.colour, group.dash)
+    return Group(group.name, tuple(run for run in group.runs if scalar_rows(frames[run.id]).count(key)), group.colour, group.dash)
 
 
 def _any_value(store: RunStore, chosen: list[Any], groups: list[Group], baseline: Group | None, frames: dict[str, Any], view: View) -> None:

@@ -85,7 +85,7 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
 def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str, about: dict[str, Any]) -> Explanation:
     ends = {}
     for entry in begun:
-        values = values_of(feeds[entry.run.id]["frame"], f"val/{name}/{metric}")
+        values = values_of(feeds[entry.run.id]["rows"], f"val/{name}/{metric}")
         ends[entry.method] = values[-1] if values else math.nan
     title = tr(metric_words(metric, {metric: about}))
     return explain_race(tr("{title} of {name} on val", title=title, name=name), ends, bool(about.get("higher_is_better")), unit_of(about))
@@ -97,7 +97,7 @@ def _titled(metric: dict[str, Any], name: str) -> str:
 
 
 def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, share: bool) -> Any:
-    curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
+    curves = [one_curve(feeds[entry.run.id]["rows"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
     looks = {"log_y": view.log_y, "share": share, "nothing": nothing_of(entry.run for entry in begun)}
     return curve_chart([curve for curve in curves if len(curve.x)], height=250, x_title=tr(view.axis), **looks)
 
@@ -114,8 +114,8 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                 st.html(f"{line_sample(entry)} <b>{html.escape(entry.method)}</b>")
 
                 def weights(entry: Entry = entry) -> Any:
-                    frame = feeds[entry.run.id]["frame"]
-                    curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
+                    rows = feeds[entry.run.id]["rows"]
+                    curves = [one_curve(rows, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
                     return curve_chart(curves, smoothing=view.smoothing, height=150, nothing=nothing_of([entry.run]))
 
                 draw(f"weights.{entry.run.id}", weights, tr("Loss weights under {method}", method=entry.method))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.analysis.kept_results import Remade, made_of
+from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
@@ -86,29 +86,30 @@ def view_controls(
 
 
 def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
-    """All scalars of a run so far, as ``feed["frame"]``. Each call reads only the new rows from the store.
+    """All scalars of a run so far, as ``feed["rows"]``. Each call reads only the new rows from the store.
 
     ``feed["past"]`` has the scalars of its parents up to the fork; it is empty for a run that is no fork.
     """
     feed = _feed(store.home.as_posix(), run_id)
     with feed["lock"]:
         if feed["past"] is None:
-            feed["past"] = past_of(store, store.get(run_id))
+            feed["past"] = ScalarRows(past_of(store, store.get(run_id)))
         new = store.scalars(run_id, after=feed["row"])
+        if feed["rows"] is None:
+            feed["rows"] = ScalarRows(new)
+        elif len(new):
+            feed["rows"] = feed["rows"].with_newer(new)
         if len(new):
             feed["row"] = int(new["row"].max())
-            new = new if feed["frame"] is None else pd.concat([feed["frame"], new], ignore_index=True)
-        if feed["frame"] is None or len(new) > 0:
-            feed["frame"] = new
     return feed
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _feed(home: str, run_id: str) -> dict[str, Any]:
-    return {"frame": None, "past": None, "row": 0, "figures": {}, "lock": threading.Lock()}
+    return {"rows": None, "past": None, "row": 0, "figures": {}, "lock": threading.Lock()}
 
 
-def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
+def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[ScalarRows], Any], alt: str) -> None:
     """Draw a chart of a run's scalars. ``feed["page"]``, where there is one, sends it new values from then on."""
     chart, page = current_chart(feed, key, view, build, alt), feed.get("page")
     if page is None:
@@ -118,41 +119,49 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
     plot(chart, key=f"chart.{key}", fed_as=(page.base, key))
 
 
-def draw_text(feed: dict[str, Any], name: str, build: Callable[[pd.DataFrame], str]) -> None:
+def draw_text(feed: dict[str, Any], name: str, build: Callable[[ScalarRows], str]) -> None:
     """Draw words on a run's scalars, in small letters and lines as they are. ``feed["page"]``, where there is one, sends newer words from then on.
 
     Args:
         name: CSS class of the element, for these words alone.
     """
-    text, page = build(feed["frame"]), feed.get("page")
+    made = Remade(build)
+    text, page = made(feed["rows"]), feed.get("page")
     st.html(f'<div class="said {name}">{html.escape(text)}</div>')
     if page is not None:
-        page.keep_values(lambda now: {"texts": {name: build(now.feed["frame"])}}, {"texts": {name: text}})
+        page.keep_values(lambda now: {"texts": {name: made(now.feed["rows"])}}, {"texts": {name: text}})
 
 
-def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> dict[str, Any]:
-    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows, and after the first ones at most every
-    ``CHART_SECONDS``.
+def current_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[ScalarRows], Any], alt: str) -> dict[str, Any]:
+    """A chart of a run's scalars, ``prepared``. Its figure is rebuilt only when there are new rows that it shows, and after the first ones at most
+    every ``CHART_SECONDS``.
 
     In between it is the same figure, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, looks = feed["figures"], feed["frame"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
+    figures, rows, looks = feed["figures"], feed["rows"], (view.smoothing, view.axis, view.log_y, view.baseline, view.height)
     asked = (key, looks, feed.get("marks"), feed.get("has_ended"), language())
     entry = figures.get(asked)
     is_early = entry is not None and entry["row"] < FIRST_ROWS
     if entry is None or (entry["row"] != feed["row"] and (is_early or time.monotonic() - entry["built"] > CHART_SECONDS)):
-        if len(figures) >= KEPT_FIGURES:
+        behind = len(feed["baseline"]) if feed.get("baseline") is not None else 0
+        kept = entry["kept"] if entry is not None and entry["behind"] == behind and entry["kept"].holds_for(rows) else None
+        if entry is None and len(figures) >= KEPT_FIGURES:
             figures.clear()
-        figure = build(frame)
-        if feed.get("has_ended") and not figure["data"]:
-            figure["layout"]["annotations"][0]["text"] = tr("no values")
-        if view.height != 1:
-            layout = figure["layout"]
-            layout["height"] = round(view.height * layout["height"])
-            if "nticks" in layout.get("yaxis", {}):
-                layout["yaxis"]["nticks"] = min(TICKS, fitting_ticks(layout))
-        entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
-    return entry["chart"]
+        kept = kept or made_of(rows, lambda rows: _built(feed, view, build, rows, alt))
+        entry = figures[asked] = {"row": feed["row"], "behind": behind, "built": time.monotonic(), "kept": kept}
+    return entry["kept"].result
+
+
+def _built(feed: dict[str, Any], view: View, build: Callable[[ScalarRows], Any], rows: ScalarRows, alt: str) -> dict[str, Any]:
+    figure = build(rows)
+    if feed.get("has_ended") and not figure["data"]:
+        figure["layout"]["annotations"][0]["text"] = tr("no values")
+    if view.height != 1:
+        layout = figure["layout"]
+        layout["height"] = round(view.height * layout["height"])
+        if "nticks" in layout.get("yaxis", {}):
+            layout["yaxis"]["nticks"] = min(TICKS, fitting_ticks(layout))
+    return prepared(figure, alt)
 
 
 def nothing_of(runs: Iterable[Any]) -> str:
@@ -196,21 +205,21 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
     left.markdown(tr(":small[:gray[Loss ↓]]  \n:small[{best_and_last}]", best_and_last=best_and_last(summary.get(f"val/{name}/loss"), has_ended)))
     with left:
 
-        def losses(frame: pd.DataFrame) -> Any:
-            curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(frame, f"{name}/loss", colour, view.axis)]
-            return curve_chart(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
+        def losses(rows: ScalarRows) -> Any:
+            curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(rows, f"{name}/loss", colour, view.axis)]
+            return curve_chart(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, rows, view.axis))
 
         draw_chart(feed, f"{name}.loss", view, losses, tr("Loss of {task}", task=name))
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
     right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), has_ended)}]")
     with right:
 
-        def metrics(frame: pd.DataFrame) -> Any:
-            curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
-            return curve_chart(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
+        def metrics(rows: ScalarRows) -> Any:
+            curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(rows, f"{name}/{main}", colour, view.axis)]
+            return curve_chart(curves, share=is_share(metric), marks=marks_of(run, rows, view.axis))
 
         draw_chart(feed, f"{name}.{main}", view, metrics, tr("{metric} of {task}", metric=tr(metric["title"]), task=name))
-    explain_popover(element_key("task", name), *explain_task(feed["frame"], name, info))
+    explain_popover(element_key("task", name), *explain_task(feed["rows"], name, info))
 
 
 def is_share(metric: dict[str, Any]) -> bool:
@@ -233,9 +242,9 @@ def best_and_last(entry: dict[str, Any] | None, has_ended: bool) -> str:
     )
 
 
-def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list[Curve]:
+def split_curves(rows: Table, name: str, colour: str, axis: str) -> list[Curve]:
     """Train (solid) and val (dashed) of ``<task>/<metric>``."""
-    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", tr(split), colour, axis, dash)).x)]
+    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(rows, f"{split}/{name}", tr(split), colour, axis, dash)).x)]
 
 
 def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
@@ -247,33 +256,33 @@ def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, .
     return [replace(curve, faint=True) for curve in curves if len(curve.x)]
 
 
-def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
+def one_curve(rows: Table, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
     """One scalar key as a curve. Values per step can be smoothed; values per epoch cannot."""
-    rows = scalar_rows(frame).of(key)
+    found = scalar_rows(rows).of(key)
     per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
-    return Curve(name, positions(rows, axis), rows["value"].astype(float), colour, dash, smooth=per_step)
+    return Curve(name, positions(found, axis), found["value"].astype(float), colour, dash, smooth=per_step)
 
 
 def training_charts(run, feed: dict[str, Any], view: View) -> None:
     """Draw the loss weights and the learning rate over time."""
     colours = colours_of(run.config)
 
-    def loss_weights(frame: pd.DataFrame) -> Any:
-        curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_chart(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
+    def loss_weights(rows: ScalarRows) -> Any:
+        curves = [one_curve(rows, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_chart(curves, legend=True, height=190, marks=marks_of(run, rows, view.axis))
 
-    def rate(frame: pd.DataFrame) -> Any:
+    def rate(rows: ScalarRows) -> Any:
         curves = [
             *past_curves(feed, "lr", view.axis, splits=("optimizer",)),
-            one_curve(frame, "optimizer/lr", tr("learning rate"), "#56B4E9", view.axis),
+            one_curve(rows, "optimizer/lr", tr("learning rate"), "#56B4E9", view.axis),
         ]
-        return curve_chart(curves, height=190, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, height=190, marks=marks_of(run, rows, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True):
         st.markdown(tr("**Loss weights** :gray[the factor on each task's loss or gradient]"))
         draw_chart(feed, "loss_weights", view, loss_weights, tr("Loss weights"))
-        explain_popover("loss_weights", explain_weights_of(feed["frame"], list(run.info["tasks"])))
+        explain_popover("loss_weights", explain_weights_of(feed["rows"], list(run.info["tasks"])))
         if run.info.get("heads"):
             st.caption(tr("These weights apply to the shared network. {heads}", heads=tr(run.info["heads"])))
     with right.container(border=True):

@@ -68,7 +68,7 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
         beside = choose_beside(store, run, split) if any(one.checkpoint == checkpoint.name and one.split == split for one in found) else None
     of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
     job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
-    frame = scalars_feed(store, run.id)["frame"]
+    frame = scalars_feed(store, run.id)["rows"].frame
     _test_line(frame, looks(store.folder(run.id)), looks_at_data(store.home, run.config.data.model_dump(mode="json")), run.created_at)
     shown = of_checkpoint.get(split)
     if shown is not None:

@@ -53,7 +53,7 @@ def lines_of(lesson: Lesson, found: Mapping[Any, Sequence[Any]]) -> list[Line]:
 def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key: str, large: bool, beside: bool = False) -> None:
     """Draw a chart for each of the lesson's scalars, one below the other, or ``beside`` each other and lower."""
     places = st.columns(len(text.charts)) if beside else [st.container() for _ in text.charts]
-    feeds = {line.run.id: scalars_feed(store, line.run.id)["frame"] for line in lines}
+    feeds = {line.run.id: scalars_feed(store, line.run.id)["rows"] for line in lines}
     for place, (scalar, title) in zip(places, text.charts.items(), strict=True):
         place.markdown(f"**{title}**" if large else f":small[**{title}**]")
         curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name, quote=False), line.colour, "epoch", line.dash) for line in lines]
@@ -115,6 +115,6 @@ def _size(run: Any) -> str:
 
 def value_of(store: RunStore, lesson: Lesson, run: Any, scalar: str) -> str:
     """The value of a scalar that the lesson asks for, its mean or its last, in words; a dash where there is none."""
-    recorded = Recording(run.config, scalars_feed(store, run.id)["frame"])
+    recorded = Recording(run.config, scalars_feed(store, run.id)["rows"].frame)
     value = recorded.mean(scalar) if scalar in lesson.means else recorded.last(scalar)
     return f"{HalfUp(value):.1%}" if is_share(scalar) and math.isfinite(value) else words.measured(value)

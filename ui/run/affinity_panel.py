@@ -24,7 +24,7 @@ def affinity_panel(run: Any, feed: dict[str, Any]) -> None:
     """Draw the panel of a run that measures affinities."""
     with st.container(border=True, key="affinity"):
         st.markdown(tr("**Which tasks go together** :gray[how a step for one task alone changes each task's loss on the same images]"))
-        frame = feed["frame"]
+        frame = feed["rows"].frame
         found = affinity_of(zip(frame["key"], frame["step"], frame["value"], strict=True), list(run.info["tasks"]))
         if not found.points:
             st.caption(why_none(run))

@@ -41,7 +41,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
 
 def with_baseline(store: RunStore, feed: dict[str, Any], chosen: str) -> dict[str, Any]:
     """A run's feed with its baseline's scalars, for one viewer."""
-    return {**feed, "baseline": scalars_feed(store, chosen)["frame"]} if chosen else feed
+    return {**feed, "baseline": scalars_feed(store, chosen)["rows"]} if chosen else feed
 
 
 def comparable(run: Any, known: list[ListedFacts]) -> list[ListedFacts]:

@@ -22,6 +22,7 @@ from mtl_core.analysis.conflict_summary import (
     why_no_norms,
     why_none,
 )
+from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_chart
 from mtl_core.figures.matrix import cosine_figure, place_figure
@@ -42,14 +43,14 @@ SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw the cosines between the tasks' gradients; nothing for a run of one task."""
-    if gradients_are_shown(run, feed["frame"]):
+    if gradients_are_shown(run, feed["rows"]):
         with st.container(border=True, key="conflict"):
             _conflict(run, feed, view)
 
 
 def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw each task's share of the gradient and its norm; nothing for a run of one task."""
-    frame = feed["frame"]
+    frame = feed["rows"]
     if not gradients_are_shown(run, frame):
         return
     with st.container(border=True, key="ownership"):
@@ -64,20 +65,20 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
             st.caption(tr(why_no_norms(run.config, run.info, frame)))
 
 
-def gradients_are_shown(run: Any, frame: pd.DataFrame) -> bool:
+def gradients_are_shown(run: Any, frame: Table) -> bool:
     """Whether the run's page has panels on the tasks' gradients."""
     if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
         return False
     return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or has_norms(frame) or bool(blocks(frame)))
 
 
-def has_norms(frame: pd.DataFrame) -> bool:
+def has_norms(frame: Table) -> bool:
     """Whether each task's share of the gradient was recorded."""
-    return bool(frame["key"].str.startswith("gradient_share/").any())
+    return any(key.startswith("gradient_share/") for key in scalar_rows(frame).keys)
 
 
 def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
-    frame, tasks = feed["frame"], list(run.info["tasks"])
+    frame, tasks = feed["rows"], list(run.info["tasks"])
     st.markdown(tr("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]"))
     measured_on = blocks(frame)
     if not measured_on:
@@ -132,12 +133,12 @@ def _map(run: Any, feed: dict[str, Any], tasks: list[str], measured_on: list[str
     ):
         found = {titles.get(block, block): [block] for region in found.values() for block in region}
 
-    def table(frame: pd.DataFrame) -> pd.DataFrame:
-        return conflict_map(frame, tasks, found)
+    def table(rows: ScalarRows) -> pd.DataFrame:
+        return conflict_map(rows, tasks, found)
 
     alt = tr("Mean cosine of each pair of tasks in each place of the network")
-    draw_chart(feed, f"conflict_map.{len(found)}", replace(view, height=1.0), lambda frame: place_figure(table(frame)), alt)
-    draw_text(feed, "conflict-worst", lambda frame: tr(most_in_conflict(table(frame))))
+    draw_chart(feed, f"conflict_map.{len(found)}", replace(view, height=1.0), lambda rows: place_figure(table(rows)), alt)
+    draw_text(feed, "conflict-worst", lambda rows: tr(most_in_conflict(table(rows))))
     st.caption(tr("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover."))
 
 
@@ -146,9 +147,9 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     together = list(combinations(run.info["tasks"], 2))
     styles = run_styles([f"{one}/{other}" for one, other in together])
 
-    def cosines(frame: pd.DataFrame) -> Any:
-        curves = [one_curve(frame, f"conflict/{pair}", _pair(pair), colour, view.axis, dash) for pair, (colour, dash) in styles.items()]
-        marks = marks_of(run, frame, view.axis)
+    def cosines(rows: ScalarRows) -> Any:
+        curves = [one_curve(rows, f"conflict/{pair}", _pair(pair), colour, view.axis, dash) for pair, (colour, dash) in styles.items()]
+        marks = marks_of(run, rows, view.axis)
         return curve_chart(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks, zero_line="#8A8A8A")
 
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
@@ -188,13 +189,13 @@ def _pair(tasks: str) -> str:
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
     colours = colours_of(run.config)
 
-    def shares(frame: pd.DataFrame) -> Any:
-        curves = [one_curve(frame, f"gradient_share/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, frame, view.axis))
+    def shares(rows: ScalarRows) -> Any:
+        curves = [one_curve(rows, f"gradient_share/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, rows, view.axis))
 
-    def norms(frame: pd.DataFrame) -> Any:
-        curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_chart(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
+    def norms(rows: ScalarRows) -> Any:
+        curves = [one_curve(rows, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_chart(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, rows, view.axis))
 
     if _shares_parameters(run):
         alts = tr("Share of the gradient on the shared parameters, by task"), tr("Norm of each task's gradient on the shared parameters")
@@ -206,4 +207,4 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_chart(feed, "gradient_share", view, shares, alts[0])
     st.markdown(tr(":small[:gray[Norm of the gradient, logarithmic]]"))
     draw_chart(feed, "gradient_norm", view, norms, alts[1])
-    explain_popover("ownership", explain_shares_of(feed["frame"], list(run.info["tasks"])))
+    explain_popover("ownership", explain_shares_of(feed["rows"], list(run.info["tasks"])))

@@ -15,13 +15,14 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.language import language, speaking
 from mtl_core.runs.process_singletons import process_slot
 from ui.drawing.live_news import follow_news, rerun_when_asked
 from ui.drawing.run_charts import View, current_chart
+from ui.run.explain_popover import is_explained
 from ui.shell.element_keys import component_key
 from ui.shell.error_boundary import errors_as_text, worded
 from ui.shell.page_address import rerun_page
@@ -69,7 +70,7 @@ class FedChart:
     part: str
     marks: Hashable
     view: View
-    build: Callable[[pd.DataFrame], Any]
+    build: Callable[[ScalarRows], Any]
     alt: str
     revision: str
 
@@ -149,7 +150,7 @@ class LivePage:
         st.fragment(part, key=f"part-{name}")()
 
     def _look_at_session(self) -> None:
-        self._is_explained = any(value for key, value in st.session_state.items() if str(key).startswith("explain."))
+        self._is_explained = is_explained()
         self.has_job = "work" in st.session_state.get("waiting", [])
         self.alerts_seen = st.session_state.get(SEEN, self.alerts_seen)
 
@@ -157,7 +158,7 @@ class LivePage:
         """Draw what lets the page's script ask for news. Without it nothing on the page changes by itself."""
         follow_news(KEY, self.base, self.answer, self.pace(moment, self.watchers), TOP)
 
-    def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[pd.DataFrame], Any], alt: str, revision: str) -> None:
+    def keep_chart(self, key: str, marks: Hashable, view: View, build: Callable[[ScalarRows], Any], alt: str, revision: str) -> None:
         """Note that the part that is being drawn has this chart."""
         self.charts = {**self.charts, key: FedChart(self._drawn, marks, view, build, alt, revision)}
 

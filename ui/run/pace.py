@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.analysis.scalar_rows import Table, scalar_rows
 from mtl_core.language import tr
 
 RECENT = 10.0  # seconds of training steps that count as the last ones
@@ -16,7 +15,7 @@ STRETCHES = 3  # stretches needed for a usual speed
 SLOW = 0.5  # of the best speed
 
 
-def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
+def slower_than_usual(run: Any, frame: Table | None) -> str:
     """A sentence where the speed of the last seconds is below half of the run's best speed; empty otherwise, and while no steps are trained.
 
     Only training steps count. Intervals with an epoch's end, a pause or a restart between two recorded rows are left out, and so are epochs that
@@ -27,10 +26,11 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     """
     if str(run.status) != "running" or run.training_started_at is None or run.started_at is None or frame is None or not len(frame):
         return ""
-    rows = scalar_rows(frame).of("optimizer/lr")
+    table = scalar_rows(frame)
+    rows, ends = table.of("optimizer/lr"), table.ends("step")
     order = np.argsort(rows["step"], kind="stable")
     rows = {name: values[order].astype(float) for name, values in rows.items()}
-    if len(order) < 2 or rows["step"][-1] != frame["step"].max() or _are_whole(rows["epoch"])[-1]:
+    if len(order) < 2 or ends is None or rows["step"][-1] != ends[1] or _are_whole(rows["epoch"])[-1]:
         return ""  # the run validates now
     steps, seconds = _measured(rows, run)
     if not len(seconds):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtl_core.analysis.scalar_rows import Table, scalar_rows
 from mtl_core.config import task_of
 from mtl_core.language import HalfUp, tr
 from mtl_core.runs import resume_and_fork
@@ -30,7 +31,7 @@ def counted_back(past: pd.DataFrame) -> pd.DataFrame:
     return past.assign(wall_time=elapsed - elapsed[-1] if len(elapsed) else elapsed)
 
 
-def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
+def marks_of(run: Any, frame: Table, axis: str) -> list[tuple[float, str]]:
     """(position on the x axis, text) of the fork, the last resume and the live changes.
 
     Where texts of neighbouring changes would overlap, the first one's text gives the total change.
@@ -45,7 +46,7 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
     return marks + _changes(run, frame, axis)
 
 
-def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
+def _changes(run: Any, frame: Table, axis: str) -> list[tuple[float, str]]:
     """Marks of the live changes so far; changes at one step share a mark."""
     steps: dict[int, list[Changed]] = {}
     now = {"lr": run.config.optimizer.lr, **{name: task.loss_weight for name, task in run.config.tasks.items()}}
@@ -55,6 +56,8 @@ def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
             steps.setdefault(change.step, []).append((name, now[name], change.value))
             now[name] = change.value
     placed = [(place, steps[step]) for step in sorted(steps) if (place := _place_of(frame, step, axis)) is not None]
+    if len(placed) > 1:
+        scalar_rows(frame).ends("step")  # the room for words depends on the step of the run, which goes on with the rows
     room = ROOM_FOR_WORDS * (_place_of(frame, run.step, axis) or 0.0)
     marks: list[tuple[float, str]] = []
     for group in _near_each_other(placed, room):
@@ -82,11 +85,9 @@ def _words(group: list[Placed]) -> str:
     return ", ".join(f"{name} {HalfUp(before):g} → {HalfUp(value):g}" for name, (before, value) in ends.items())
 
 
-def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:
+def _place_of(frame: Table, step: int, axis: str) -> float | None:
     """Position of a step on the x axis, as exact as the scalars allow; None where there are none up to the step."""
     if axis == "step":
         return float(step)
-    before = frame[frame["step"] <= step]
-    if before.empty:
-        return None
-    return float(before["epoch"].max()) if axis == "epoch" else float(before["wall_time"].max()) / 60
+    ends = scalar_rows(frame).ends(axis, until=step)
+    return ends and ends[1]

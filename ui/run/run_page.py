@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.analysis.kept_results import Remade
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs import jobs
@@ -54,6 +55,7 @@ ALONE = 2  # pages that watch a run at its pace; more of them slow it down to th
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 FED_LINES = 100  # newest lines of the log of a run that goes on
+SUMMED_UP = ("val/", "test/")  # splits whose best and last values the page shows
 TOP_TURNS = 5  # answers with news after which the top of the page is drawn anew in any case
 SOON_SECONDS, LONG_WAIT = 1.0, 20.0  # between refreshes while a pause or stop is pending, and before the first curves if they come within 20 s
 
@@ -101,7 +103,9 @@ def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
         feed = with_baseline(store, dict(feed), page.baseline)
     marks = sum(change.step <= run.step for change in run.config.changes), run.resumed_step
     has_ended = run.status.is_ended()
-    return Moment(run, {**feed, "marks": marks, "has_ended": has_ended, "page": None if has_ended else page}, store.summary(run.id))
+    shown = [key for key in feed["rows"].keys if key.startswith(SUMMED_UP)]
+    summary = store.summaries([run.id], shown)[run.id]
+    return Moment(run, {**feed, "marks": marks, "has_ended": has_ended, "page": None if has_ended else page}, summary)
 
 
 def _shape(moment: Moment) -> tuple[Any, ...]:
@@ -160,8 +164,8 @@ def _page_seconds(moment: Moment, watchers: int) -> float:
 
 def _waits_for_curves(moment: Moment) -> bool:
     """Whether a run has begun and has fewer than the two points that a line needs."""
-    frame = moment.feed.get("frame")
-    return moment.run.status == RunStatus.RUNNING and (frame is None or frame["step"].nunique() < 2)
+    ends = moment.feed["rows"].ends("step")
+    return moment.run.status == RunStatus.RUNNING and (ends is None or ends[0] == ends[1])
 
 
 def refresh_seconds(run) -> float:
@@ -202,7 +206,7 @@ def _view_row(run: Any, page: LivePage | None, moment: Moment | None) -> None:
 
 
 def _slower(now: Moment) -> str:
-    return slower_than_usual(now.run, now.feed["frame"])
+    return slower_than_usual(now.run, now.feed["rows"])
 
 
 def _training(store: RunStore, page: LivePage) -> None:
@@ -217,11 +221,11 @@ def _training(store: RunStore, page: LivePage) -> None:
     note = (
         tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
-    page.part("steering", partial(_steering, page), lambda now: steering_news(run_store(), now.run, now.feed["frame"]), ended)
+    page.part("steering", partial(_steering, page), lambda now: steering_news(run_store(), now.run, now.feed["rows"]), ended)
     layout, panels = panel_layout(), panels_of(moment)
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: panel.title for name, panel in panels.items()}}
-    explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]
+    explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["rows"], name, info)]
 
     def arranging() -> None:
         explain_popover("tasks", *explained)
@@ -241,13 +245,10 @@ def _training(store: RunStore, page: LivePage) -> None:
 
 
 def _steering(page: LivePage, now: Moment) -> None:
-    steering(run_store(), now.run, now.feed["frame"])
+    steering(run_store(), now.run, now.feed["rows"])
     if now.run.status.is_active():
-        page.keep_values(_shares, _shares(now))
-
-
-def _shares(now: Moment) -> Values:
-    return {"pictures": gradient_shares(now.run.info["tasks"], colours_of(now.run.config), now.feed["frame"])}
+        shares = Remade(partial(gradient_shares, now.run.info["tasks"], colours_of(now.run.config)))
+        page.keep_values(lambda later: {"pictures": shares(later.feed["rows"])}, {"pictures": shares(now.feed["rows"])})
 
 
 def _values(now: Moment) -> Hashable:

@@ -40,14 +40,14 @@ Panels = dict[str, Panel]
 
 def panels_of(moment: Moment) -> Panels:
     """The panels that this run has beside its tasks', in their default order."""
-    run, frame = moment.run, moment.feed["frame"]
-    has_gradients = gradients_are_shown(run, frame)
+    run, rows = moment.run, moment.feed["rows"]
+    has_gradients = gradients_are_shown(run, rows)
     owners = tr("Who owns the shared network")
     every: list[tuple[bool, str, Panel]] = [
         (has_gradients, "conflict", Panel(tr("Gradient conflict"), lambda now, view: gradient_panels(now.run, now.feed, view), _rows)),
         (True, "predictions", Panel(tr("Predictions"), lambda now, view: _predictions(now.run, rows=round(view.height + 0.1)), _probed)),
         (has_task_vectors(run), "vectors", Panel(tr("Task vectors"), lambda now, view: task_vector_panels(now.run, now.feed, view), _nothing)),
-        (has_learnt(frame), "sharing", Panel(tr("What the sharing scheme learns"), lambda now, view: sharing_panel(now.run, now.feed), _rows)),
+        (has_learnt(rows), "sharing", Panel(tr("What the sharing scheme learns"), lambda now, view: sharing_panel(now.run, now.feed), _rows)),
         (has_gradients, "ownership", Panel(owners, lambda now, view: ownership_panel(now.run, now.feed, view), _has_norms)),
         (has_affinities(run), "affinity", Panel(tr("Which tasks go together"), lambda now, view: affinity_panel(now.run, now.feed), _rows)),
         (True, "training", Panel(tr("Loss weights and learning rate"), lambda now, view: training_charts(now.run, now.feed, view), _nothing)),
@@ -114,7 +114,7 @@ def _rows(now: Moment) -> Hashable:
 
 
 def _has_norms(now: Moment) -> Hashable:
-    return has_norms(now.feed["frame"]) or now.feed["row"]  # until there are some, the panel says why not
+    return has_norms(now.feed["rows"]) or now.feed["row"]  # until there are some, the panel says why not
 
 
 def _probed(now: Moment) -> Hashable:

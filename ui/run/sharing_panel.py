@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.part_words import part_words
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.errors import MTLError
 from mtl_core.figures.learnt import learnt_figure
 from mtl_core.language import tr
@@ -24,17 +25,17 @@ from ui.shell.timeline import follow
 PREFIX = "sharing/"
 
 
-def has_learnt(frame: pd.DataFrame) -> bool:
+def has_learnt(rows: ScalarRows) -> bool:
     """Whether the run's scheme has recorded matrices."""
-    return bool(frame["key"].str.startswith(PREFIX).any())
+    return any(key.startswith(PREFIX) for key in rows.keys)
 
 
 def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
     """Draw the matrices; nothing for a scheme that records none."""
-    frame = feed["frame"]
-    found = frame[frame["key"].str.startswith(PREFIX)]
-    if found.empty:
+    if not has_learnt(feed["rows"]):
         return
+    frame = feed["rows"].frame
+    found = frame[frame["key"].str.startswith(PREFIX)]
     with st.container(border=True, key="sharing_learnt"):
         st.markdown(tr("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]"))
         epochs = sorted({round(epoch) for epoch in found["epoch"]})

@@ -8,11 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from streamlit.components.v2 import component
 
-from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.analysis.scalar_rows import Table, scalar_rows
 from mtl_core.errors import ConfigError
 from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.language import tr
@@ -31,7 +30,7 @@ LAST_STEP = 2**62
 _SCRIPT = Path(__file__).with_name("slider_double_click.js")
 
 
-def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> None:
+def steering(store: RunStore, run: Any, frame: Table | None = None) -> None:
     """Draw a slider for each task, with the task's share of the gradient below it, and a field for the learning rate while the run trains.
 
     Args:
@@ -101,7 +100,7 @@ def _gradient_share(picture: dict[str, str] | None, name: str) -> None:
     st.html(f'<div class="share {name}"><img src="{picture["src"]}" alt="{told}"><span>{picture["text"]}</span></div>')
 
 
-def gradient_shares(tasks: Collection[str], colours: dict[str, str], frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+def gradient_shares(tasks: Collection[str], colours: dict[str, str], frame: Table) -> dict[str, dict[str, str]]:
     """The tasks' shares of the gradient as small pictures, for those that have one: CSS class -> ``src``, ``alt`` and ``text``."""
     found = {}
     for number, task in enumerate(tasks):
@@ -112,13 +111,13 @@ def gradient_shares(tasks: Collection[str], colours: dict[str, str], frame: pd.D
     return found
 
 
-def steering_news(store: RunStore, run: Any, frame: pd.DataFrame) -> tuple[Any, ...]:
+def steering_news(store: RunStore, run: Any, frame: Table) -> tuple[Any, ...]:
     """What the sliders depend on: the run's state, the values that were asked for, and whether there are shares of the gradient."""
     if not run.status.is_active():
         return (str(run.status),)
     now = _now(store, run)
     weights = tuple((name, task.loss_weight) for name, task in now.tasks.items())
-    has_shares = tuple(f"gradient_share/{name}" in scalar_rows(frame).places for name in now.tasks)
+    has_shares = tuple(scalar_rows(frame).count(f"gradient_share/{name}") > 0 for name in now.tasks)
     return str(run.status), weights, now.optimizer.lr, has_shares
 
 

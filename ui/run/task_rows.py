@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
@@ -33,7 +32,7 @@ def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]]
                 _row(run, name, feed, summary, view, colours[name])
 
 
-def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str, per_epoch: float = 0.0) -> tuple[float, float] | None:
+def x_range(frame: Table, past: Table, axis: str, per_epoch: float = 0.0) -> tuple[float, float] | None:
     """From the first to the last recorded position, with 0 included; None before there are two positions.
 
     Args:
@@ -64,12 +63,14 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
         f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), run.status.is_ended())}]"
     )
 
+    past = feed["past"]  # the shared figures keep the question below: it must not keep the feed, which has the page
+
     def chart(key: str, **looks: Any) -> Any:
-        def build(frame: pd.DataFrame) -> Any:
-            curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(frame, f"{name}/{key}", colour, view.axis)]
+        def build(rows: ScalarRows) -> Any:
+            curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(rows, f"{name}/{key}", colour, view.axis)]
             per_epoch = 0.0 if run.status.is_ended() else epoch_length(run.info, view.axis)
-            ends = x_range(frame, feed["past"], view.axis, per_epoch)
-            return curve_chart(curves, x_range=ends, marks=marks_of(run, frame, view.axis), **looks)
+            ends = rows.ask(lambda rows: x_range(rows, past, view.axis, per_epoch))  # it changes less often than the rows' own ends
+            return curve_chart(curves, x_range=ends, marks=marks_of(run, rows, view.axis), **looks)
 
         return build
 

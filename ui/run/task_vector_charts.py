@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
@@ -26,14 +26,14 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     tasks, colours = list(run.info["tasks"]), colours_of(run.config)
     pairs = [f"{one}/{other}" for one, other in combinations(tasks, 2)]
 
-    def norms(frame: pd.DataFrame) -> Any:
-        curves = [one_curve(frame, f"task_vector_norm/{task}", task, colours[task], view.axis) for task in tasks]
-        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+    def norms(rows: ScalarRows) -> Any:
+        curves = [one_curve(rows, f"task_vector_norm/{task}", task, colours[task], view.axis) for task in tasks]
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, rows, view.axis))
 
-    def cosines(frame: pd.DataFrame) -> Any:
+    def cosines(rows: ScalarRows) -> Any:
         curves = [
             one_curve(
-                frame,
+                rows,
                 f"task_vector_cosine/{pair}",
                 tr("{one} and {other}", one=pair.partition("/")[0], other=pair.partition("/")[2]),
                 colour,
@@ -42,7 +42,7 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
             )
             for pair, (colour, dash) in run_styles(pairs).items()
         ]
-        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+        return curve_chart(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, rows, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True, key="task_vector_norms"):

@@ -51,9 +51,12 @@ def take_queued_runs(home: str) -> bool:
 
 def run_store() -> RunStore:
     """The store in the folder that ``MTL_HOME`` names. A store that was put in its place since is opened anew."""
-    if _open(home_folder().as_posix()).database.is_replaced():
+    home = home_folder().as_posix()
+    store = _open(home)
+    if store.database.is_replaced():
         _open.clear()
-    return _open(home_folder().as_posix())
+        store = _open(home)
+    return store
 
 
 @st.cache_resource(show_spinner=mark("Opening the run store. A store of an earlier version is converted first, which can take minutes."))

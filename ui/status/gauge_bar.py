@@ -19,6 +19,7 @@ from ui.shell import words
 
 HIGH_MEMORY = 0.9  # of the machine; above it the gauge is marked
 LINE = "#56B4E9"
+LEAST_HISTORY = 2  # samples that a line needs
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -54,7 +55,8 @@ def gauge_values(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
 
 def gauge_shape(store: RunStore, run_id: str) -> tuple[Any, ...]:
     """What of the gauges does not change in place: which there are, which are marked, and whether there is a history."""
-    return (*((name, marked) for name, _, _, marked, _ in rows(sample(store, run_id))), bool(_history(store)[1]))
+    shown = tuple((name, marked) for name, _, _, marked, _ in rows(sample(store, run_id)))
+    return *shown, len(_gauges(store.home.as_posix()).history) >= LEAST_HISTORY
 
 
 def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
@@ -112,7 +114,7 @@ def gauge_history(store: RunStore, run_id: str) -> None:
 def _history(store: RunStore) -> tuple[str, list[dict[str, str]]]:
     """The title, and name, ``src``, ``alt`` and ``text`` of each line; no lines before there are two samples."""
     kept = list(_gauges(store.home.as_posix()).history)
-    if len(kept) < 2:
+    if len(kept) < LEAST_HISTORY:
         return "", []
     minutes = (kept[-1].time - kept[0].time) / 60
     lines = {

@@ -37,6 +37,6 @@ def curves(answer: Answer) -> None:
         return
     view = view_controls(tr("Curves"), tr("on val, after each epoch; one colour per cell"))
     legend(groups)
-    task_charts(chosen, tasks, [MAIN], groups, None, {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}, view)
+    task_charts(chosen, tasks, [MAIN], groups, None, {run.id: scalars_feed(store, run.id)["rows"] for run in chosen}, view)
     if len(study.cells) > MOST_CELLS:
         st.caption(tr("The first {most} of {cells} cells. Compare draws any others.", most=MOST_CELLS, cells=len(study.cells)))
