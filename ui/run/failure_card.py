@@ -19,7 +19,7 @@ TITLES = {
     "config": mark("The settings are invalid"),
     "data": mark("The data could not be read"),
     "out_of_memory": mark("Out of memory"),
-    "non_finite": mark("The loss became NaN or infinite"),
+    "non_finite": mark("The loss is not a finite number"),
     "disk_full": mark("The disk is full"),
     "store": mark("The run store could not be written"),
     "file": mark("A file could not be used"),
@@ -109,9 +109,8 @@ def what_happened(failure: dict[str, Any]) -> str:
     """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
     message = failure.get("message") or mark("No reason was recorded.")
     if failure.get("kind") == "non_finite":
-        message = message.partition(". ")[0].rstrip(".") + "."
-    said = tr(message)
-    return words.capitalised(said)
+        return words.capitalised(tr("{sentence}.", sentence=tr(message.partition(". ")[0].rstrip("."))))
+    return words.capitalised(tr(message))
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
