@@ -74,13 +74,14 @@ CSS = """
 .gauges .marked b {background: #D55E00;}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
-.st-key-state > div:first-child {flex: 1 1 18rem;}
+.st-key-state > div:first-child {flex: 1 1 14rem;}
 .progress {font-size: .9rem; line-height: 1.6;}
 .progress .bar {height: .5rem; border-radius: .25rem; background: rgba(128,128,128,.2); overflow: hidden;}
 .progress .bar b {display: block; height: 100%; background: light-dark(#0B6BA8, #2474AD);}
 .live-plot {contain: layout style;}
 .slower {font-size: .875rem; opacity: .75;}
 .st-key-state p {margin: 0; font-size: .9rem;}
+.st-key-state [data-testid="stMarkdownContainer"] {margin-bottom: 0;}  /* else the text stands lower than the buttons beside it */
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
 .st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
