@@ -35,6 +35,7 @@ CSS = """
 .gauge-list b {display: block; height: 100%; background: #56B4E9;}
 .gauge-list .marked {font-weight: 600;}
 .gauge-list .marked b {background: #D55E00;}
+[class*="st-key-entry_"] .stPageLink a {padding: 0; margin: 0;}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
 .st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
