@@ -102,7 +102,7 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
         st.caption(tr("B, {name}, has no task like {task}.", name=words.plain(beside.name), task=words.plain(task)))
         return
     st.markdown(tr("**A and B** :gray[A is this run, B the other one]"))
-    left, right = st.columns([6, 5], gap="large")
+    left, right = st.columns([2, 1], gap="large")  # the last column of the table lies outside a narrower place
     rows = [_row(entry, beside.evaluation.value(task, entry["name"])) for entry in about["values"]]
     with left:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", row_height=30, key=f"evaluation.beside.values.{task}")

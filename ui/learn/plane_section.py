@@ -73,7 +73,7 @@ def _draw() -> None:
             key=f"plane.rate.{type(landscape).__name__}",
             persist_state="session",
         )
-        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
+        amount = AT_ONCE[st.selectbox(tr("Steps at once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
         _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:

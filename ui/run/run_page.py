@@ -289,7 +289,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
-            with place.container(border=True, key=element_key("test", task)):
+            with place.container(border=True, key=element_key("test", task), height="stretch"):
                 _test_tile(task, tasks[task], summary, has_labels=task in measured)
 
 

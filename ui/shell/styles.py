@@ -82,7 +82,7 @@ CSS = """
 .live-plot {contain: layout style;}
 .slower {font-size: .875rem; opacity: .75;}
 .st-key-state p {margin: 0; font-size: .9rem;}
-.st-key-state [data-testid="stMarkdownContainer"] {margin-bottom: 0;}  /* else the text stands lower than the buttons beside it */
+.st-key-state [data-testid="stCaptionContainer"] {margin-bottom: 0;}  /* else the text stands lower than the buttons beside it */
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
 .st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
