@@ -119,7 +119,9 @@ def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
     if one is None or other is None:
         return {**cells, "B - A": "–"}
     shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
-    is_better = tr("equal") if one == other else "B" if (other > one) == bool(higher) else "A"
+    if one == other:
+        return {**cells, "B - A": f"0{shown_unit}", better: tr("equal")}
+    is_better = "B" if (other > one) == bool(higher) else "A"
     return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", better: is_better}
 
 
