@@ -75,14 +75,14 @@ def _draw_page(store: RunStore, page: LivePage, view: str) -> None:
     with st.container():
         # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
         # place stays in the browser until the whole page is drawn: header and charts would be there twice.
-        with st.container():
-            export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if run.status.is_ended():
             with st.container():
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
             page.part(TOP, partial(_live, page, view, shape), partial(_top_news, page), ended=False)
+        with st.container():
+            export_panel(run.id)  # below its button, and outside the live part, whose refresh could lose a download
         with st.container():
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
