@@ -19,5 +19,5 @@ def race_links(runs: Iterable[Any], is_short: bool = False) -> None:
     """
     for race in dict.fromkeys(filter(None, (race_in(run.tags) for run in runs))):
         about = tr("Compare the methods of {race}", race=race)
-        text = {"label": tr("Race"), "help": about} if is_short else {"label": about}
-        st.page_link("pages/race.py", icon=":material/flag:", query_params={"race": race}, **text)
+        label, explained = (tr("Race"), about) if is_short else (about, None)
+        st.page_link("pages/race.py", label=label, help=explained, icon=":material/flag:", query_params={"race": race})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -28,10 +30,10 @@ def cluster_popover(store: RunStore, queued: int) -> None:
     with st.popover(tr("Nodes: {count}", count=len(state.nodes)), icon=":material/hub:", key="cluster", type="tertiary"):
         st.caption(tr("Ray cluster at {address}. Waiting runs: {queued}.", address=state.address, queued=queued))
         table = _table(store, state)
-        widths = {name: st.column_config.Column(width=pixels) for name, pixels in zip(table, PIXELS, strict=False)}
+        widths: Any = {name: st.column_config.Column(width=pixels) for name, pixels in zip(table, PIXELS, strict=False)}
         # With a width of its own, because a list is only as wide as the longest text beside the table.
-        looks = {"width": sum(PIXELS) + BORDERS, "height": whole_height(len(table), MOST_PIXELS, TWO_LINES), "row_height": TWO_LINES}
-        st.dataframe(table, hide_index=True, column_config=widths, **looks)
+        wide, high = sum(PIXELS) + BORDERS, whole_height(len(table), MOST_PIXELS, TWO_LINES)
+        st.dataframe(table, hide_index=True, column_config=widths, width=wide, height=high, row_height=TWO_LINES)
         if restarted := _restarted(store, state):
             st.caption(tr("Restarted after a loss: {runs}.", runs=restarted))
 
