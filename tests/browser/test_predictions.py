@@ -270,7 +270,7 @@ def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, dig
 
 def exported(page: Page, title: str, about: str) -> str:
     """Choose a format, have it made, download it; the file's path. ``about``: what the page says of the format once it is chosen."""
-    box = page.get_by_role("combobox", name="Export")
+    box = page.get_by_role("combobox", name="Format")
     box.fill(title)
     page.get_by_role("option", name=title, exact=True).click()
     expect(page.get_by_text(about)).to_be_visible()

@@ -195,11 +195,7 @@ def _predicted(run: Any, predictor: Any, network: str, image: np.ndarray, name: 
     sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
     sequence = hashlib.sha1(shown.tobytes()).hexdigest()
     height, width = image.shape[:2]
-    fitted = (
-        ""
-        if frame.shape[:2] == image.shape[:2]
-        else tr(", shown to the network as {width} x {height} ({how})", width=frame.shape[1], height=frame.shape[0], how=tr(FITTED[predictor.how]))
-    )
+    fitted = fitted_in_words((width, height), (frame.shape[1], frame.shape[0]), predictor.how)
     st.caption(
         tr(
             "{name}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its "
@@ -227,6 +223,15 @@ def _predicted(run: Any, predictor: Any, network: str, image: np.ndarray, name: 
     _times(timed)
     if st.toggle(tr("Show the pixels that each task depends on"), key="own.look"):
         look_sheet(shown, saliency(predictor, frame))
+
+
+def fitted_in_words(size: tuple[int, int], frame: tuple[int, int], how: str) -> str:
+    """How an image (width, height) came into the network's frame; empty where it has its size."""
+    if size == frame:
+        return ""
+    if size[0] * frame[1] == size[1] * frame[0]:  # no way to fill it makes a difference
+        return tr(", shown to the network as {width} x {height}", width=frame[0], height=frame[1])
+    return tr(", shown to the network as {width} x {height} ({how})", width=frame[0], height=frame[1], how=tr(FITTED[how]))
 
 
 def _times(times: dict[str, Any]) -> None:
