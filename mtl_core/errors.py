@@ -23,6 +23,8 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mtl_core.language import mark
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: no space, no quota, a file larger than the disk's format or a limit permits
 
 
@@ -106,8 +108,15 @@ class LostRankError(TrainingError):
     """One of the processes that train a run together ended or does not answer. The run is interrupted and can be resumed."""
 
 
+def not_finite(value: float) -> str:
+    """What a value that is no finite number is, in words."""
+    if value != value:
+        return mark("not a number (NaN)")
+    return mark("plus infinity") if value > 0 else mark("minus infinity")
+
+
 class NonFiniteLossError(TrainingError):
-    """A task's loss became NaN or infinite.
+    """A task's loss is NaN or infinite.
 
     Attributes:
         task: the first task whose loss is not finite; empty if only the combined loss, or a gradient, is.
@@ -117,9 +126,9 @@ class NonFiniteLossError(TrainingError):
     def __init__(self, task: str, step: int, value: float):
         self.task, self.step = task, step
         whose = f"the loss of task '{task}'" if task else "the combined loss or a gradient (no single task's loss)"
+        fault = f"{whose} is {not_finite(value)} at step {step}"
         super().__init__(
-            f"{whose} became {value} at step {step}. "
-            "Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
+            f"{fault}. Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
             "the checkpoints saved before this step are kept."
         )
 

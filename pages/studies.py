@@ -3,7 +3,8 @@
 import streamlit as st
 
 from ui.shell.error_boundary import run_inside_app
-from ui.studies.study_page import list_page, show_study
+from ui.studies.study_list import list_page
+from ui.studies.study_page import show_study
 
 
 def main() -> None:

@@ -57,7 +57,13 @@ def _quoted(path: Path, names: Iterable[str] = NAMES) -> set[str]:
 
 
 def _files() -> list[Path]:
-    found = [path for folder in ("mtl_core", "ui", "pages", "docs") for ending in ("*.py", "*.js") for path in (ROOT / folder).rglob(ending)]
+    found = [
+        path
+        for folder in ("mtl_core", "ui", "pages", "docs")
+        for ending in ("*.py", "*.js")
+        for path in (ROOT / folder).rglob(ending)
+        if not path.name.endswith(".min.js")
+    ]
     return sorted([*found, ROOT / "app.py", ROOT / "serve.py"])
 
 

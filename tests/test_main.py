@@ -99,7 +99,7 @@ def test_a_failed_run_says_why_and_exits_1(home, engine, written, capsys):
     report = json.loads(out)
     assert list(report) == [*REPORT_KEYS, "failure"]
     assert (report["status"], report["failure"]["kind"]) == ("failed", "non_finite")
-    assert err.startswith("error: the loss of task 'digit' became nan at step 2.")
+    assert err.startswith("error: the loss of task 'digit' is not a number (NaN) at step 2.")
     assert "Traceback" not in err + out
 
 

@@ -24,7 +24,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.result_rows import forget_test_results
 from mtl_core.runs.sql.run_facts import write_facts
-from mtl_core.runs.sql.run_rows import end_of_queue
+from mtl_core.runs.sql.run_rows import end_of_queue, place_of_interrupted
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import (
@@ -51,6 +51,8 @@ _runs = schema.runs
 
 def resume(store: RunStore, run_id: str, held: Mapping[str, Any] | None = None) -> Run:
     """Queue a run that ended before its last epoch, to continue from its last checkpoint (from its start if it has none).
+
+    An interrupted run goes before the runs that have not begun, any other one to the end.
 
     Raises:
         NotPossibleError: the run is queued, held or finished.
@@ -87,7 +89,8 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
     again |= {"training_started_at": None, "failure": None, "archived": 0, "owner_token": None, **(held or {})}
     with store.database.write() as connection:
         ended = update(_runs).where(_runs.c.id == run.id, _runs.c.status.in_([status.value for status in allowed]))
-        taken = connection.execute(ended.values(queue_rank=end_of_queue(connection), **again)).rowcount == 1
+        place = place_of_interrupted(connection, run.id) if run.status == RunStatus.INTERRUPTED else end_of_queue(connection)
+        taken = connection.execute(ended.values(queue_rank=place, **again)).rowcount == 1
         if taken:
             forget_requests(connection, run.id)
         if taken and config is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Row, select, update
 
@@ -25,6 +26,34 @@ OPEN = "auto"
 FOLLOW_UPS: dict[str, Callable[[RunStore], None]] = {}  # called by the queue between runs; a higher layer enters what studies want to do then
 
 _studies, _cells, _runs = schema.studies, schema.study_runs, schema.runs
+
+
+@dataclass(frozen=True)
+class CellState:
+    """How a run of a study stands. Two equal states have the same results.
+
+    Attributes:
+        finished_at, last_row: of a run that has finished, when, and how many rows of values it has; else None.
+    """
+
+    cell: str
+    seed: int
+    run_id: str
+    status: str
+    finished_at: float | None
+    last_row: int | None
+
+
+def states_of_cells(store: RunStore) -> dict[str, tuple[CellState, ...]]:
+    """Study -> the states of its runs, of all studies in one query."""
+    columns = (_cells.c.study_id, _cells.c.cell, _cells.c.seed, _cells.c.run_id, _runs.c.status, _runs.c.finished_at, _runs.c.last_row)
+    query = select(*columns).select_from(_cells.join(_runs, _runs.c.id == _cells.c.run_id)).order_by(_cells.c.study_id, _runs.c.number)
+    found: dict[str, list[CellState]] = {}
+    with store.database.read() as connection:
+        for study_id, cell, seed, run_id, status, finished_at, last_row in connection.execute(query):
+            done = (finished_at, last_row) if status == RunStatus.FINISHED.value else (None, None)
+            found.setdefault(study_id, []).append(CellState(cell, seed, run_id, status, *done))
+    return {study_id: tuple(states) for study_id, states in found.items()}
 
 
 def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[str, str]:

@@ -338,4 +338,9 @@ def stage(store: RunStore, study: Study) -> tuple[str, int]:
         joined = _cells.join(_runs, _runs.c.id == _cells.c.run_id)
         rows = connection.execute(select(_cells.c.seed, _runs.c.status).select_from(joined).where(_cells.c.study_id == study.id)).all()
     finished = sum(row.status == RunStatus.FINISHED.value for row in rows if row.seed in study.seeds)
-    return ("finished" if finished == study.planned_runs else study.state), finished
+    return stage_of(study.state, finished, study.planned_runs), finished
+
+
+def stage_of(state: str, finished: int, planned: int) -> str:
+    """The state of a study, but ``finished`` once every planned run has."""
+    return "finished" if finished == planned else state

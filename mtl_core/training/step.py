@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
-from mtl_core.errors import NonFiniteLossError, Problem
+from mtl_core.errors import NonFiniteLossError, Problem, not_finite
 from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.training.affinity_probe import AffinityProbe
 from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms, Noted
@@ -156,7 +156,7 @@ class JointStep:
     def _check_losses(self, losses: Tensor, number: int) -> None:
         for task, loss in zip(self.run.kinds, losses.tolist(), strict=True):
             if loss - loss != 0.0:
-                self._skip(task, number, loss, f"the loss of task '{task}' was {loss}")
+                self._skip(task, number, loss, f"the loss of task '{task}' was {not_finite(loss)}")
 
     def _gradient_norm(self) -> float:
         gradients = [parameter.grad for group in self.network.optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
@@ -182,7 +182,7 @@ class JointStep:
     def _check_gradients(self, number: int) -> None:
         norm = self._gradient_norm()
         if norm - norm != 0.0:
-            self._skip("", number, norm, f"the gradient's norm was {norm}")
+            self._skip("", number, norm, f"the gradient's norm was {not_finite(norm)}")
 
     def _skip(self, task: str, number: int, value: float, why: str) -> None:
         self.skipped_in_a_row += 1

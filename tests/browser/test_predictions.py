@@ -199,7 +199,7 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
         """async () => { const canvas = new OffscreenCanvas(30, 20); canvas.getContext("2d").fillRect(5, 5, 9, 9);
         await navigator.clipboard.write([new ClipboardItem({ "image/png": await canvas.convertToBlob() })]); }"""
     )
-    act_until(page, lambda: page.keyboard.press("Control+V"), page.get_by_text("the pasted image: 30 x 20 pixels").is_visible)
+    act_until(page, lambda: page.keyboard.press("Control+V"), page.get_by_text("The pasted image: 30 x 20 pixels").is_visible)
     check_accessibility(page)
 
 
@@ -270,7 +270,7 @@ def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, dig
 
 def exported(page: Page, title: str, about: str) -> str:
     """Choose a format, have it made, download it; the file's path. ``about``: what the page says of the format once it is chosen."""
-    box = page.get_by_role("combobox", name="Export")
+    box = page.get_by_role("combobox", name="Format")
     box.fill(title)
     page.get_by_role("option", name=title, exact=True).click()
     expect(page.get_by_text(about)).to_be_visible()

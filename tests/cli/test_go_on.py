@@ -57,7 +57,7 @@ def test_a_failure_exits_1_as_with_train(engine, ended, capsys):
     assert main(["resume", ended("nan").id, "--json"]) == 1
     report, err = said(capsys)
     assert (report["status"], report["failure"]["kind"]) == ("failed", "non_finite")
-    assert err.startswith("error: the loss of task 'digit' became nan at step 2.")
+    assert err.startswith("error: the loss of task 'digit' is not a number (NaN) at step 2.")
 
 
 def test_a_finished_run_is_trained_on_to_more_epochs(store, engine, ended, capsys):

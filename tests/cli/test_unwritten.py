@@ -100,8 +100,8 @@ def test_a_worker_says_it_too_and_never_gives_up_by_itself(store, disk, config, 
 def test_ctrl_c_gives_up(capsys):
     control = Control()
     unwritten = Unwritten("20260102-030405-abcd", control)
-    assert unwritten("failed: a loss became nan", StoreError("the disk is full"))
-    assert "failed: a loss became nan\nThis cannot be recorded: the disk is full. The program tries again until it works" in capsys.readouterr().err
+    assert unwritten("failed: a loss is infinite", StoreError("the disk is full"))
+    assert "failed: a loss is infinite\nThis cannot be recorded: the disk is full. The program tries again until it works" in capsys.readouterr().err
     control.stop("Ctrl-C")
-    assert not unwritten("failed: a loss became nan", StoreError("the disk is full"))
+    assert not unwritten("failed: a loss is infinite", StoreError("the disk is full"))
     assert "given up" in capsys.readouterr().err

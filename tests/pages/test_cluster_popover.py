@@ -6,6 +6,8 @@ from mtl_core import settings
 from mtl_core.runs import jobs
 from mtl_core.runs.cluster.cluster_state import ClusterState, Needs, Node, Placed, write_state
 from tests.pages.english_texts import english_left, english_words
+from ui.status.cluster_list import PIXELS
+from ui.status.status_bar import MOST_RUNS
 
 HEAD = "10.0.0.5:6379"
 
@@ -41,11 +43,22 @@ def test_the_nodes_their_runs_and_the_queue_are_shown(open_page, store, state, t
         "Runs": f"a net {run_id[-4:]}",
     }
     assert (second["CPUs in use"], second["Runs"]) == ("0 of 4", "")
+    assert len(PIXELS) == len(first)
+    assert sum(PIXELS) + 2 <= 704 - 48  # Streamlit's widest list, without its padding
     said = texts(app)
     assert f"Ray cluster at {HEAD}. Waiting runs: 1." in said
     assert f"Restarted after a loss: a net {run_id[-4:]} (1)." in said
     assert "The cluster starts runs in this order" in said
     assert "no node of the cluster has that much" in app.warning[0].value
+
+
+def test_of_many_runs_that_train_at_once_the_bar_counts_the_rest(open_page, in_state, texts):
+    for number in range(MOST_RUNS + 2):
+        in_state("running", name=f"run {number}")
+    app = open_page("data")
+    stops = [button for button in app.button if (button.key or "").startswith("strip.stop.")]
+    assert len(stops) == MOST_RUNS
+    assert ":gray[and 2 more]" in texts(app)
 
 
 def test_a_cluster_that_is_silent_is_not_shown_as_it_was(open_page, store, state, texts):

@@ -8,7 +8,7 @@ from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import note_look_at_data
 from ui.evaluation import evaluation_task
 from ui.evaluation.evaluation_tab import _shown
-from ui.evaluation.evaluation_task import _most_wrong
+from ui.evaluation.evaluation_task import _most_wrong, _narrow
 
 CHECKPOINT = "epoch_0002_step_00000004"
 NAMES = [str(number) for number in range(10)]
@@ -131,6 +131,13 @@ def test_a_multi_label_task_opens_what_was_missed():
     matrix = np.array([[3, 1, 2, 90], [1, 5, 0, 80]])
     assert _most_wrong(matrix, of_outcomes=True) == (1, 1)
     assert _most_wrong(np.array([[9, 2], [3, 9]]), of_outcomes=False) == (1, 0)
+
+
+def test_the_numbers_of_each_class_stand_beside_the_matrix_on_a_screen_of_1280():
+    titles = ["Average precision", "Precision", "Recall", "F1", "ROC area"]  # of a multi-label task, which has the most
+    columns = _narrow({"Class": [], **{f"↑ {title}": [] for title in titles}, "Images with it": []})
+    room = (1120 - 32 - 64) // 2 - 34 - 50  # half of a bordered box, without the gap, the ticks and the classes
+    assert sum(column["width"] for column in columns.values()) <= room
 
 
 def test_test_images_shown_on_the_data_page_were_looked_at(open_page, store, kept, texts):

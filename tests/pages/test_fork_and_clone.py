@@ -186,7 +186,7 @@ def test_a_task_left_out_of_a_clone_takes_its_changes_with_it(open_page, in_stat
 
 def test_a_cure_of_a_steered_run_begins_from_what_held(open_page, store, make_run, keep):
     run = keep(make_run(changes=CHANGES), 1)
-    store.end(run.id, RunStatus.FAILED, {"kind": "non_finite", "message": "the loss became nan", "cure": "Lower it.", "trace": ""})
+    store.end(run.id, RunStatus.FAILED, {"kind": "non_finite", "message": "the loss is not a number (NaN)", "cure": "Lower it.", "trace": ""})
     app = open_page("run", run=run.id)
     assert app.button(key=f"cure.0.{run.id}").label == "Fork from epoch 1 with learning rate 0.0004"
 
@@ -235,7 +235,7 @@ def test_clone_takes_the_settings(open_page, in_state, store):
 
 
 def test_a_cure_changes_one_setting(open_page, store, make_run, keep):
-    failure = {"kind": "non_finite", "message": "the loss became nan", "cure": "Lower it.", "trace": ""}
+    failure = {"kind": "non_finite", "message": "the loss is not a number (NaN)", "cure": "Lower it.", "trace": ""}
     run = keep(make_run(), 1)
     store.end(run.id, RunStatus.FAILED, failure)
     app = open_page("run", run=run.id)

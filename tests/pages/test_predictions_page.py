@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from mtl_core.inference.fit import HOW
+from ui.drawing import viewer
 from ui.predictions.error_gallery import mistaken, with_class
+from ui.predictions.own_image import FITTED, fitted_in_words
 from ui.predictions.sample_view import same_image
 
 
@@ -158,4 +161,19 @@ def test_your_image_can_be_drawn_or_taken_with_a_camera(open_page, finished, kee
     assert [caption.value[:30] for caption in columns[place + 1].caption] == ["The run predicts all its tasks"]  # the answer's place, beside the pad
     app.segmented_control(key="own.way").set_value("camera").run()
     assert not app.exception
-    assert len(app.get("camera_input")) == 1
+    columns = list(app.columns)
+    [place] = [place for place, column in enumerate(columns) if column.get("camera_input")]
+    assert [caption.value[:30] for caption in columns[place + 1].caption] == ["The run predicts all its tasks"]  # a wide picture would push it down
+
+
+def test_each_way_to_fill_the_networks_frame_is_said_in_words():
+    assert set(FITTED) == set(HOW)
+    assert fitted_in_words((64, 64), (64, 64), "pad") == ""
+    assert fitted_in_words((280, 280), (8, 8), "pad") == ", shown to the network as 8 x 8"
+    assert fitted_in_words((30, 20), (8, 8), "pad") == ", shown to the network as 8 x 8 (whole, with bars where its proportions differ)"
+
+
+def test_a_share_has_no_unit_on_the_enlarged_image(open_page, finished, monkeypatch):
+    assert data_of(open_page("predictions", run=finished.id, sample="0"))["units"] == {"degrees": "degrees"}
+    monkeypatch.setattr(viewer, "SHARE", "degrees")
+    assert data_of(open_page("predictions", run=finished.id, sample="0"))["units"] == {"degrees": ""}

@@ -60,9 +60,9 @@ def test_an_error_and_problems_are_sentences(quick_form, monkeypatch):
     monkeypatch.setattr(preflight_panel, "measure", refused)
     app = tried(quick_form)
     assert any("does not fit in memory" in error.value for error in app.error)
-    monkeypatch.setattr(preflight_panel, "measure", lambda *_: {**REPORT, "problems": ["the loss of 'digit' is nan"]})
+    monkeypatch.setattr(preflight_panel, "measure", lambda *_: {**REPORT, "problems": ["the loss of 'digit' is not a number (NaN)"]})
     app = tried(app)
-    assert any("is nan" in error.value for error in app.error)
+    assert any("is not a number" in error.value for error in app.error)
 
 
 def test_it_is_offered_before_a_long_run(quick_form):

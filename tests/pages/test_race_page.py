@@ -151,5 +151,7 @@ def test_methods_have_their_titles_before_pytorch_is_there(open_page, queued, mo
 
 def test_a_runs_page_and_compare_lead_to_the_race(open_page, store, queued):
     run = train(store, method_race.runs_of(store, queued)[0], end="finished")
-    for app in (open_page("run", run=run.id), open_page("compare", runs=run.id)):
-        assert f"Compare the methods of {queued}" in [link.proto.label for link in app.get("page_link")]
+    about = f"Compare the methods of {queued}"
+    assert about in [link.proto.label for link in open_page("compare", runs=run.id).get("page_link")]
+    [link] = [link.proto for link in open_page("run", run=run.id).get("page_link") if link.proto.help == about]
+    assert (link.label, link.query_string) == ("Race", f"race={queued}")

@@ -12,7 +12,7 @@ from tests.pages.test_run_page import progress_of
 
 ELSEWHERE = ("strip.", "queue.", "export.", "next.", "threshold.", "cost.")  # beginnings of the keys of other parts' buttons
 LABELS = {
-    "queued": ["", "", "", "Remove from queue"],
+    "queued": ["", "", "", "Remove"],
     "running": ["Pause", "Stop"],
     "pausing": ["Pausing…", "Stop"],
     "paused": ["Resume", "Stop"],
@@ -63,7 +63,7 @@ def test_resume_puts_it_back_in_line(open_page, in_state, store):
     app = open_page("run", run=run.id)
     app.button(key=f"resume.{run.id}").click().run()
     assert store.get(run.id).status == RunStatus.QUEUED
-    assert app.button(key=f"stop.{run.id}").label == "Remove from queue"
+    assert app.button(key=f"stop.{run.id}").label == "Remove"
 
 
 def test_a_finished_run_is_trained_on_and_fewer_epochs_are_refused_in_words(open_page, finished, store):
@@ -197,7 +197,7 @@ def test_an_ended_run_that_another_tab_resumed_is_drawn_as_waiting(open_page, in
 
     resume_and_fork.resume(store, run.id)
     app.run()
-    assert app.button(key=f"stop.{run.id}").label == "Remove from queue"
+    assert app.button(key=f"stop.{run.id}").label == "Remove"
 
 
 def test_a_run_deleted_elsewhere_leaves_no_trace_in_the_strip(open_page, in_state, store):

@@ -6,6 +6,7 @@ import pytest
 
 from mtl_core.analysis.scalar_rows import scalar_rows
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
+from mtl_core.runs import resume_and_fork
 from mtl_core.runs.status import RunStatus
 from ui.drawing.run_charts import scalars_feed
 from ui.run import run_page
@@ -104,6 +105,16 @@ def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run,
     run = keep(make_run(), *epochs)
     store.end(run.id, RunStatus.INTERRUPTED)
     assert open_page("run", run=run.id).warning[0].value == f"**Interrupted after epoch 2**: its process has ended. {kept}"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "goes_on"), [((), "It has no checkpoint, so it starts from the beginning."), ((1,), "It continues after epoch 1.")]
+)
+def test_a_queued_run_that_has_begun_says_where_it_goes_on(open_page, store, make_run, keep, texts, epochs, goes_on):
+    run = keep(make_run(), *epochs)  # it was in its third epoch
+    store.end(run.id, RunStatus.INTERRUPTED)
+    resume_and_fork.resume(store, run.id)
+    assert f"Next in the queue: the run starts as soon as its device is free. {goes_on}" in texts(open_page("run", run=run.id))
 
 
 def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):

@@ -3,11 +3,14 @@
 import pytest
 
 from mtl_core.events import EpochMetrics, RunStarted
+from mtl_core.runs import resume_and_fork
 from mtl_core.runs.claims import claim
 from mtl_core.runs.run_record import store_time
 from mtl_core.studies import study_actions as studies
+from mtl_core.studies.answer import answer_of
 from mtl_core.studies.estimate import work_left
 from tests.pages.study_runs import base, end, finish
+from ui.studies import study_list
 
 
 @pytest.fixture
@@ -35,6 +38,32 @@ def test_the_verdict_in_the_list_is_that_of_the_page(open_page, store, made):
     assert row["verdict"] in overall
 
 
+def test_a_verdict_is_made_anew_only_when_a_run_or_the_study_has_changed(open_page, store, made, monkeypatch):
+    finish(store, made)
+    asked = []
+    monkeypatch.setattr(study_list, "answer_of", lambda store, study: (asked.append(study.id), answer_of(store, study))[1])
+
+    def verdict():
+        [row] = open_page("studies").dataframe[0].value.to_dict("records")
+        return row["verdict"]
+
+    before = verdict()
+    assert verdict() == before
+    assert asked == [made.id]
+    for (cell, seed), run in studies.runs_of(store, made).items():
+        if cell == "joint":  # together, all is twice as good as it was
+            values = {"val/digit/accuracy": 1.6 + 0.01 * seed, "val/slant/mae": 0.5 + 0.01 * seed, "selection/score": 0.9}
+            store.append(run.id, EpochMetrics(4, 2, values))
+    after = verdict()
+    assert (before, after) == ("cannot tell yet", "helps")
+    studies.set_band(store, made.id, 1.0)
+    assert verdict() == "no difference that matters"
+    runs = studies.runs_of(store, made)
+    resume_and_fork.train_on(store, runs["joint", 0].id, 9)
+    verdict()
+    assert len(asked) == 4
+
+
 def test_of_several_comparisons_the_verdicts_are_counted(open_page, store):
     methods = {"options": {"methods": ["pcgrad"], "sweep": 3}}
     several = studies.create(store, studies.draft("methods", base(), methods, range(3)))
@@ -44,8 +73,6 @@ def test_of_several_comparisons_the_verdicts_are_counted(open_page, store):
 
 
 def lines(store, study):
-    from mtl_core.studies.answer import answer_of
-
     return answer_of(store, study).lines
 
 

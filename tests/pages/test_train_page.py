@@ -292,8 +292,10 @@ def test_each_gpu_is_offered_where_there_are_several(open_page, monkeypatch, fur
 
 def test_methods_to_start_with_head_the_list_and_one_seed_stands_on_the_form(open_page):
     app = open_page(unfolded=["advanced"])
-    options = app.selectbox(key="set.balancing.name.titled").options
-    assert [option.endswith("· start here") for option in options[:4]] == [True, True, True, False]
+    methods = app.selectbox(key="set.balancing.name.titled")
+    options = methods.options
+    assert "★ to start with" in methods.label
+    assert [option.startswith("★ ") for option in options[:4]] == [True, True, True, False]
     assert len(options) == len(set(options)) > 30
     assert [field.key for field in app.number_input if field.label == "Seed"] == ["set.seed"]
     advanced = [base(field.key) for field in app.number_input if field.label.startswith("Seed of")]

@@ -44,7 +44,7 @@ def test_a_stop_through_the_store_reaches_the_trainer(store, config, engine):
     ("name", "kind", "message"),
     [
         ("bad data", "data", "images.gz ends too early; fetch it again"),
-        ("nan", "non_finite", "the loss of task 'digit' became nan at step 2"),
+        ("nan", "non_finite", "the loss of task 'digit' is not a number (NaN) at step 2"),
         ("memory", "out_of_memory", "can't allocate memory"),
         ("fault", "bug", "KeyError: 'surprise'"),
         ("silent", "bug", "the trainer ended without a RunEnded event"),

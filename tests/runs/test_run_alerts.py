@@ -110,11 +110,14 @@ def test_a_threshold_that_cannot_be_marked_is_still_reported_once(alerts, monkey
 
 def test_values_that_are_not_finite_are_named_once(alerts):
     alerts.take(EpochMetrics(20, 1, {"val/digit/loss": math.nan, "val/digit/accuracy": math.nan}))  # a metric may be undefined from the start
-    assert due(alerts) == [(ALERT, "Loss of digit (val) is not a finite number at step 20")]
+    assert due(alerts) == [(ALERT, "Loss of digit (val) is not a number (NaN) at step 20")]
     alerts.take(EpochMetrics(40, 2, {"val/digit/loss": math.inf, "val/digit/accuracy": 0.5}))
     assert due(alerts) == []
-    alerts.take(EpochMetrics(60, 3, {"val/digit/accuracy": math.nan}))
-    assert due(alerts) == [(ALERT, "Accuracy of digit (val) is not a finite number at step 60")]
+    alerts.take(EpochMetrics(60, 3, {"val/digit/accuracy": math.nan, "train/digit/loss": math.inf}))
+    assert due(alerts) == [
+        (ALERT, "Accuracy of digit (val) is not a number (NaN) at step 60"),
+        (ALERT, "Loss of digit (train) is plus infinity at step 60"),
+    ]
 
 
 def test_not_every_value_of_a_broken_run_is_named(alerts):
@@ -124,10 +127,10 @@ def test_not_every_value_of_a_broken_run_is_named(alerts):
 
 def test_the_first_skipped_step_is_an_alert(alerts):
     for step in (3, 4):
-        alerts.take(Message(f"step {step} was skipped: the loss of digit was nan", "warning", SKIPPED))
+        alerts.take(Message(f"step {step} was skipped: the loss of digit was not a number (NaN)", "warning", SKIPPED))
     alerts.take(Message("something else", "warning"))
     assert due(alerts) == [
-        (ALERT, "a loss or a gradient was not finite: step 3 was skipped: the loss of digit was nan; further ones are only in the log")
+        (ALERT, "a loss or a gradient was not finite: step 3 was skipped: the loss of digit was not a number (NaN); further ones are only in the log")
     ]
 
 
@@ -187,7 +190,7 @@ def test_the_alerts_of_a_run_are_lines_of_its_log_with_numbers_for_every_page(st
     assert store.owner(run.id) is None
     assert execute(store, run.id).status == "finished"
     texts = [line.text for line in store.log(run.id) if line.level == ALERT]
-    assert texts == ["Loss of digit (test) is not a finite number at step 4", "Accuracy of digit (val) is above 0.7: 0.8 after epoch 2"]
+    assert texts == ["Loss of digit (test) is not a number (NaN) at step 4", "Accuracy of digit (val) is above 0.7: 0.8 after epoch 2"]
     found = store.alerts(after=before)
     assert [alert.text for alert in found] == texts
     assert [alert.run_id for alert in found] == [run.id] * 2

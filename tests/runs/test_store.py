@@ -51,6 +51,18 @@ class StoreContract:
         resume_and_fork.resume(store, ids[0])
         assert [run.id for run in store.queued()] == [*ids[1:], ids[0]]
 
+    def test_interrupted_runs_go_on_before_those_that_have_not_begun_in_their_old_order(self, store, config):
+        begun, waiting = [store.create(config()).id for _ in range(3)], [store.create(config()).id for _ in range(2)]
+        for run_id in begun:
+            assert claim(store, run_id, "cpu", alone=False)
+            store.end(run_id, RunStatus.INTERRUPTED)
+        for run_id in (begun[1], begun[0]):  # in another order than they were made
+            resume_and_fork.resume(store, run_id)
+        assert [run.id for run in store.queued()] == [*begun[:2], *waiting]
+        actions.move(store, waiting[1], 1)  # it also gives all of them new ranks
+        resume_and_fork.resume(store, begun[2])
+        assert [run.id for run in store.queued()] == [begun[2], waiting[1], *begun[:2], waiting[0]]
+
     def test_a_run_is_found_by_a_unique_beginning_of_its_id(self, store, config):
         run = store.create(config())
         assert store.get(run.id[:-1]).id == run.id

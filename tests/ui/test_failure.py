@@ -1,12 +1,14 @@
+import math
 import re
 from types import SimpleNamespace
 
 import pytest
 
 from mtl_core.config import RunConfig
+from mtl_core.errors import NonFiniteLossError
 from mtl_core.language import LANGUAGES, speaking, tr
 from mtl_core.runs.failures import _CURES
-from ui.run.failure_card import TITLES, cures, short_trace, without_keys
+from ui.run.failure_card import TITLES, cures, short_trace, what_happened, without_keys
 
 
 def config(batch_size=64, lr=0.002, on_non_finite="stop", accumulate=1):
@@ -22,6 +24,16 @@ def test_the_advice_on_screen_names_no_key_of_the_config(kind, spoken):
     assert not keys & set(re.findall(r"[a-z_]+", said)) - {"device"}
     assert said.count("(") == said.count(")")
     assert "  " not in said
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "chinese"), [(math.nan, "not a number (NaN)", "非数值（NaN）"), (-math.inf, "minus infinity", "负无穷大")]
+)
+def test_a_loss_that_is_not_finite_is_said_in_one_sentence(value, english, chinese):
+    failure = {"kind": "non_finite", "message": str(NonFiniteLossError("depth", 120, value))}
+    assert what_happened(failure) == f"The loss of task 'depth' is {english} at step 120."
+    with speaking("zh"):
+        assert what_happened(failure) == f"任务 'depth' 的损失在第 120 步为{chinese}。"
 
 
 def test_other_words_in_brackets_stay():

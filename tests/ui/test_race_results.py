@@ -11,7 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.events import EpochMetrics, RunStarted
 from mtl_core.runs.store import open_store
 from ui.compare.race_entries import Entry
-from ui.compare.race_table import PACE, RANK, _columns, at_chosen, constants_of, no_better, reference_of, results_of, stars
+from ui.compare.race_table import PACE, RANK, _about_constants, _columns, at_chosen, constants_of, no_better, reference_of, results_of, stars
 
 INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"title": "F1", "higher_is_better": True}}}}}
 
@@ -74,9 +74,11 @@ def test_test_columns_have_no_stars():
 
 def test_no_star_for_what_is_no_better_than_a_constant_answer():
     assert starred({"fixed": [0.01, 0.01, 0.011], "pcgrad": [0.018, 0.018, 0.0181]}) == set()
-    entries, table, _ = table_of({"fixed": [0.0178], "pcgrad": [0.4]})
+    entries, table, better = table_of({"fixed": [0.0178], "pcgrad": [0.4]})
     constant = constants_of(entries)["present f1 ↑ val"]
     assert [no_better(value, constant, True) for value in table["present f1 ↑ val"]] == [True, False]
+    assert _about_constants(table, better, entries).startswith("○ marks a value no better than a constant prediction")
+    assert _about_constants(table[1:], better, entries) == ""  # a mark that no value has is not explained
     assert no_better(0.4, 0.3, higher=False)
 
 

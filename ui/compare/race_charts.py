@@ -17,7 +17,7 @@ from mtl_core.figures.explained_results import explain_race
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
-from ui.compare.race_entries import Entry, line_sample
+from ui.compare.race_entries import Entry, in_a_row, line_sample
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, nothing_of, one_curve, panel_style, scalars_feed
 from ui.run.explain_popover import explain_popover, unit_of, values_of
@@ -108,8 +108,9 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
     items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {html.escape(task)}</span>' for task in tasks)
     st.caption(tr("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale."))
     st.html(f'<div class="legend">{items}</div>')
-    for start in range(0, len(begun), SMALL):
-        for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):
+    beside = in_a_row(len(begun), SMALL)
+    for start in range(0, len(begun), beside):
+        for place, entry in zip(st.columns(beside), begun[start : start + beside], strict=False):
             with place.container(border=True, gap="small", key=f"race_weights_{entry.run.id}"):
                 st.html(f"{line_sample(entry)} <b>{html.escape(entry.method)}</b>")
 

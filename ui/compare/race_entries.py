@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +64,17 @@ def stripes(colour: str, stroke: str) -> str:
     return f"repeating-linear-gradient(90deg,{','.join(stops)})"
 
 
+def in_a_row(count: int, most: int) -> int:
+    """How many of ``count`` boxes stand beside each other: at most ``most``, in rows of nearly equal length, so that none is alone in the last."""
+    return math.ceil(count / math.ceil(count / most))
+
+
 def cards(entries: list[Entry]) -> None:
     """Draw a card per run, with its progress until all have finished. The cards are also the legend of the charts below."""
     bars = not all(str(entry.run.status) == "finished" for entry in entries)
-    for start in range(0, len(entries), CARDS):
-        places = st.columns(min(CARDS, len(entries)))
-        for place, entry in zip(places, entries[start : start + CARDS], strict=False):
+    beside = in_a_row(len(entries), CARDS)
+    for start in range(0, len(entries), beside):
+        for place, entry in zip(st.columns(beside), entries[start : start + beside], strict=False):
             with place.container(border=True, gap="small", key=f"entry_{entry.run.id}"):
                 _card(entry, bars)
 

@@ -43,13 +43,12 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
         _draw(table[["method", *ordered]], better, entries)
     st.caption(
         tr(
-            "{about_stars} {constant} marks a value no better than a constant prediction (the mean or the most frequent class). "
-            "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this "
-            "task was best on val. **test**: measured once, at the end, with the chosen checkpoint; without stars, because test "
-            "data select nothing. {about_ranks}**Step time**: training steps only, relative to {method}. Other load on the machine "
+            "{about_stars} {about_constants}**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the "
+            "epoch in which this task was best on val. **test**: measured once, at the end, with the chosen checkpoint; without stars, because "
+            "test data select nothing. {about_ranks}**Step time**: training steps only, relative to {method}. Other load on the machine "
             "increases it.",
             about_stars=_about_stars(entries),
-            constant=CONSTANT,
+            about_constants=_about_constants(table, better, entries),
             about_ranks=_about_ranks(table),
             method=words.plain(reference.method),
         )
@@ -86,6 +85,13 @@ def _about_stars(entries: list[Entry]) -> str:
         "and by more than twice the standard error of the difference.",
         ahead=AHEAD,
     )
+
+
+def _about_constants(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> str:
+    known = {column: constant for column, constant in constants_of(entries).items() if column in table}
+    if not any(no_better(value, constant, better[column]) for column, constant in known.items() for value in table[column]):
+        return ""
+    return tr("{constant} marks a value no better than a constant prediction (the mean or the most frequent class). ", constant=CONSTANT)
 
 
 def _about_ranks(table: pd.DataFrame) -> str:
@@ -253,7 +259,7 @@ def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
     return {
         "method": st.column_config.TextColumn(tr("method"), width=METHOD_PIXELS),
         "run": st.column_config.LinkColumn(tr("run"), display_text=tr("open"), width=58),
-        "status": st.column_config.TextColumn(tr("status"), width=78),
+        "status": st.column_config.TextColumn(tr("status"), width=92),
         **{
             column: st.column_config.Column(label, help=words.plain(about), width=head_width(label))
             for column, (label, about) in numbers.items()

@@ -33,7 +33,8 @@ def races() -> dict[str, str]:
     for run in listing(run_store().home.as_posix()):
         race_id = race_in(run.tags)
         if race_id:
-            found.setdefault(race_id, f"{run.common}  ·  {words.moment(run.created_at)}  ·  {race_id}")
+            # What tells races apart comes first, because a narrow box cuts off the end.
+            found.setdefault(race_id, f"{race_id}  ·  {words.moment(run.created_at)}  ·  {run.common}")
     return found
 
 

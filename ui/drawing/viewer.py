@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
-from mtl_core.data.dataset import SINGULAR, Task
+from mtl_core.data.dataset import SHARE, SINGULAR, Task
 from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
@@ -76,7 +76,7 @@ def viewer(
         "steps_samples": on_move is not None,
         "texts": {text: tr(text) for text in TEXTS},
         "unit_of_one": {unit: tr(one) for unit, one in SINGULAR.items()},
-        "units": {task.unit: tr(task.unit) for task in tasks.values() if task.unit},
+        "units": {task.unit: "" if task.unit == SHARE else tr(task.unit) for task in tasks.values() if task.unit},
         "depth_scale": depth_scale(),
         "error_scale": error_scale(),
     }

@@ -102,7 +102,7 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
         st.caption(tr("B, {name}, has no task like {task}.", name=words.plain(beside.name), task=words.plain(task)))
         return
     st.markdown(tr("**A and B** :gray[A is this run, B the other one]"))
-    left, right = st.columns([6, 5], gap="large")
+    left, right = st.columns([2, 1], gap="large")  # the last column of the table lies outside a narrower place
     rows = [_row(entry, beside.evaluation.value(task, entry["name"])) for entry in about["values"]]
     with left:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", row_height=30, key=f"evaluation.beside.values.{task}")
@@ -119,7 +119,9 @@ def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
     if one is None or other is None:
         return {**cells, "B - A": "–"}
     shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
-    is_better = tr("equal") if one == other else "B" if (other > one) == bool(higher) else "A"
+    if one == other:
+        return {**cells, "B - A": f"0{shown_unit}", better: tr("equal")}
+    is_better = "B" if (other > one) == bool(higher) else "A"
     return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", better: is_better}
 
 

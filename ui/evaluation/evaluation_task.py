@@ -34,6 +34,7 @@ SHORT = {  # English title of a column -> what fits over numbers
     "Specificity": mark("Spec."),
     "Sensitivity": mark("Sens."),
     "Images with it": mark("Images"),
+    "ROC area": "ROC",
     "Intersection over union": "IoU",
 }
 COUNTED = {  # plural noun of counted items -> one of them, several
@@ -68,7 +69,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     _threshold(about, arrays, run.id, task, evaluation.split, colour)
     cells = evaluation.cells(task, arrays)
     if cells is not None:
-        left, right = st.columns([6, 5], gap="large")
+        left, right = st.columns(2, gap="large")
         with left:
             row_title, column_title = kind_of(about["kind"]).confusion_titles
             chosen = _confusion(cells, (tr(row_title), tr(column_title)), colour, key, task)

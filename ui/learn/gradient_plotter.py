@@ -98,7 +98,8 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
             row[tr("task {number}", number=number)] = tr("falls") if slope > 1e-3 else tr("rises") if slope < -1e-3 else tr("stays")
         rows.append({**row, tr("length"): round(length, 2)})
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        digits = {tr("length"): st.column_config.NumberColumn(format="%.2f")}
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=digits)
         st.caption(
             tr(
                 "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: "

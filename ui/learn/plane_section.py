@@ -73,7 +73,7 @@ def _draw() -> None:
             key=f"plane.rate.{type(landscape).__name__}",
             persist_state="session",
         )
-        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
+        amount = AT_ONCE[st.selectbox(tr("Steps at once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
         _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:
@@ -255,7 +255,10 @@ def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str])
         )
     if rows:
         table = pd.DataFrame(rows)
-        st.dataframe(table if table[note].any() else table.drop(columns=note), hide_index=True, width="stretch")
+        digits = {
+            name: st.column_config.NumberColumn(format="%.3f") for name in (tr("first loss ↓"), tr("second loss ↓"), tr("cosine of the gradients"))
+        }
+        st.dataframe(table if table[note].any() else table.drop(columns=note), hide_index=True, width="stretch", column_config=digits)
         st.caption(
             tr(
                 "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first "

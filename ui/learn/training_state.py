@@ -12,6 +12,7 @@ from mtl_core.lessons.class_board import expected_run, waits
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import finished_runs
 from mtl_core.runs import actions
+from ui.run.failure_card import goes_on
 from ui.run.run_actions import stop_button
 from ui.shell import words
 from ui.shell.state import run_action, run_store
@@ -43,7 +44,8 @@ def training_state(runs: Sequence[Any]) -> None:
         return
     if going is None:
         waiting = next(run for run in runs if not run.status.is_ended())
-        st.markdown(f":material/hourglass_empty: {words.in_line(waiting)} {_begins(waits(run_store()).get(waiting.id))}")
+        said = (words.in_line(waiting), goes_on(run_store(), waiting), _begins(waits(run_store()).get(waiting.id)))
+        st.markdown(f":material/hourglass_empty: {' '.join(filter(None, said))}")
         st.button(tr("Remove from the queue"), key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
         return
     done = (len(ended) + going.progress) / len(runs)

@@ -49,6 +49,13 @@ def task_in(network: str) -> str:
     return network.removeprefix(BEST_OF)
 
 
+def network_title(network: str, epoch: int) -> str:
+    """A network as the viewer chooses it: ``Best checkpoint, epoch 4``, ``Best of digit, epoch 3``."""
+    if network == BEST:
+        return tr("Best checkpoint, epoch {epoch}", epoch=epoch)
+    return tr("Best of {task}, epoch {epoch}", task=task_in(network), epoch=epoch)
+
+
 def network_choice(run: Any) -> None:
     """Draw the choice of the network, which the address holds."""
     found = networks_of(run)
@@ -59,10 +66,7 @@ def network_choice(run: Any) -> None:
     held = hold_first(key, asked_network() if asked_network() in found else options[0], options)
 
     def title(network: str) -> str:
-        task, epoch = task_in(network), found[network].epoch
-        if network == BEST:
-            return tr("Best checkpoint, epoch {epoch}", epoch=epoch)
-        return tr("Best of {task}, epoch {epoch}", task=task, epoch=epoch)
+        return network_title(network, found[network].epoch)
 
     chosen = st.selectbox(tr("Network"), options, options.index(held), format_func=title, key=key, label_visibility="collapsed")
     set_address({ADDRESS: None if chosen == BEST else chosen})

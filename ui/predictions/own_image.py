@@ -17,17 +17,22 @@ from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
-from ui.predictions.chosen_network import network_of
+from ui.predictions.chosen_network import network_of, network_title
 from ui.predictions.image_source import pictures_of, tasks_of
 from ui.predictions.sample_view import look_sheet, predictor_of
 from ui.predictions.sketch_pad import sketch_pad
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store, torch_is_ready
-from ui.shell.words import plain, translated
+from ui.shell.words import plain, three_digits, translated
 
 WAYS = {"file": mark("A file or an example"), "draw": mark("Draw"), "camera": mark("Camera")}
 EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
-BESIDE_THE_PAD = (3, 8)  # widths of the pad and of the answer
+FITTED = {  # how the network's frame is filled
+    "pad": mark("whole, with bars where its proportions differ"),
+    "stretch": mark("stretched to fill it"),
+    "crop": mark("cut to fill it"),
+}
+BESIDE = {"draw": (3, 8), "camera": (5, 8)}  # widths of the pad, or the camera's picture, and of the answer
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 
@@ -45,8 +50,8 @@ def own_image(run_id: str, way: str) -> None:
         over = mark("{name} has ended and has no checkpoint, so it cannot predict anything.")
         st.info(tr(over if run.status.is_ended() else coming, name=plain(shown_name(run))))
         return
-    # The answer stands beside the pad: below it, whoever draws would have to scroll for it.
-    given, answer = st.columns(BESIDE_THE_PAD, gap="medium") if way == "draw" else (st.container(), st.container())
+    # The answer stands beside the pad and the camera: below them, the viewer would have to scroll for it.
+    given, answer = st.columns(BESIDE[way], gap="medium") if way in BESIDE else (st.container(), st.container())
     with given:
         content, name = _chosen(run, way)
     with answer:
@@ -69,7 +74,7 @@ def _answer(run: Any, network: str, checkpoint: str, content: Any, name: str) ->
             raise
         st.error(f"{plain(name)}: {plain(tr(str(error)))}", icon=":material/broken_image:")
         return
-    _predicted(run, predictor, image, name)
+    _predicted(run, predictor, network, image, name)
 
 
 def way_to_an_image() -> str:
@@ -85,12 +90,12 @@ def _chosen(run: Any, way: str) -> tuple[Any, str]:
     """The image chosen last, as bytes or an array, and its name on screen."""
     if way == "draw":
         drawn = sketch_pad("own.sketch")
-        return (drawn, tr("the drawing")) if drawn else (None, "")
+        return (drawn, tr("The drawing")) if drawn else (None, "")
     if way == "camera":
         taken = st.camera_input(
             tr("A picture from this browser's camera"), key="own.camera", help=tr("Browsers give the camera on localhost or https only.")
         )
-        return (taken.getvalue(), tr("the picture from the camera")) if taken is not None else (None, "")
+        return (taken.getvalue(), tr("The picture from the camera")) if taken is not None else (None, "")
     return _file_or_example(run)
 
 
@@ -126,11 +131,11 @@ def _file_or_example(run: Any) -> tuple[Any, str]:
     taken = st.session_state.get("own.taken")
     if taken == "paste" and pasted:
         try:
-            return base64.b64decode(pasted.partition(",")[2], validate=True), tr("the pasted image")
+            return base64.b64decode(pasted.partition(",")[2], validate=True), tr("The pasted image")
         except binascii.Error:
             return None, ""
     if isinstance(taken, int) and pictures is not None and taken < len(pictures):
-        return pictures.image(taken), tr("example {taken}", taken=taken + 1)
+        return pictures.image(taken), tr("Example {number}", number=taken + 1)
     if uploaded is not None:
         return uploaded.getvalue(), uploaded.name
     return None, ""
@@ -173,7 +178,7 @@ export default function ({ parentElement, data, setStateValue }) {
     )
 
 
-def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
+def _predicted(run: Any, predictor: Any, network: str, image: np.ndarray, name: str) -> None:
     from mtl_core.figures.layers import prediction_layer
     from mtl_core.inference.saliency import saliency
     from mtl_core.inference.timing import time_sharing
@@ -190,11 +195,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
     sequence = hashlib.sha1(shown.tobytes()).hexdigest()
     height, width = image.shape[:2]
-    fitted = (
-        ""
-        if frame.shape[:2] == image.shape[:2]
-        else tr(", shown to the network as {width} x {height} ({how})", width=frame.shape[1], height=frame.shape[0], how=tr(predictor.how))
-    )
+    fitted = fitted_in_words((width, height), (frame.shape[1], frame.shape[0]), predictor.how)
     st.caption(
         tr(
             "{name}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its "
@@ -214,7 +215,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
         sequence=f"own/{sequence}",
         epoch=0,
         with_targets=False,
-        single=tr("best checkpoint, epoch {epoch}", epoch=predictor.description.epoch),
+        single=network_title(network, predictor.description.epoch),
     )
     timed = st.session_state.get("own.timed", {})  # measured once for an image, because the page reruns at each click
     if timed.get("of") != (run.id, sequence):
@@ -224,12 +225,24 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
         look_sheet(shown, saliency(predictor, frame))
 
 
+def fitted_in_words(size: tuple[int, int], frame: tuple[int, int], how: str) -> str:
+    """How an image (width, height) came into the network's frame; empty where it has its size."""
+    if size == frame:
+        return ""
+    if size[0] * frame[1] == size[1] * frame[0]:  # no way to fill it makes a difference
+        return tr(", shown to the network as {width} x {height}", width=frame[0], height=frame[1])
+    return tr(", shown to the network as {width} x {height} ({how})", width=frame[0], height=frame[1], how=tr(FITTED[how]))
+
+
 def _times(times: dict[str, Any]) -> None:
     shared, apart, repeated = *st.columns(2), tr(times["repeated"])
-    shared.metric(tr("One {repeated}, every head", repeated=repeated), tr("{shared_ms:.1f} ms", shared_ms=times["shared_ms"]))
+    shared.metric(tr("One {repeated}, every head", repeated=repeated), tr("{duration} ms", duration=three_digits(times["shared_ms"])))
     longer = tr("{apart_ms:.2f} times as long", apart_ms=times["apart_ms"] / times["shared_ms"])
     apart.metric(
-        tr("One {repeated} per head", repeated=repeated), tr("{apart_ms:.1f} ms", apart_ms=times["apart_ms"]), delta=longer, delta_color="off"
+        tr("One {repeated} per head", repeated=repeated),
+        tr("{duration} ms", duration=three_digits(times["apart_ms"])),
+        delta=longer,
+        delta_color="off",
     )
     st.caption(
         tr(

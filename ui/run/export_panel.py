@@ -113,7 +113,7 @@ def _exports(run_id: str, was_busy: bool) -> None:
 
 def _choice(run_id: str, jobs: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(tr("Export"), [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
+        name = st.selectbox(tr("Format"), [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
         checkpoint = "best"
         if name in NETWORKS:
             tasks = sorted({task for kept in kept_checkpoints(run_store().folder(run_id)) for task in kept.best_of})

@@ -11,7 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.language import HalfUp, mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import kept_checkpoints
+from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui.run.run_actions import clone_of, fork_of, give_up_button
 from ui.shell import words
 
@@ -19,7 +19,7 @@ TITLES = {
     "config": mark("The settings are invalid"),
     "data": mark("The data could not be read"),
     "out_of_memory": mark("Out of memory"),
-    "non_finite": mark("The loss became NaN or infinite"),
+    "non_finite": mark("The loss is not a finite number"),
     "disk_full": mark("The disk is full"),
     "store": mark("The run store could not be written"),
     "file": mark("A file could not be used"),
@@ -58,9 +58,23 @@ def _stopped(store: RunStore, run: Any) -> str:
     )
 
 
+def _last_checkpoint(store: RunStore, run: Any) -> KeptCheckpoint | None:
+    return next(reversed(kept_checkpoints(store.folder(run.id))), None)
+
+
+def goes_on(store: RunStore, run: Any) -> str:
+    """Where a queued run that has begun goes on, in words: at its last checkpoint, before the last step that it did. Empty for a new run."""
+    if not run.step:
+        return ""
+    last = _last_checkpoint(store, run)
+    if last is None:
+        return tr("It has no checkpoint, so it starts from the beginning.")
+    return tr("It continues {how_far}.", how_far=words.how_far(last.epoch if last.whole_epoch else last.epoch + 0.5))
+
+
 def what_is_kept(store: RunStore, run: Any) -> str:
     """The checkpoint that Resume continues from, in words."""
-    last = next((checkpoint for checkpoint in reversed(kept_checkpoints(store.folder(run.id)))), None)
+    last = _last_checkpoint(store, run)
     if last is None:
         return tr("No checkpoint was saved: Resume starts from the beginning.")
     if last.whole_epoch:
@@ -109,9 +123,8 @@ def what_happened(failure: dict[str, Any]) -> str:
     """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
     message = failure.get("message") or mark("No reason was recorded.")
     if failure.get("kind") == "non_finite":
-        message = message.partition(". ")[0].rstrip(".") + "."
-    said = tr(message)
-    return words.capitalised(said)
+        return words.capitalised(tr("{sentence}.", sentence=tr(message.partition(". ")[0].rstrip("."))))
+    return words.capitalised(tr(message))
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:

@@ -42,7 +42,7 @@ def action_bar(store: RunStore, run: Any) -> None:
             click = {"on_click": open_dialog, "args": (EXPORT, [run.id])}
             st.button(tr("Export"), icon=":material/download:", key=f"export.{run.id}", help=about, **click)
         _menu(store, run)
-        race_links([run])
+        race_links([run], is_short=True)
 
 
 def refusal(run: Any) -> None:
@@ -71,8 +71,10 @@ def pause_button(run: Any, key: str, primary: bool = False) -> None:
 def stop_button(run: Any, key: str) -> None:
     """Draw Stop; "Stopping..." from the click until the run has saved its state."""
     stopping = str(run.status) == "stopping"
-    label = tr("Stopping…") if stopping else (tr("Remove from queue") if str(run.status) == "queued" else tr("Stop"))
-    st.button(label, icon=":material/stop_circle:", key=key, disabled=stopping, on_click=run_action, args=(run.id, actions.stop))
+    queued = str(run.status) == "queued"
+    label = tr("Stopping…") if stopping else tr("Remove") if queued else tr("Stop")
+    icon, about = (":material/close:", tr("Remove this run from the queue")) if queued else (":material/stop_circle:", None)
+    st.button(label, icon=icon, key=key, help=about, disabled=stopping, on_click=run_action, args=(run.id, actions.stop))
 
 
 def give_up_button(run: Any) -> None:

@@ -14,6 +14,7 @@ from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.learn.lesson_of_run import is_of_lesson, lesson_line
 from ui.run.alerts_panel import alerts_popover
+from ui.run.failure_card import goes_on
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.run_picker import run_picker
@@ -46,8 +47,8 @@ def header(store: RunStore, run: Any) -> None:
     _lineage(run, known)
     if run.note:
         st.caption(words.plain(run.note).replace("\n", "  \n"))
-    with st.container(key="state", horizontal=True, vertical_alignment="center", gap="medium"):
-        _progress(run)
+    with st.container(key="state", horizontal=True, vertical_alignment="center", gap="small"):
+        _progress(store, run)
         action_bar(store, run)
         if not run.status.is_ended() or store.alerts(run_id=run.id):
             alerts_popover(store, run)
@@ -90,7 +91,7 @@ def header_values(run: Any) -> dict[str, dict[str, Any]]:
     return {"texts": {"run-progress": _progress_text(run), "fact-speed": _speed(run), "fact-time": words.duration(run.seconds)}, "bars": _bars(run)}
 
 
-def _progress(run: Any) -> None:
+def _progress(store: RunStore, run: Any) -> None:
     if run.status.is_active():
         # HTML of our own, because the browser may not change the elements of Streamlit.
         text, width = html.escape(_progress_text(run)), _bars(run)["run-progress-bar"]
@@ -98,7 +99,7 @@ def _progress(run: Any) -> None:
         bar = f'<div class="bar" role="progressbar" {about}><b class="run-progress-bar" style="width:{width:g}%"></b></div>'
         st.html(f'<div class="progress"><div class="run-progress">{text}</div>{bar}</div>')
     elif str(run.status) == "queued":
-        st.caption(words.in_line(run))
+        st.caption(f"{words.in_line(run)} {goes_on(store, run)}".strip())
     elif str(run.status) == "finished":
         epochs = tr("1 epoch") if run.epochs == 1 else tr("{epochs} epochs", epochs=run.epochs)
         done = {"epochs": epochs, "step": run.step, "duration": words.duration(run.seconds)}

@@ -77,14 +77,14 @@ def _draw_page(store: RunStore, page: LivePage, view: str) -> None:
     with st.container():
         # Each part has the same place while the run is active and after its end, whether the export panel is open or not. What stood in another
         # place stays in the browser until the whole page is drawn: header and charts would be there twice.
-        with st.container():
-            export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if run.status.is_ended():
             with st.container():
                 polling_strip(run.id)
                 st.fragment(_still)(run.id, view)
         else:
             page.part(TOP, partial(_live, page, view, shape), partial(_top_news, page), ended=False)
+        with st.container():
+            export_panel(run.id)  # below its button, and outside the live part, whose refresh could lose a download
         with st.container():
             if run.info and view == "evaluation":
                 page.part("evaluation", lambda now: evaluation_tab(run_store(), now.run), _epochs, run.status.is_ended())
@@ -290,7 +290,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
-            with place.container(border=True, key=element_key("test", task)):
+            with place.container(border=True, key=element_key("test", task), height="stretch"):
                 _test_tile(task, tasks[task], summary, has_labels=task in measured)
 
 

@@ -27,6 +27,7 @@ from ui.shell.words import plain
 
 LABELS = {
     "on_non_finite": mark("If a loss becomes NaN"),
+    "first_scale": mark("Scale of the first loss"),
     "lr": mark("Learning rate"),
     "name": mark("Method"),
     "seed": mark("Seed"),

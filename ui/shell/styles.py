@@ -9,10 +9,12 @@ from mtl_core.figures.colours import PALETTE
 CSS = """
 <style>
 .stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1880px;}
+/* Text in a line with buttons. Streamlit gives a paragraph a margin and its container the same one below 0: without both it stands in the middle. */
+:is(.st-key-strip, .st-key-lineage, [class*="st-key-queue_"], .st-key-steering_title, .st-key-state, .st-key-class_link, .st-key-class_tiles)
+  :is(p, [data-testid="stMarkdownContainer"], [data-testid="stCaptionContainer"]) {margin: 0;}
 .st-key-strip {border-bottom: 1px solid rgba(128,128,128,.22); padding: .1rem 0 .45rem; min-height: 2.75rem;}
-.st-key-strip p {margin: 0; white-space: nowrap; font-size: .9rem;}
+.st-key-strip p {white-space: nowrap; font-size: .9rem;}
 .st-key-strip .stPageLink a {padding: 0 .4rem; margin: 0;}
-.st-key-strip [data-testid="stMarkdownContainer"] {margin-bottom: 0;}
 .st-key-strip .stProgress {padding: 0;}
 .st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
 .st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
@@ -35,10 +37,9 @@ CSS = """
 .gauge-list b {display: block; height: 100%; background: #56B4E9;}
 .gauge-list .marked {font-weight: 600;}
 .gauge-list .marked b {background: #D55E00;}
+[class*="st-key-entry_"] .stPageLink a {padding: 0; margin: 0;}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
-.st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
-.st-key-lineage [data-testid="stMarkdownContainer"], [class*="st-key-queue_"] [data-testid="stMarkdownContainer"] {margin-bottom: 0;}
 .st-key-delete_really button {background: #B3261E; border-color: #B3261E;}
 .st-key-delete_really button:hover {background: #8C1D18; border-color: #8C1D18;}
 .st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
@@ -58,7 +59,7 @@ CSS = """
 .st-key-steering [data-testid="stSliderTickBar"] {display: none;}
 .st-key-steering [data-testid="stVerticalBlock"] {gap: .15rem;}
 .st-key-steering [data-testid="stHorizontalBlock"] {row-gap: .2rem;}
-.st-key-steering_title p {margin: 0; font-size: .9rem;}
+.st-key-steering_title p {font-size: .9rem;}
 .st-key-steering_title button {min-height: 0; padding: 0;}
 .notify {font: inherit; font-size: .9rem; color: inherit; background: transparent; border: 1px solid rgba(128,128,128,.4); border-radius: 8px;
   padding: .35rem .75rem; cursor: pointer;}
@@ -74,13 +75,13 @@ CSS = """
 .gauges .marked b {background: #D55E00;}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
-.st-key-state > div:first-child {flex: 1 1 18rem;}
+.st-key-state > div:first-child {flex: 1 1 14rem;}
 .progress {font-size: .9rem; line-height: 1.6;}
 .progress .bar {height: .5rem; border-radius: .25rem; background: rgba(128,128,128,.2); overflow: hidden;}
 .progress .bar b {display: block; height: 100%; background: light-dark(#0B6BA8, #2474AD);}
 .live-plot {contain: layout style;}
 .slower {font-size: .875rem; opacity: .75;}
-.st-key-state p {margin: 0; font-size: .9rem;}
+.st-key-state p {font-size: .9rem;}
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
 .st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
@@ -91,15 +92,14 @@ CSS = """
   .st-key-task_rows [class*="st-key-panel"] {grid-template-columns: 1fr; gap: .2rem; padding: .4rem .6rem;}
   [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"]) {grid-column: auto;}
 }
-.st-key-class_link p {margin: 0;}
 .st-key-class_link [data-testid="stCode"] {flex: 1 1 20rem;}
 .st-key-class_link pre {padding: .35rem .8rem;}
 .st-key-class_link code {font-size: 1rem;}
 .st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fit, minmax(9.3rem, 1fr)); gap: .3rem;}
 .st-key-class_tiles > * {max-width: 22rem;}
 .st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
-.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
-.st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
+.st-key-class_tiles p {font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
+.st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 [class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}

@@ -137,13 +137,9 @@ def better(higher_is_better: bool | None) -> str:
 
 def in_line(run) -> str:
     """A queued run's place in the queue, as a sentence."""
-    place, begun = run.queue_position, how_far(run.epoch)
+    place = run.queue_position
     if place is None or place == 1:
-        if run.step:
-            return tr("Next in the queue: the run starts as soon as its device is free. It continues {how_far}.", how_far=begun)
         return tr("Next in the queue: the run starts as soon as its device is free.")
-    if run.step:
-        return tr("Number {place} in the queue. It continues {how_far}.", place=place, how_far=begun)
     return tr("Number {place} in the queue.", place=place)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +12,11 @@ from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.cluster.cluster_start import cluster_of
 from mtl_core.runs.cluster.cluster_state import ClusterState
 from mtl_core.runs.store import RunStore
+from ui.drawing.table_sizes import BORDERS, TWO_LINES, fitting_text, whole_height
 from ui.shell import words
+
+PIXELS = (150, 90, 90, 80, 244)  # widths of the columns, whose rows have two lines; a list of Streamlit is no wider than they are together
+MOST_PIXELS = 430  # height of the table
 
 
 def cluster_popover(store: RunStore, queued: int) -> None:
@@ -23,7 +29,11 @@ def cluster_popover(store: RunStore, queued: int) -> None:
         return
     with st.popover(tr("Nodes: {count}", count=len(state.nodes)), icon=":material/hub:", key="cluster", type="tertiary"):
         st.caption(tr("Ray cluster at {address}. Waiting runs: {queued}.", address=state.address, queued=queued))
-        st.dataframe(_table(store, state), hide_index=True, width="stretch")
+        table = _table(store, state)
+        widths: Any = {name: st.column_config.Column(width=pixels) for name, pixels in zip(table, PIXELS, strict=False)}
+        # With a width of its own, because a list is only as wide as the longest text beside the table.
+        wide, high = sum(PIXELS) + BORDERS, whole_height(len(table), MOST_PIXELS, TWO_LINES)
+        st.dataframe(table, hide_index=True, column_config=widths, width=wide, height=high, row_height=TWO_LINES)
         if restarted := _restarted(store, state):
             st.caption(tr("Restarted after a loss: {runs}.", runs=restarted))
 
@@ -41,7 +51,7 @@ def _table(store: RunStore, state: ClusterState) -> pd.DataFrame:
                 tr("CPUs in use"): tr("{used} of {total}", used=cpus, total=node.cpus),
                 tr("GPUs in use"): tr("{used} of {total}", used=gpus, total=node.gpus),
                 tr("Memory"): words.size(node.memory),
-                tr("Runs"): ", ".join(names[run_id] for run_id, _ in here),
+                tr("Runs"): fitting_text(", ".join(names[run_id] for run_id, _ in here), PIXELS[-1]),
             }
         )
     return pd.DataFrame(rows)

@@ -24,6 +24,8 @@ from ui.status.queue_list import queue_popover
 from ui.status.strip_news import StripNews, trained_run
 from ui.train.sample_preview import data_progress
 
+MOST_RUNS = 3  # that are shown one by one; a cluster trains dozens
+
 
 def polling_strip(own_run: str = "", links: bool = True) -> None:
     """Draw the status bar so that it follows the store, for pages without a live part. It is drawn anew when there is news (``strip_news.py``)."""
@@ -77,8 +79,11 @@ def _strip(own_run: str, links: bool, news: StripNews | None) -> None:
     queued = store.queued()
     others = [run for run in active if run.id != own_run]
     with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
-        for run in others:
-            _active_run(store, run, with_device=len(active) > 1, links=links)
+        for run in others[:MOST_RUNS]:
+            with st.container(key=f"strip_run_{run.id}", horizontal=True, vertical_alignment="center", gap="small", width="content"):
+                _active_run(store, run, with_device=len(active) > 1, links=links)  # one piece: where the line ends, a whole run begins the next
+        if len(others) > MOST_RUNS:
+            st.markdown(tr(":gray[and {count} more]", count=len(others) - MOST_RUNS), width="content")
         if not active:
             _idle(store, own_run, links)
         elif not others:

@@ -1,10 +1,9 @@
-"""The page of studies: the list with the form of a new one, and the page of one study with its cells and its answer."""
+"""The page of one study, with its cells and its answer."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
@@ -26,56 +25,18 @@ from ui.shell.state import go_to, listing, run_store
 from ui.status.status_bar import polling_strip
 from ui.studies.study_cost import cost
 from ui.studies.study_curves import curves
-from ui.studies.study_form import estimate_text, study_form
+from ui.studies.study_form import estimate_text
 from ui.studies.study_repetition import repetition
 from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
-from ui.studies.verdict_cards import brief, verdicts
+from ui.studies.verdict_cards import verdicts
 
-LIST_COLUMNS = (mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"), mark("id"))
 NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
 FORKS = 6  # that are named
 LOOK: dict[str, tuple[words.BadgeColour, str]] = {mark("new"): ("gray", ":material/draft:"), mark("running"): ("blue", ":material/play_arrow:")}
 LOOK |= {mark("stopped"): ("gray", ":material/stop:"), mark("finished"): ("green", ":material/check:")}
-
-
-def list_page() -> None:
-    """Draw the list of studies and the form of a new one."""
-    polling_strip()
-    st.title(tr("Studies"), anchor=False)
-    st.markdown(tr("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow."))
-    store = run_store()
-    found = studies.studies(store)
-    with st.expander(tr("New study"), icon=":material/add:", expanded=not found, key="study.form"):
-        study_form()
-    if not found:
-        st.info(tr("There is no study yet. Choose a question above."), icon=":material/info:")
-        return
-    columns = {
-        "title": st.column_config.LinkColumn(tr("study"), display_text="#(.+)$", width="medium"),
-        "verdict": st.column_config.TextColumn(tr("verdict"), help=tr("On the mean over the tasks; the study's page has each task's.")),
-        "finished": st.column_config.ProgressColumn(tr("finished"), format="%d%%", min_value=0, max_value=100),
-        **{name: st.column_config.Column(tr(name)) for name in LIST_COLUMNS},
-    }
-    st.dataframe(pd.DataFrame([_row(store, study) for study in found]), hide_index=True, column_config=columns)
-
-
-def _row(store: Any, study: studies.Study) -> dict[str, Any]:
-    """A study in the list. Its title is the link: a table shows what stands behind the ``#`` of the address."""
-    stage, finished = studies.stage(store, study)
-    return {
-        "title": f"studies?study={study.id}#{quote(study.title)}",
-        "question": tr(study.part.title),
-        "state": tr(stage),
-        "verdict": brief(answer_of(store, study)),
-        "finished": 100 * finished // study.planned_runs,
-        "runs": study.planned_runs,
-        "seeds": len(study.seeds),
-        "made": words.moment(study.created_at),
-        "id": study.id,
-    }
 
 
 def show_study(study_id: str) -> None:

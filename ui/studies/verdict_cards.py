@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -48,17 +47,6 @@ def verdicts(answer: Answer) -> None:
     if len(labels) > 1:
         with st.expander(tr("All comparisons")):
             st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
-
-
-def brief(answer: Answer) -> str:
-    """The verdicts over all tasks in a few words, for a list: the word of the only comparison, or how many of several have which."""
-    overall = [line.verdict for line in answer.lines if not line.task and line.verdict and line.verdict.word != Word.NONE]
-    if not overall:
-        return tr("none yet") if answer.is_going else ""
-    counts = Counter(said.word for said in overall)
-    if len({line.label for line in answer.lines}) == 1:
-        return tr(str(overall[0].word))
-    return " · ".join(tr("{word}: {count}", word=tr(str(word)), count=counts[word]) for word in LOOK if counts[word])
 
 
 def _cards(answer: Answer, lines: list[Line]) -> None:

@@ -44,7 +44,7 @@ def part_chooser(
         own_forms: part's name -> function that draws its options in place of the generated form.
         label_of: the part's class -> its text in the list, in the reader's language.
         about: name and class of the chosen part -> text below it, likewise.
-        first: parts that head the list, marked as those to start with.
+        first: parts that head the list, marked with a star, which ``label`` explains.
         without: options that are drawn elsewhere.
     """
     from mtl_core.runs.jobs import warmed
@@ -59,7 +59,7 @@ def part_chooser(
 
     def title(name: str) -> str:
         text = label_of(registry.load(name)) if loadable and name in registry else name
-        return tr("{title} · start here", title=text) if name in first else text
+        return f"★ {text}" if name in first else text  # a sign, because words behind the title are cut off in a narrow window
 
     def take() -> None:
         if widget != form_key(base) or st.session_state[widget] == read((*path, "name"), default):

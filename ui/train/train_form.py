@@ -118,7 +118,7 @@ def _trained() -> None:
 
 def _balancing() -> None:
     label = {"label_of": lambda part: f"{tr(part.title)} · {tr(part.family)}", "about": about_balancer}
-    part_chooser(tr("Balancing (type to search)"), BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
+    part_chooser(tr("Balancing (type to search, ★ to start with)"), BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
 
 
 def about_weights() -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mtl_core.errors import StoreError
+from mtl_core.errors import StoreError, not_finite
 from mtl_core.events import SKIPPED
 from mtl_core.language import HalfUp
 from mtl_core.runs.alerts.thresholds import Threshold, mark_reached, thresholds
@@ -99,7 +99,7 @@ class RunAlerts:
                     self._latest[key] = (float(value), event.step, float(event.epoch))
                     self._new.append((key, *self._latest[key]))
                 else:
-                    self._note_non_finite(key, event.step)
+                    self._note_non_finite(key, math.nan if value is None else value, event.step)
 
     def due(self, heard: float, now: float, paused: bool, disk: Path) -> list[tuple[str, str]]:
         """The log lines (level, text) that are due.
@@ -120,13 +120,14 @@ class RunAlerts:
             lines.append(line)
         return lines + self._disk_lines(disk)
 
-    def _note_non_finite(self, key: str, step: int) -> None:
+    def _note_non_finite(self, key: str, value: float, step: int) -> None:
         """A loss must be finite; a metric may be undefined from the start (no labels), but must not become so."""
         if key in self._non_finite or not (key.endswith("/loss") or key in self._was_finite):
             return
         self._non_finite.add(key)
         if len(self._non_finite) <= MOST_NON_FINITE:
-            self._lines.append((ALERT, f"{scalar_words(key, self._tasks)} is not a finite number at step {step}"))
+            whose = scalar_words(key, self._tasks)
+            self._lines.append((ALERT, f"{whose} is {not_finite(value)} at step {step}"))
 
     def _reached(self, new: list[tuple[str, float, int, float]], latest: dict[str, tuple[float, int, float]]) -> list[tuple[str, str]]:
         """Lines for thresholds that a value since the last call is beyond; for a threshold that is new, the latest value counts, too."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mtl_core.errors import MTLError, RunNotFoundError
-from mtl_core.runs import actions, claims, study_cells
+from mtl_core.runs import claims, study_cells
 from mtl_core.runs.cluster.cluster_state import Needs, Node, Placed, read_state, write_state
 from mtl_core.runs.cluster.run_needs import needs_of
 from mtl_core.runs.resume_and_fork import resume
@@ -132,13 +132,12 @@ class ClusterQueue:
         self._forget(run_id)
 
     def _restart(self, run: Run, placed: Placed, end: TaskEnd | None) -> None:
-        """Queue an interrupted run again, first in the line, unless a person wanted it to end or to wait."""
+        """Queue an interrupted run again unless a person wanted it to end or to wait."""
         why = why_not(self.store, run, placed.restarts)
         if why is None:
             cause = end.why if end is not None and end.outcome == LOST else "its node or process is gone"
             try:
                 resume(self.store, run.id)
-                actions.move(self.store, run.id, 1)
             except MTLError as error:  # a person or a study was faster, or its checkpoint holds no training state
                 _logger.warning("run %s is not restarted: %s", run.id, error)
                 return self._forget(run.id) if self.store.get(run.id).status == RunStatus.INTERRUPTED else None

@@ -95,6 +95,15 @@ def end_of_queue(connection: Connection) -> float:
     return max(store_time(), (connection.execute(last).scalar() or 0.0) + 0.001)
 
 
+def place_of_interrupted(connection: Connection, run_id: str) -> float:
+    """The rank of an interrupted run that is queued again: its old one, but before all that wait and that no process has begun yet."""
+    rank = func.coalesce(_runs.c.queue_rank, _runs.c.created_at)
+    old = connection.execute(select(rank).where(_runs.c.id == run_id)).scalar() or 0.0
+    not_begun = select(func.min(rank)).where(_runs.c.status == RunStatus.QUEUED.value, _runs.c.owner_pid.is_(None))
+    first = connection.execute(not_begun).scalar()
+    return old if first is None else min(old, first - 0.001)
+
+
 @lru_cache(maxsize=4096)
 def config_of(text: str, run_id: str) -> RunConfig:
     """The config in a row. Raises StoreError if this version cannot read it."""

@@ -17,7 +17,7 @@ import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
-from mtl_core.errors import ConfigError, Problem
+from mtl_core.errors import ConfigError, Problem, not_finite
 from mtl_core.events import Control
 from mtl_core.machine.device_names import kind_of
 from mtl_core.randomness import unnoticed
@@ -116,7 +116,8 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
     batches = [batch for batch, _ in zip(run.train_batches.epoch(0), range(1 + TIMED), strict=False)]
     with setup.drawing():
         tasks = task_findings(setup, batches[0])
-    problems = [f"the loss of '{name}' is {found.loss}" for name, found in tasks.items() if found.labelled and not math.isfinite(found.loss)]
+    losses = {name: found.loss for name, found in tasks.items() if found.labelled}
+    problems = [f"the loss of '{name}' is {not_finite(loss)}" for name, loss in losses.items() if not math.isfinite(loss)]
     problems += [f"no image of the first batch has a target for '{name}'" for name, found in tasks.items() if not found.labelled]
     seconds = []
     for number, batch in enumerate(batches * (1 if len(batches) > 1 else 2), start=1):

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.data.batches import Batch
 from mtl_core.durations import duration
+from mtl_core.errors import not_finite
 from mtl_core.events import Control, Message
 from mtl_core.randomness import unnoticed
 from mtl_core.sharing.model import trained
@@ -58,7 +59,7 @@ def try_first_batch(setup: Setup, control: Control) -> Iterator[Message]:
         if not found.labelled:
             yield Message(f"no image of the first batch has a target for '{name}'", "warning")
         elif not math.isfinite(found.loss):
-            yield Message(f"the loss of '{name}' on the first batch is {found.loss}", "warning")
+            yield Message(f"the loss of '{name}' on the first batch is {not_finite(found.loss)}", "warning")
     if any(found.suggested_weight is not None for found in tasks.values()):
         yield Message(
             "the loss weights named there would make the tasks' gradients on the shared parameters equally long in the first batch: a proposal; "
