@@ -19,7 +19,11 @@ LOAD = """async codes => {
 DRAW = """([place, data]) => {
   const parentElement = document.getElementById(place);
   parentElement.innerHTML ||= data.figure ? '<div class="live-plot"></div>' : '<span></span>';
-  (data.figure ? mount : mountNews)({ parentElement, data, setTriggerValue: (name, value) => asked.push([data.part, name, value]) });
+  const setTriggerValue = (name, value) => {
+    asked.push([data.part, name, value]);
+    window.sending ??= setTimeout(() => { rerun.push(data.part); window.sending = undefined; });
+  };
+  (data.figure ? mount : mountNews)({ parentElement, data, setTriggerValue });
 }"""
 # The page asks for news, and the server answers with these, once.
 ANSWER = """async news => {
@@ -38,6 +42,9 @@ ANSWER = """async news => {
 }"""
 POINTS = "() => document.querySelector('#chart .live-plot').calcdata?.[0]?.length ?? 0"
 DRAWN = "() => document.querySelector('#chart .js-plotly-plot')"
+RESTED = """async () => {
+  for (let count = 0; count < 20; count++) await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+}"""
 SETTLED = "() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))"
 
 
@@ -57,7 +64,8 @@ def page(blank):
       document.body.innerHTML = '<div id="chart" style="width:500px"></div><div id="feeder"></div><div id="parts"></div>'
         + '<div class="share share-0"><img><span></span></div><div class="said conflict">before</div>'
         + '<div class="near">near</div><div style="height:5000px"></div><div class="far">far</div>';
-      window.livePage = undefined; window.liveNews = undefined; window.requests = []; window.asked = []; window.livePartTriggers = undefined; }""")
+      window.livePage = undefined; window.liveNews = undefined; window.requests = []; window.asked = []; window.rerun = [];
+      window.livePartTriggers = window.livePartsToDraw = undefined; scrollTo(0, 0); }""")
     yield tab
     assert errors == []
 
@@ -126,18 +134,48 @@ def test_a_chart_shows_the_newest_figure_that_was_made_for_it(page, messages, po
     assert page.evaluate(POINTS) == points
 
 
-def test_parts_in_view_are_asked_for_once_for_each_answer(page):
+def test_parts_in_view_are_asked_for_once_for_each_answer_and_each_by_itself(page):
+    """Streamlit sends what is asked for in one go as one request, which reruns the part that was asked for first."""
     news = [["first", ""], ["near", ".near"], ["far", ".far"], ["gone", ".gone"]]
     give(page, fed(None, "A", 0, news))
+    page.evaluate(RESTED)
     assert page.evaluate("asked") == [], "no part is there yet"
     for name, _ in news:
         page.evaluate(DRAW, ["parts", {"part": name}])
     for turn in (1, 2):
         give(page, fed(None, "A", turn, news))
+        page.evaluate(RESTED)
     expected = [[name, "asked", turn] for turn in (1, 2) for name in ("first", "near", "gone")]
     assert page.evaluate("asked") == expected
+    assert page.evaluate("rerun") == [name for name, _, _ in expected]
     page.evaluate("() => { asked.length = 0; }")
     give(page, fed(None, "A", 4))
+    page.evaluate(RESTED)
+    assert page.evaluate("asked") == []
+
+
+def test_a_part_out_of_view_is_asked_for_when_it_comes_into_view(page):
+    for name in ("near", "far"):
+        page.evaluate(DRAW, ["parts", {"part": name}])
+    give(page, fed(None, "A", 1, [["near", ".near"], ["far", ".far"]]))
+    give(page, fed(None, "A", 2, [["far", ".far"]]))
+    page.evaluate(RESTED)
+    assert page.evaluate("asked") == [["near", "asked", 1]]
+    page.evaluate("document.querySelector('.far').scrollIntoView()")
+    page.wait_for_function("() => asked.length > 1")
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate(RESTED)
+    page.evaluate("document.querySelector('.far').scrollIntoView()")
+    page.evaluate(RESTED)
+    assert page.evaluate("asked") == [["near", "asked", 1], ["far", "asked", 2]], "once"
+
+
+def test_a_part_of_the_page_before_is_not_asked_for(page):
+    page.evaluate(DRAW, ["parts", {"part": "far"}])
+    give(page, fed(None, "A", 1, [["far", ".far"]]))
+    give(page, fed(None, "B", 1))
+    page.evaluate("document.querySelector('.far').scrollIntoView()")
+    page.evaluate(RESTED)
     assert page.evaluate("asked") == []
 
 

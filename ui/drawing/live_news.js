@@ -9,7 +9,27 @@ function isInView(selector) {
   return !place || (place.bottom > 0 && place.top < window.innerHeight);
 }
 
-// Gives the page's news to charts, words, bars and pictures in their places, and has Streamlit draw the parts that have more news.
+const arrivals = new IntersectionObserver((entries) => {
+  if (entries.some((entry) => entry.isIntersecting)) drawNewParts();
+});
+
+// Has Streamlit draw the parts in view that have more news than values. The others wait until they come into view.
+async function drawNewParts() {
+  const { base, parts } = window.livePartsToDraw;
+  arrivals.disconnect();
+  for (const [name, { place, turn }] of parts) {
+    if (window.livePartsToDraw.base !== base) return; // the page was drawn anew meanwhile
+    if (!isInView(place)) {
+      arrivals.observe(document.querySelector(place));
+    } else if (parts.delete(name)) {
+      window.livePartTriggers?.[name]?.("asked", turn);
+      // Streamlit (1.67) sends what is asked for at the same moment as one request, which draws only the first part.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+}
+
+// Gives the page's news to charts, words, bars and pictures in their places, and notes the parts that have more news.
 function take({ base, turn, charts, pictures, texts, bars, news }) {
   window.livePage = { base, turn, charts: { ...(window.livePage?.base === base ? window.livePage.charts : {}), ...charts } };
   window.dispatchEvent(new Event("live-news")); // the charts draw themselves, see plotly_chart.js
@@ -28,7 +48,9 @@ function take({ base, turn, charts, pictures, texts, bars, news }) {
       place.closest("[role=progressbar]")?.setAttribute("aria-valuenow", percent);
     }
   }
-  for (const [name, place] of news) if (isInView(place)) window.livePartTriggers?.[name]?.("asked", turn);
+  if (window.livePartsToDraw?.base !== base) window.livePartsToDraw = { base, parts: new Map() };
+  for (const [name, place] of news) window.livePartsToDraw.parts.set(name, { place, turn });
+  drawNewParts();
 }
 
 // Asks for news as long as the page's element stands, at the pace that the answers name. A hidden tab does not ask.

@@ -2,8 +2,8 @@
 
 To draw anything through Streamlit costs the browser as much as all charts (``benchmarks/README.md``). So a script of the page asks the server for
 news (``ui/drawing/news_route.py``): the new figures of the charts in view, new words, and the parts that are out of date. The browser reruns those
-of the parts that are in view, and at every third answer all. Each part is a fragment of its own, the same while the run trains and after its end, so
-that no click in it is lost (``ui/shell/live_part.py``).
+of the parts that are in view, and another one when it comes into view. Each part is a fragment of its own, the same while the run trains and after
+its end, so that no click in it is lost (``ui/shell/live_part.py``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ui.status.notices import SEEN
 from ui.status.status_bar import notice_endings
 
 TOP, KEY = "top", component_key("news-page")
-SLOW_TURNS = 3  # answers between those at which slow parts and parts out of view are drawn
+SLOW_TURNS = 3  # answers between those at which slow parts are drawn
 WATCHES = 25.0  # seconds after its last question in which a page counts as one that shows the run
 _watchers: dict[str, dict[str, float]] = process_slot("watchers")  # run -> page -> when it asked last
 Values = dict[str, dict[str, Any]]
@@ -53,7 +53,7 @@ class Part:
 
     Attributes:
         news: gives what its words depend on; the part is out of date when that differs from ``drawn``.
-        is_slow: whether it is drawn anew at every third refresh at most. Parts out of view are drawn at the same refreshes.
+        is_slow: whether it is drawn anew at every third refresh at most.
         place: CSS selector of an element around it; empty for a part that is always in view.
     """
 
@@ -188,8 +188,7 @@ class LivePage:
             now = current_chart({**moment.feed, "marks": chart.marks}, key, chart.view, chart.build, chart.alt)
             if now["revision"] != chart.revision:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"], "follows": chart.revision}
-        is_for_all = self.turn % SLOW_TURNS == 0
-        news = [[name, "" if is_for_all else self.parts[name].place] for name in self.outdated(moment, is_for_all)]
+        news = [[name, self.parts[name].place] for name in self.outdated(moment, self.turn % SLOW_TURNS == 0)]
         told = {"base": self.base, "turn": self.turn, "every": self.pace(moment, self.watchers)}
         return {**told, "charts": charts, **self._new_values(moment), "news": news}
 
@@ -201,9 +200,9 @@ class LivePage:
                 new[kind] |= {name: value for name, value in made.items() if (kind, name) in values.sent}
         return new
 
-    def outdated(self, moment: Moment, is_for_all: bool = True) -> list[str]:
-        """Names of the parts for which there is news. ``is_for_all``: of the slow ones, too."""
-        return [name for name, part in self.parts.items() if (is_for_all or not part.is_slow) and self._news(part.news, moment) != part.drawn]
+    def outdated(self, moment: Moment, with_slow: bool = True) -> list[str]:
+        """Names of the parts for which there is news. ``with_slow``: of the slow ones, too."""
+        return [name for name, part in self.parts.items() if (with_slow or not part.is_slow) and self._news(part.news, moment) != part.drawn]
 
     def _news(self, news: Callable[[Moment], Hashable], moment: Moment) -> Hashable:
         """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""
