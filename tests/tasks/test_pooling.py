@@ -57,3 +57,17 @@ def test_the_head_uses_them_in_training_alone():
     assert {"_MeanBackward", "_HighestBackward"} <= nodes(head([maps]).grad_fn)
     with torch.no_grad():
         assert torch.equal(head([maps]), head([maps.detach()]))
+
+
+@pytest.mark.parametrize(
+    ("ours", "torchs"), [(mean_over_places, lambda maps: maps.mean((2, 3))), (highest_over_places, lambda maps: maps.amax((2, 3)))]
+)
+def test_it_can_be_differentiated_twice_as_torchs_own(ours, torchs):
+    """A method of another package may need the gradient of a gradient's norm."""
+    found = []
+    for pool in (ours, torchs):
+        maps = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+        [slope] = torch.autograd.grad(pool(maps).pow(3).sum(), maps, create_graph=True)
+        found.append(torch.autograd.grad(slope.pow(2).sum(), maps)[0])
+    assert torch.allclose(*found, rtol=1e-12, atol=0)
+    assert found[0].abs().sum() > 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def mean_over_places(maps: Tensor) -> Tensor:
@@ -36,7 +35,6 @@ class _Mean(torch.autograd.Function):
         return maps.mean((2, 3))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         height, width = ctx.shape[2:]
         return (gradient / (height * width))[:, :, None, None].expand(ctx.shape)
@@ -50,9 +48,8 @@ class _Highest(torch.autograd.Function):
         return highest
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        maps, highest = ctx.saved_tensors
+        maps, highest = (saved.detach() for saved in ctx.saved_tensors)  # where the maximum is does not change by a little
         is_highest = torch.eq(maps, highest[:, :, None, None], out=torch.empty_like(maps))  # 1 and 0 in the map's own type
         is_exact = maps.shape[2] * maps.shape[3] <= 256  # a bf16 holds every whole number up to 256
         count = is_highest.sum((2, 3), dtype=None if is_exact else torch.promote_types(maps.dtype, torch.float32)).to(gradient.dtype)
