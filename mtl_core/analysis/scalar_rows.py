@@ -164,7 +164,7 @@ class _Columns:
 
 def scalar_rows(table: Table) -> ScalarRows:
     """The rows of a table, which must not be changed afterwards."""
-    if isinstance(table, ScalarRows):
+    if not isinstance(table, pd.DataFrame):  # not by ScalarRows: a saved source file is imported anew, and rows that are kept are of the class before
         return table
     key = id(table)
     known = _divided.get(key)

@@ -130,6 +130,7 @@ class Window:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state of ``state_dict``."""
         self.sums = torch.cat([*(state[name] for name in SUMS), state["combined"].view(1)])
-        self.steps, self.noted = state["steps"], state["noted"]
-        # Older checkpoints hold a sum and a count here, which are dropped: one mean on the curves covers fewer steps.
-        self.noted = {key: steps for key, steps in self.noted.items() if all(torch.is_tensor(step) and step.is_floating_point() for step in steps)}
+        self.steps = state["steps"]
+        # Older checkpoints hold nothing here, or a sum and a count, which are dropped: one mean on the curves covers fewer steps.
+        noted = state.get("noted", {})
+        self.noted = {key: steps for key, steps in noted.items() if all(torch.is_tensor(step) and step.is_floating_point() for step in steps)}

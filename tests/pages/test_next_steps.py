@@ -105,4 +105,4 @@ def test_export_is_in_the_header(open_page, in_state, status):
     app = open_page("run", run=run.id)
     app.button(key=f"export.{run.id}").click().run()
     assert not app.exception
-    assert app.selectbox(key=f"export.format.{run.id}").label == "Export"
+    assert app.selectbox(key=f"export.format.{run.id}").label == "Format"

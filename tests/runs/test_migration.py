@@ -266,7 +266,7 @@ def test_old_runs_are_gone_on_with(old, config):
     resume_and_fork.train_on(store, FINISHED, 4)
     resume_and_fork.resume(store, CUT_OFF)
     new = store.create(config(), request_id="click")
-    assert [run.id for run in store.queued()] == [FINISHED, CUT_OFF, new.id]
+    assert [run.id for run in store.queued()] == [CUT_OFF, FINISHED, new.id]  # what was interrupted goes on first
     assert claim(store, CUT_OFF, "cpu")
     assert take_controls(store, CUT_OFF) == []  # the stop of the earlier attempt is not meant for this one
     actions.rename(store, FINISHED, "mine")
