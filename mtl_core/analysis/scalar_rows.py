@@ -142,7 +142,7 @@ class _Columns:
             self.arrays()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The columns, of at least ``length`` rows. Who has taken the first rows of an array keeps them as they were."""
+        """The columns, of at least ``length`` rows. Rows that are there do not change afterwards."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
             if waiting:

@@ -13,8 +13,14 @@ const arrivals = new IntersectionObserver((entries) => {
   if (entries.some((entry) => entry.isIntersecting)) drawNewParts();
 });
 
-// Has Streamlit draw the parts in view that have more news than values. The others wait until they come into view.
-async function drawNewParts() {
+// Has Streamlit draw the parts in view that have more news than values. The others wait until they come into view. Calls wait for each other, so that
+// no two parts are asked for at the same moment.
+let drawing = Promise.resolve();
+function drawNewParts() {
+  drawing = drawing.then(askForParts, askForParts);
+}
+
+async function askForParts() {
   const { base, parts } = window.livePartsToDraw;
   arrivals.disconnect();
   for (const [name, { place, turn }] of parts) {

@@ -17,10 +17,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from streamlit import config
 
 from mtl_core.errors import MTLError, is_error
 from mtl_core.runs.process_singletons import process_slot
+from ui.shell.typed_address import base_path
 
 PATH = "/live-news/{page}"
 MOST_SEEN = 100_000  # letters of a request: the names of the charts in view
@@ -35,8 +35,7 @@ def news_routes() -> list[Route]:
 
 def news_address(page: str) -> str:
     """The address for a page, with the server's base path."""
-    base = config.get_option("server.baseUrlPath").strip("/")
-    return f"{'/' + base if base else ''}{PATH.format(page=page)}"
+    return base_path() + PATH.format(page=page)
 
 
 def answer_for(page: str, news: Callable[[list[str]], str]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
-from streamlit import config
+
+from ui.shell.typed_address import base_path
 
 SCRIPT = Path(__file__).with_name("plotly-cartesian.min.js")
 
@@ -26,8 +27,7 @@ def script_routes() -> list[Route]:
 
 def script_address() -> str:
     """The address of the script, with the server's base path."""
-    base = config.get_option("server.baseUrlPath").strip("/")
-    return f"{'/' + base if base else ''}/plotly/{_digest()}.js"
+    return f"{base_path()}/plotly/{_digest()}.js"
 
 
 @cache

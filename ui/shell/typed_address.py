@@ -38,6 +38,11 @@ _MEANT = {word: page for page, words in OTHER_WORDS.items() for word in words}
 _OF_STREAMLIT = ("app", "auth", "component", "media", "static")  # first parts of addresses that are no pages
 
 
+def base_path() -> str:
+    """The path below which the server serves everything, such as ``/lab``; empty at the root."""
+    return f"/{config.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
+
+
 def better_address(path: str, query: str = "") -> str | None:
     """Where to send the browser from an address, relative to it; None for an address that stays.
 
@@ -104,7 +109,7 @@ class TypedAddress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         better = None
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and "text/html" in Headers(scope=scope).get("accept", ""):
-            base = f"/{config.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
+            base = base_path()
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             if path == base or path.startswith(f"{base}/"):
                 better = better_address(path.removeprefix(base), scope.get("query_string", b"").decode("latin-1"))

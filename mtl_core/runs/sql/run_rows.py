@@ -96,7 +96,7 @@ def end_of_queue(connection: Connection) -> float:
 
 
 def place_of_interrupted(connection: Connection, run_id: str) -> float:
-    """The rank of an interrupted run that is queued again: its old one, but before all that wait and that no process has begun yet."""
+    """The queue rank of an interrupted run that is queued again: its old rank, or one before every queued run that no process has begun."""
     rank = func.coalesce(_runs.c.queue_rank, _runs.c.created_at)
     old = connection.execute(select(rank).where(_runs.c.id == run_id)).scalar() or 0.0
     not_begun = select(func.min(rank)).where(_runs.c.status == RunStatus.QUEUED.value, _runs.c.owner_pid.is_(None))
