@@ -35,6 +35,10 @@ SHORT = {  # English title of a column -> what fits over numbers
     "Sensitivity": mark("Sens."),
     "Images with it": mark("Images"),
     "ROC area": "ROC",
+    "AP at 0.50": "AP 0.50",
+    "AP, under 32² pixels": "< 32²",
+    "AP, 32² to 96² pixels": "32²–96²",
+    "AP, over 96² pixels": "> 96²",
     "Intersection over union": "IoU",
 }
 COUNTED = {  # plural noun of counted items -> one of them, several
@@ -69,7 +73,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     _threshold(about, arrays, run.id, task, evaluation.split, colour)
     cells = evaluation.cells(task, arrays)
     if cells is not None:
-        left, right = st.columns(2, gap="large")
+        left, right = st.columns([5, 6], gap="large")
         with left:
             row_title, column_title = kind_of(about["kind"]).confusion_titles
             chosen = _confusion(cells, (tr(row_title), tr(column_title)), colour, key, task)
