@@ -14,6 +14,7 @@ from mtl_core.events import EpochMetrics, Message, ProbesSaved, SettingChanged, 
 from mtl_core.figures.curves import curve_chart
 from mtl_core.runs import actions
 from mtl_core.runs.alerts.run_alerts import ALERT
+from tests.pages.html_words import html_words
 from ui.drawing.run_charts import View, current_chart
 from ui.run import live_page, run_page
 from ui.run.live_page import FedValues, LivePage, Moment
@@ -75,65 +76,28 @@ def test_new_steps_come_as_figures_until_their_part_is_drawn_again(drawn, store)
     assert "lr" not in drawn.sent[-1]["charts"]
 
 
-def test_the_end_of_an_epoch_is_news_for_the_tasks_and_their_predictions(drawn, store):
+def test_the_end_of_an_epoch_is_news_for_the_predictions_and_the_tasks_values_come_with_the_charts(drawn, store, open_page):
     assert drawn.news() == []
     store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
-    assert drawn.news() == ["tasks", "conflict", "ownership"], "conflict and ownership have words on all rows"
+    assert drawn.news() == [], "last and best values change in place"
+    for _ in range(2):  # again at the second refresh: the browser may have missed the first message
+        drawn.feed()
+        fed = {name.rpartition("-")[2]: text for name, text in drawn.sent[-1]["texts"].items() if name.startswith("measured")}
+        assert fed == {"last": "0.900", "best": "0.900", "epoch": "(epoch 3)"}
+    assert any(words.endswith("val: last 0.900 · best 0.900 (epoch 3)") for words in html_words(open_page("run", run=drawn.run.id)))
     folder = store.folder(drawn.run.id) / "probes"
     (folder / "epoch_0003.npz").write_bytes((folder / "epoch_0002.npz").read_bytes())
     store.append(drawn.run.id, ProbesSaved(3, "probes/epoch_0003.npz"))
-    assert drawn.news() == ["tasks", "conflict", "predictions", "ownership"]
+    assert drawn.news() == ["predictions"]
 
 
-def test_sentences_on_conflict_come_with_the_charts(drawn, store, open_page):
-    """Their part itself is drawn anew at every third refresh only."""
-
-    def measured(step, cosine):
-        values = {"conflict/digit/slant": cosine, "conflict_share/digit/slant": float(cosine < 0)}
-        store.append(drawn.run.id, StepScalars(step, step / 2, values))
-        store.append(drawn.run.id, Message("which stores the step at once"))
-
-    def shown(app):
-        bodies = [str(each.proto.body) for each in app.get("html")]
-        return {name: next(body for body in bodies if name in body) for name in ("conflict-meaning", "conflict-pairs")}
-
-    assert not {"conflict-meaning", "conflict-pairs"} & set(fed_texts(drawn.page))  # nothing is measured yet: the part says why
-    measured(5, -0.5)
-    app = open_page("run", run=drawn.run.id)
-    page = drawn.pages[-1]
-    assert "digit and slant are below 0 at the only measurement." in shown(app)["conflict-meaning"]
-    assert "measured only once," in shown(app)["conflict-pairs"]
-    drawn.feed(page)
-    assert not [name for name in drawn.sent[-1]["texts"] if name.startswith("conflict-")]
-    for step in (6, 7):
-        measured(step, -0.5)
-    for _ in range(2):  # again at the second refresh: the browser may have missed the first message
-        drawn.feed(page)
-        fed = {name: text for name, text in drawn.sent[-1]["texts"].items() if name.startswith("conflict-")}
-        assert "100% of 3 measurements" in fed["conflict-meaning"]
-        assert fed["conflict-pairs"].startswith("digit and slant are in conflict")
-    later = shown(open_page("run", run=drawn.run.id))
-    assert [html.unescape(later[name]).partition(">")[2].partition("</div>")[0] for name in fed] == list(fed.values())
-
-
-def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):
-    def measured(step):
-        parts = {f"conflict/digit/slant/layers.{layer}": -0.3 for layer in range(3)}
-        store.append(drawn.run.id, StepScalars(step, step / 2, {"conflict/digit/slant": -0.3, "conflict_share/digit/slant": 1.0, **parts}))
-        store.append(drawn.run.id, Message("which stores the step at once"))
-
-    measured(5)
-    app = open_page("run", run=drawn.run.id)
-    app.segmented_control(key=f"conflict.block.{drawn.run.id}").set_value("map").run()
-    page = drawn.pages[-1]
-    [name] = [each for each in page.charts if each.startswith("conflict_map")]
-    for step in range(6, 26):
-        measured(step)
-    drawn.feed(page)
-    fed = drawn.sent[-1]
-    assert name in fed["charts"]
-    assert page.charts[name].build(page.moment().feed["rows"]).data[0].customdata[0][0][3] == 21  # points
-    assert "digit and slant are in conflict most often in all shared layers" in fed["texts"]["conflict-worst"]
+def test_the_first_value_and_the_first_finite_one_are_news_for_the_tasks(open_page, store, make_run, drawn):
+    run = make_run(epochs_done=0)
+    for value in (float("nan"), 4.0, 3.0):
+        open_page("run", run=run.id)
+        page = drawn.pages[-1]
+        store.append(run.id, EpochMetrics(2, 1, {"val/slant/mae": value}))
+        assert page.outdated(page.moment()) == (["tasks"] if value != 3.0 else [])
 
 
 def test_a_change_that_another_viewer_asks_for_is_news_for_the_sliders(drawn, store):
@@ -159,10 +123,12 @@ def test_a_line_of_the_log_comes_with_the_charts(drawn, store, open_page, monkey
 
 
 def test_slow_parts_are_offered_at_every_third_refresh(drawn, store):
-    store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
+    store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/new": 0.9}))
+    store.append(drawn.run.id, StepScalars(6, 3.0, {"conflict/digit/slant": 0.1}))
+    store.append(drawn.run.id, Message("which stores the step at once"))
     for _ in range(3):
         drawn.feed()
-    at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ".st-key-area_auto_conflict"], ["ownership", ".st-key-area_whole_ownership"]]
+    at_once, of_all = [["tasks", ""]], [["tasks", ""], ["conflict", ".st-key-area_auto_conflict"]]
     assert [(fed["turn"], fed["news"]) for fed in drawn.sent[-3:]] == [(1, at_once), (2, at_once), (3, of_all)]
 
 
@@ -291,7 +257,7 @@ def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, o
     thread.join()
     fed = json.loads(answers[0])
     assert fed["texts"]["run-progress"] == "第 3 轮，共 3 轮 · 第 6 步，共 6 步 · 正在用测试图像测量"
-    assert "tasks" in [name for name, _ in fed["news"]]
+    assert "（第 3 轮）" in fed["texts"].values()
     figures = [json.loads(chart["figure"]) for chart in fed["charts"].values()]
     assert "训练集" in {trace["name"] for figure in figures for trace in figure["data"]}
 

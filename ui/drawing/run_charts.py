@@ -31,6 +31,7 @@ FIRST_ROWS = 10  # a figure of fewer recorded steps is rebuilt at every refresh,
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
+PARTS = ("last", "best", "epoch")  # of the words on what was measured on val
 PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
 
 
@@ -202,17 +203,17 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
     arrow = words.better(metric["higher_is_better"])
     st.markdown(f"**{words.plain(name)}** :gray[{words.plain(tr(info.get('title') or info['kind']))}]")
     left, right = st.columns(2, gap="small")
-    left.markdown(tr(":small[:gray[Loss ↓]]  \n:small[{best_and_last}]", best_and_last=best_and_last(summary.get(f"val/{name}/loss"), has_ended)))
     with left:
+        draw_measured(feed, "", tr("Loss ↓"), f"val/{name}/loss", summary, has_ended)
 
         def losses(rows: ScalarRows) -> Any:
             curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(rows, f"{name}/loss", colour, view.axis)]
             return curve_chart(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, rows, view.axis))
 
         draw_chart(feed, f"{name}.loss", view, losses, tr("Loss of {task}", task=name))
-    title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
-    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), has_ended)}]")
+    title = words.with_unit(metric["title"], metric.get("unit", ""))
     with right:
+        draw_measured(feed, "", f"{title} {arrow}", f"val/{name}/{main}", summary, has_ended)
 
         def metrics(rows: ScalarRows) -> Any:
             curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(rows, f"{name}/{main}", colour, view.axis)]
@@ -227,19 +228,43 @@ def is_share(metric: dict[str, Any]) -> bool:
     return bool(metric.get("higher_is_better")) and not metric.get("unit")
 
 
-def best_and_last(entry: dict[str, Any] | None, has_ended: bool) -> str:
-    """The last and the best value on val, in words. Where there is none, a run that has not ended says when it comes."""
+def draw_measured(feed: dict[str, Any], name: str, about: str, key: str, summary: dict[str, dict[str, Any]], has_ended: bool) -> None:
+    """Draw what is measured and, below it, its last and best value on val. Where there is none, a run that has not ended says when it comes.
+
+    A live page changes the values in place, so they are HTML of our own, whose text the browser may change.
+
+    Args:
+        name: bold, before ``about``; may be empty.
+        key: of the scalar.
+    """
+    entry, place, page = summary.get(key), element_key("measured", key), feed.get("page")
+    texts = best_and_last(entry, place)
+    spans = {part: f'<span class="{place}-{part}">{html.escape(texts[f"{place}-{part}"])}</span>' for part in PARTS if f"{place}-{part}" in texts}
     if not entry:
-        return tr(":gray[val: no value]") if has_ended else tr(":gray[val: after each epoch]")
-    last = words.measured(entry["last"])
-    if entry["best"] is None:  # no finite value was measured yet
-        return tr("val: last **{last}**", last=last)
-    return tr(
-        "val: last **{last}** · best **{best}** :gray[(epoch {epoch:g})]",
-        last=last,
-        best=words.measured(entry["best"]),
-        epoch=entry["best_epoch"],
-    )
+        said = f'<span class="faint">{html.escape(tr("val: no value") if has_ended else tr("val: after each epoch"))}</span>'
+    elif entry["best"] is None:  # no finite value was measured yet
+        said = tr("val: last {last}", last=f"<b>{spans['last']}</b>")
+    else:
+        said = tr(
+            "val: last {last} · best {best} {epoch}",
+            last=f"<b>{spans['last']}</b>",
+            best=f"<b>{spans['best']}</b>",
+            epoch=f'<span class="faint">{spans["epoch"]}</span>',
+        )
+    bold = f"<strong>{html.escape(name)}</strong> " if name else ""
+    st.html(f'<div class="measured">{bold}<span class="small faint">{html.escape(about)}</span><div class="small">{said}</div></div>')
+    if page is not None:
+        page.keep_values(lambda now: {"texts": best_and_last(now.summary.get(key), place)}, {"texts": texts})
+
+
+def best_and_last(entry: dict[str, Any] | None, place: str) -> dict[str, str]:
+    """The last and the best value on val and its epoch, as far as there are any: ``place``-``last``, -``best``, -``epoch`` -> text."""
+    if not entry:
+        return {}
+    texts = {f"{place}-last": words.measured(entry["last"])}
+    if entry["best"] is not None:
+        texts |= {f"{place}-best": words.measured(entry["best"]), f"{place}-epoch": tr("(epoch {epoch:g})", epoch=entry["best_epoch"])}
+    return texts
 
 
 def split_curves(rows: Table, name: str, colour: str, axis: str) -> list[Curve]:

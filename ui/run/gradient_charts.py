@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -32,7 +33,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, draw_text, one_curve
 from ui.run.explain_popover import explain_cosines_of, explain_popover, explain_shares_of
 from ui.run.parent_curves import marks_of
-from ui.shell import words
+from ui.shell.element_keys import element_key
 from ui.shell.timeline import follow
 
 ALL_PARTS = ""  # the choice of all parts of a region
@@ -91,12 +92,9 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     if not shown:
         _map(run, feed, tasks, measured_on, view)
         return
-    step = _step_slider(run, measured_steps(frame, shown[0]))
-    # Not fed like the other charts: it would show a newer step than the slider above it, until the slider is drawn anew.
-    figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
-    plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
+    _matrix(run, feed, tasks, shown, view)
     draw_text(feed, "conflict-pairs", lambda now: "\n".join(reading(now, tasks)[:SHOWN_SENTENCES]))
-    _further_pairs(run, reading(frame, tasks)[SHOWN_SENTENCES:])
+    _further_pairs(run, feed, tasks)
     st.caption(tr("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps."))
 
 
@@ -155,25 +153,57 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
 
-def _further_pairs(run: Any, folded: list[str]) -> None:
+def _further_pairs(run: Any, feed: dict[str, Any], tasks: list[str]) -> None:
     """The sentences on pairs beyond ``SHOWN_SENTENCES``, folded, so that no pair is left out."""
-    if folded:
+    if folded := len(reading(feed["rows"], tasks)[SHOWN_SENTENCES:]):
         with st.expander(
-            tr("{count} more, from conflicting to aligned pairs", count=len(folded)) if len(folded) > 1 else tr("1 more"),
-            key=f"conflict.more.{run.id}",
+            tr("{count} more, from conflicting to aligned pairs", count=folded) if folded > 1 else tr("1 more"), key=f"conflict.more.{run.id}"
         ):
-            for sentence in folded:
-                st.markdown(f":small[{words.plain(tr(sentence))}]")
+            draw_text(feed, "conflict-further", lambda now: "\n".join(reading(now, tasks)[SHOWN_SENTENCES:]))
 
 
-def _step_slider(run: Any, steps: list[int]) -> int:
-    """Draw the step slider. It follows the newest step until the viewer chooses another one."""
+def _matrix(run: Any, feed: dict[str, Any], tasks: list[str], shown: list[str], view: View) -> None:
+    """Draw the matrix of cosines at the newest step, which changes in place while the run goes on, or at the one that the viewer chooses."""
+    height = 120 + 34 * len(tasks)
+    steps = measured_steps(feed["rows"], shown[0])
+    if _is_step_chosen(run, steps):
+        if feed.get("page") is not None:
+            feed["page"].draw_with_rows()  # the slider grows with the steps, and a chart of a newer step must not stand below it
+        look: dict[str, Any] = {"format_func": lambda step: tr("step {step:,}", step=step), "label_visibility": "collapsed"}
+        step = follow(f"conflict.step.{run.id}", steps, tr("Training step"), **look)
+        figure = cosine_figure(mean_cosines_at(feed["rows"], tasks, step, shown), tasks, height=height)
+        plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
+        return
+
+    def newest(rows: ScalarRows) -> Any:
+        return cosine_figure(mean_cosines_at(rows, tasks, measured_steps(rows, shown[0])[-1], shown), tasks, height=height)
+
+    draw_text(feed, "conflict-step", lambda rows: tr("At step {step:,}", step=measured_steps(rows, shown[0])[-1]))
+    alt, place = tr("Cosines between the tasks' gradients at the newest step"), "+".join("whole" if block == WHOLE else block for block in shown)
+    draw_chart(feed, element_key("conflict", place), replace(view, height=1.0), newest, alt)
+
+
+def _is_step_chosen(run: Any, steps: list[int]) -> bool:
+    """Whether the matrix has a slider over the measured steps: once there are several, always after the run's end, and before it on demand."""
     if len(steps) == 1:
-        st.caption(tr("At step {step:,}", step=steps[0]))
-        return steps[0]
-    return follow(
-        f"conflict.step.{run.id}", steps, tr("Training step"), format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed"
-    )
+        return False
+    if run.status.is_ended():
+        return True
+    about = tr("A slider over the measured steps. Without it the newest is shown.")
+    return st.toggle(tr("Choose the step"), key=f"conflict.chosen.{run.id}", help=about)
+
+
+def conflict_news(run: Any, rows: ScalarRows) -> Hashable:
+    """What stands in the panel on conflict. Its curves, its matrix and its sentences change in place."""
+    measured_on = blocks(rows)
+    if not measured_on:
+        return (why_none(run.config, run.info, rows),)
+    return *measured_on, len(measured_steps(rows)) > 1, len(reading(rows, list(run.info["tasks"])))
+
+
+def ownership_news(run: Any, rows: ScalarRows) -> Hashable:
+    """What stands in the panel on each task's share of the gradient."""
+    return has_norms(rows) or why_no_norms(run.config, run.info, rows)
 
 
 def _shares_parameters(run: Any) -> bool:

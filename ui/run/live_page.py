@@ -53,12 +53,14 @@ class Part:
 
     Attributes:
         news: gives what its words depend on; the part is out of date when that differs from ``drawn``.
+        row: number of the newest row of scalars when it was drawn.
         is_slow: whether it is drawn anew at every third refresh at most.
         place: CSS selector of an element around it; empty for a part that is always in view.
     """
 
     news: Callable[[Moment], Hashable]
     drawn: Hashable
+    row: int
     is_slow: bool
     place: str
 
@@ -116,6 +118,7 @@ class LivePage:
     watchers: int = 1
     _is_explained: bool = False
     _drawn: str = ""
+    _by_row: set[str] = field(default_factory=set)
 
     def moment(self) -> Moment:
         return self.known or self.look(self)
@@ -136,7 +139,8 @@ class LivePage:
                 notice_endings(run_store())
                 rerun_page()
             self._look_at_session()
-            self.parts = {**self.parts, name: Part(news, self._news(news, moment), is_slow, place)}
+            self.parts = {**self.parts, name: Part(news, self._news(news, moment), moment.feed["row"], is_slow, place)}
+            self._by_row.discard(name)
             self.charts = {key: chart for key, chart in self.charts.items() if chart.part != name}
             self.values = [values for values in self.values if values.part != name]
             self._drawn = name
@@ -165,6 +169,10 @@ class LivePage:
     def keep_values(self, build: Callable[[Moment], Values], drawn: Values) -> None:
         """Note that the part that is being drawn has these values, in elements of their CSS classes."""
         self.values = [*self.values, FedValues(self._drawn, build, drawn)]
+
+    def draw_with_rows(self) -> None:
+        """Note that the part that is being drawn is out of date with each new row until it is drawn again, as a slider over measured steps is."""
+        self._by_row.add(self._drawn)
 
     def answer(self, seen: Collection[str]) -> str:
         """``news`` of the run as it is now, as JSON text."""
@@ -202,11 +210,15 @@ class LivePage:
 
     def outdated(self, moment: Moment, with_slow: bool = True) -> list[str]:
         """Names of the parts for which there is news. ``with_slow``: of the slow ones, too."""
-        return [name for name, part in self.parts.items() if (with_slow or not part.is_slow) and self._news(part.news, moment) != part.drawn]
+        return [name for name, part in self.parts.items() if (with_slow or not part.is_slow) and self._is_outdated(name, part, moment)]
+
+    def _is_outdated(self, name: str, part: Part, moment: Moment) -> bool:
+        has_new_rows = part.row != moment.feed["row"] and (self._is_explained or name in self._by_row)
+        return has_new_rows or self._news(part.news, moment) != part.drawn
 
     def _news(self, news: Callable[[Moment], Hashable], moment: Moment) -> Hashable:
-        """News of a part, and of all: marks in the charts, and new values while an explanation of values is open."""
-        return news(moment), moment.feed.get("marks"), moment.feed["row"] if self._is_explained else None
+        """News of a part, and of all: marks in the charts."""
+        return news(moment), moment.feed.get("marks")
 
 
 def _count_watchers(run_id: str, base: str) -> int:

@@ -56,7 +56,7 @@ TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 FED_LINES = 100  # newest lines of the log of a run that goes on
 SUMMED_UP = ("val/", "test/")  # splits whose best and last values the page shows
-TOP_TURNS = 5  # answers with news after which the top of the page is drawn anew in any case
+TOP_TURNS = 12  # answers with news after which the top of the page is drawn anew in any case
 SOON_SECONDS, LONG_WAIT = 1.0, 20.0  # between refreshes while a pause or stop is pending, and before the first curves if they come within 20 s
 
 
@@ -240,7 +240,7 @@ def _training(store: RunStore, page: LivePage) -> None:
     draw_panels(page, panels, pinned, layout, view, key="above_tasks")
     views = {task.removeprefix(task_key("")): replace(view, height=layout.height(task)) for task in layout.arranged(tasks)}
     draw_tasks = task_rows if view.compact else task_panels
-    page.part("tasks", lambda now: draw_tasks(now.run, now.feed, now.summary, views), _values, ended)
+    page.part("tasks", lambda now: draw_tasks(now.run, now.feed, now.summary, views), _measured, ended)
     draw_panels(page, panels, [name for name in shown if name not in pinned], layout, view, key="below_tasks")
 
 
@@ -251,9 +251,9 @@ def _steering(page: LivePage, now: Moment) -> None:
         page.keep_values(lambda later: {"pictures": shares(later.feed["rows"])}, {"pictures": shares(now.feed["rows"])})
 
 
-def _values(now: Moment) -> Hashable:
-    """Last and best values on val."""
-    return repr({key: entry for key, entry in now.summary.items() if key.startswith("val/")})
+def _measured(now: Moment) -> Hashable:
+    """Of what there are a last and a best value on val. The values change in place."""
+    return frozenset((key, entry["best"] is not None) for key, entry in now.summary.items() if key.startswith("val/"))
 
 
 def _epochs(now: Moment) -> Hashable:

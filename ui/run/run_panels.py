@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from mtl_core.analysis.kept_results import Remade
+from mtl_core.analysis.scalar_rows import ScalarRows
 from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.artifacts import probe_epochs
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.run_charts import View, colours_of, panel_style, training_charts
 from ui.run.affinity_panel import affinity_panel, has_affinities
-from ui.run.gradient_charts import gradient_panels, gradients_are_shown, has_norms, ownership_panel
+from ui.run.gradient_charts import conflict_news, gradient_panels, gradients_are_shown, ownership_news, ownership_panel
 from ui.run.live_page import LivePage, Moment
 from ui.run.panel_layout import Layout
 from ui.run.sharing_panel import has_learnt, sharing_panel
@@ -28,11 +31,12 @@ BESIDE = ("conflict", "predictions")  # panels that share a row of a wide screen
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel below the tasks: its title, what draws it, and what its words depend on."""
+    """A panel below the tasks: its title, what draws it, what else than values in place it depends on, and whether it is drawn less often."""
 
     title: str
     draw: Callable[[Moment, View], None]
     news: Callable[[Moment], Hashable]
+    is_slow: bool = False
 
 
 Panels = dict[str, Panel]
@@ -43,13 +47,18 @@ def panels_of(moment: Moment) -> Panels:
     run, rows = moment.run, moment.feed["rows"]
     has_gradients = gradients_are_shown(run, rows)
     owners = tr("Who owns the shared network")
+    conflict, ownership, affinities = _of(partial(conflict_news, run)), _of(partial(ownership_news, run)), _of(_affinities)
     every: list[tuple[bool, str, Panel]] = [
-        (has_gradients, "conflict", Panel(tr("Gradient conflict"), lambda now, view: gradient_panels(now.run, now.feed, view), _rows)),
+        (has_gradients, "conflict", Panel(tr("Gradient conflict"), lambda now, view: gradient_panels(now.run, now.feed, view), conflict, True)),
         (True, "predictions", Panel(tr("Predictions"), lambda now, view: _predictions(now.run, rows=round(view.height + 0.1)), _probed)),
         (has_task_vectors(run), "vectors", Panel(tr("Task vectors"), lambda now, view: task_vector_panels(now.run, now.feed, view), _nothing)),
-        (has_learnt(rows), "sharing", Panel(tr("What the sharing scheme learns"), lambda now, view: sharing_panel(now.run, now.feed), _rows)),
-        (has_gradients, "ownership", Panel(owners, lambda now, view: ownership_panel(now.run, now.feed, view), _has_norms)),
-        (has_affinities(run), "affinity", Panel(tr("Which tasks go together"), lambda now, view: affinity_panel(now.run, now.feed), _rows)),
+        (has_learnt(rows), "sharing", Panel(tr("What the sharing scheme learns"), lambda now, view: sharing_panel(now.run, now.feed), _rows, True)),
+        (has_gradients, "ownership", Panel(owners, lambda now, view: ownership_panel(now.run, now.feed, view), ownership)),
+        (
+            has_affinities(run),
+            "affinity",
+            Panel(tr("Which tasks go together"), lambda now, view: affinity_panel(now.run, now.feed), affinities, True),
+        ),
         (True, "training", Panel(tr("Loss weights and learning rate"), lambda now, view: training_charts(now.run, now.feed, view), _nothing)),
     ]
     return {name: panel for is_there, name, panel in every if is_there}
@@ -73,7 +82,7 @@ def draw_panels(page: LivePage, panels: Panels, names: list[str], layout: Layout
             look = replace(view, height=layout.height(name))
             with st.container(key=area):
                 panel = panels[name]
-                page.part(name, _drawing(panel, look), panel.news, ended, f".st-key-{area}", is_slow=panel.news in (_rows, _has_norms))
+                page.part(name, _drawing(panel, look), panel.news, ended, f".st-key-{area}", is_slow=panel.is_slow)
 
 
 def _predictions(run: Any, rows: int) -> None:
@@ -109,12 +118,17 @@ def _nothing(_: Moment) -> Hashable:
     return None
 
 
+def _of(news: Callable[[ScalarRows], Hashable]) -> Callable[[Moment], Hashable]:
+    made = Remade(news)
+    return lambda now: made(now.feed["rows"])
+
+
 def _rows(now: Moment) -> Hashable:
     return now.feed["row"]
 
 
-def _has_norms(now: Moment) -> Hashable:
-    return has_norms(now.feed["rows"]) or now.feed["row"]  # until there are some, the panel says why not
+def _affinities(rows: ScalarRows) -> Hashable:
+    return tuple(rows.count(key) for key in rows.keys if key.startswith("affinity/"))
 
 
 def _probed(now: Moment) -> Hashable:

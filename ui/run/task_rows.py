@@ -14,7 +14,7 @@ import streamlit as st
 from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import tr
-from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
+from ui.drawing.run_charts import View, colours_of, draw_chart, draw_measured, is_share, panel_style, past_curves, split_curves
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -57,12 +57,8 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     info = run.info["tasks"][name]
     main = info["main_metric"]
     metric = info["metrics"][main]
-    title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
-    arrow = words.better(metric["higher_is_better"])
-    st.markdown(
-        f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'), run.status.is_ended())}]"
-    )
-
+    about = f"{words.with_unit(metric['title'], metric.get('unit', ''))} {words.better(metric['higher_is_better'])}"
+    draw_measured(feed, name, about, f"val/{name}/{main}", summary, run.status.is_ended())
     past = feed["past"]  # the shared figures keep the question below: it must not keep the feed, which has the page
 
     def chart(key: str, **looks: Any) -> Any:

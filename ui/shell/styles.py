@@ -104,6 +104,9 @@ CSS = """
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 [class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
+.measured {line-height: 1.6;}
+.measured .small {font-size: .875rem;}
+.measured .faint {color: color-mix(in srgb, currentColor 72%, transparent);}
 /* The end of the log is in view, as in a terminal. */
 .run-log {display: flex; flex-direction: column-reverse; max-height: 22rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
   font-family: var(--st-code-font, monospace); font-size: .8rem; line-height: 1.5; padding: .6rem .8rem; border-radius: 8px;
