@@ -164,9 +164,12 @@ def _further_pairs(run: Any, feed: dict[str, Any], tasks: list[str]) -> None:
 
 def _matrix(run: Any, feed: dict[str, Any], tasks: list[str], shown: list[str], view: View) -> None:
     """Draw the matrix of cosines at the newest step, which changes in place while the run goes on, or at the one that the viewer chooses."""
-    height = 120 + 34 * len(tasks)
-    steps = measured_steps(feed["rows"], shown[0])
-    if _is_step_chosen(run, steps):
+    height, steps = 120 + 34 * len(tasks), measured_steps(feed["rows"], shown[0])
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        is_chosen = _is_step_chosen(run, steps)
+        if not is_chosen:
+            draw_text(feed, "conflict-step", lambda rows: tr("At step {step:,}", step=measured_steps(rows, shown[0])[-1]))
+    if is_chosen:
         if feed.get("page") is not None:
             feed["page"].draw_with_rows()  # the slider grows with the steps, and a chart of a newer step must not stand below it
         look: dict[str, Any] = {"format_func": lambda step: tr("step {step:,}", step=step), "label_visibility": "collapsed"}
@@ -178,7 +181,6 @@ def _matrix(run: Any, feed: dict[str, Any], tasks: list[str], shown: list[str], 
     def newest(rows: ScalarRows) -> Any:
         return cosine_figure(mean_cosines_at(rows, tasks, measured_steps(rows, shown[0])[-1], shown), tasks, height=height)
 
-    draw_text(feed, "conflict-step", lambda rows: tr("At step {step:,}", step=measured_steps(rows, shown[0])[-1]))
     alt, place = tr("Cosines between the tasks' gradients at the newest step"), "+".join("whole" if block == WHOLE else block for block in shown)
     draw_chart(feed, element_key("conflict", place), replace(view, height=1.0), newest, alt)
 
@@ -198,7 +200,7 @@ def conflict_news(run: Any, rows: ScalarRows) -> Hashable:
     measured_on = blocks(rows)
     if not measured_on:
         return (why_none(run.config, run.info, rows),)
-    return *measured_on, len(measured_steps(rows)) > 1, len(reading(rows, list(run.info["tasks"])))
+    return *measured_on, len(measured_steps(rows)) > 1, len(reading(rows, list(run.info["tasks"]))[SHOWN_SENTENCES:])
 
 
 def ownership_news(run: Any, rows: ScalarRows) -> Hashable:

@@ -105,6 +105,7 @@ CSS = """
 [class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
 .measured {line-height: 1.6;}
+.measured strong {font-size: 1rem; line-height: 1.4;}
 .measured .small {font-size: .875rem;}
 .measured .faint {color: color-mix(in srgb, currentColor 72%, transparent);}
 /* The end of the log is in view, as in a terminal. */
