@@ -125,7 +125,11 @@ class Pair:
 
 def pairs(frame: Table, tasks: list[str]) -> list[Pair]:
     """The pairs of tasks whose cosine was measured, in the order of the tasks."""
-    rows, found = scalar_rows(frame), []
+    return list(scalar_rows(frame).ask(_measured_pairs, *tasks))
+
+
+def _measured_pairs(rows: ScalarRows, *tasks: str) -> list[Pair]:
+    found = []
     for one, other in combinations(tasks, 2):
         cosines, shares = _values_of(rows, _key(one, other, WHOLE)), _values_of(rows, f"conflict_share/{one}/{other}")
         if len(cosines):

@@ -5,7 +5,7 @@ A live run writes rows of all keys, a chart shows a few. So a result notes what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -54,8 +54,8 @@ class WatchedRows(ScalarRows):
     def ends(self, axis: str, until: float | None = None) -> tuple[float, float] | None:
         return self._noted(ScalarRows.ends, axis, until)
 
-    def ask(self, question: Callable[[ScalarRows], T]) -> T:
-        return self._noted(question)
+    def ask(self, question: Callable[..., T], *about: Hashable) -> T:
+        return self._noted(ScalarRows.ask, question, *about)
 
     def with_newer(self, newer: pd.DataFrame) -> ScalarRows:
         return self._rows.with_newer(newer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +35,7 @@ class ScalarRows:
         self._counts: dict[str, int] = {}
         self._found: dict[str, dict[str, np.ndarray]] = {}
         self._ends: dict[tuple[str, float | None], tuple[float, float] | None] = {}
+        self._answers: dict[tuple[Any, ...], Any] = {}
         self._add(frame)
 
     def with_newer(self, newer: pd.DataFrame) -> ScalarRows:
@@ -46,6 +47,7 @@ class ScalarRows:
         later._parts = [*self._parts, newer]
         if len(later._parts) > MOST_WAITING:
             later._parts = [later.frame]
+        later._answers = {}
         later._columns, later._counts, later._found = dict(self._columns), dict(self._counts), dict(self._found)
         kept = list(self._ends.items())[-KEPT_ENDS:]
         later._ends = {asked: _joined(known, _ends_of(newer, *asked)) for asked, known in kept}
@@ -112,9 +114,15 @@ class ScalarRows:
             self._ends[axis, until] = found
         return self._ends[axis, until]
 
-    def ask(self, question: Callable[[ScalarRows], T]) -> T:
-        """What a question says of these rows. What is kept then depends on the answer alone (``kept_results.py``)."""
-        return question(self)
+    def ask(self, question: Callable[..., T], *about: Hashable) -> T:
+        """What a question says of these rows, found once. What is kept then depends on the answer alone (``kept_results.py``).
+
+        Args:
+            about: further arguments of the question.
+        """
+        if (question, *about) not in self._answers:
+            self._answers[question, *about] = question(self, *about)
+        return self._answers[question, *about]
 
 
 Table = pd.DataFrame | ScalarRows

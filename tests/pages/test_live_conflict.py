@@ -1,10 +1,14 @@
 """The panel on conflict of a live run: its words, its map and its matrix come with the charts."""
 
 import html
+from itertools import combinations
 
 import pytest
 
-from mtl_core.events import Message, StepScalars
+from mtl_core.analysis.conflict_summary import reading
+from mtl_core.events import Message, RunStarted, StepScalars
+from tests.pages.conftest import INFO
+from tests.pages.html_words import html_words
 from tests.pages.test_live_page import drawn, fed_texts  # noqa: F401 - a fixture
 
 
@@ -89,3 +93,32 @@ def test_the_map_of_conflict_comes_with_the_charts(drawn, store, open_page):  # 
     assert name in fed["charts"]
     assert page.charts[name].build(page.moment().feed["rows"]).data[0].customdata[0][0][3] == 21  # points
     assert "digit and slant are in conflict most often in all shared layers" in fed["texts"]["conflict-worst"]
+
+
+def test_further_pairs_are_folded_and_come_with_the_charts(drawn, store, open_page, make_run):  # noqa: F811
+    """Of four tasks, with six pairs."""
+    names = ["present", "boxes", "segments", "count"]
+    run = make_run(filled=False, data={"name": "digit_scenes"}, tasks={name: {} for name in names}, backbone={"name": "small_cnn"})
+    store.append(run.id, RunStarted(6, {**INFO, "tasks": dict.fromkeys(names, INFO["tasks"]["digit"])}))
+
+    def measured(step, *cosines):
+        pairs = ("/".join(pair) for pair in combinations(names, 2))
+        store.append(run.id, StepScalars(step, step / 2, {f"conflict/{pair}": cosine for pair, cosine in zip(pairs, cosines, strict=True)}))
+        store.append(run.id, Message("which stores the step at once"))
+
+    def folded():
+        return next((words for words in html_words(open_page("run", run=run.id)) if "more" in words and "aligned" in words), "")
+
+    for step in (1, 2, 3):
+        measured(step, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0)
+    assert not folded(), "three sentences on aligned pairs, and one on the others"
+    for step in (4, 5, 6):
+        measured(step, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+    assert folded().startswith("2 more, from conflicting to aligned pairs")
+    page = drawn.pages[-1]
+    for step in range(7, 40):
+        measured(step, 0.9, 0.8, 0.7, 0.6, 0.0, 0.0)
+    texts = drawn.feed(page)["texts"]
+    assert texts["conflict-more"] == "1 more"
+    assert texts["conflict-further"].splitlines() == reading(store.scalars(run.id), names)[4:]
+    assert "conflict" not in page.outdated(page.moment())

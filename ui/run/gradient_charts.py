@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Hashable
 from dataclasses import replace
 from itertools import combinations
@@ -23,6 +24,7 @@ from mtl_core.analysis.conflict_summary import (
     why_no_norms,
     why_none,
 )
+from mtl_core.analysis.kept_results import Remade
 from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_chart
@@ -94,7 +96,7 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
         return
     _matrix(run, feed, tasks, shown, view)
     draw_text(feed, "conflict-pairs", lambda now: "\n".join(reading(now, tasks)[:SHOWN_SENTENCES]))
-    _further_pairs(run, feed, tasks)
+    _further_pairs(feed, tasks)
     st.caption(tr("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps."))
 
 
@@ -153,13 +155,22 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
 
-def _further_pairs(run: Any, feed: dict[str, Any], tasks: list[str]) -> None:
-    """The sentences on pairs beyond ``SHOWN_SENTENCES``, folded, so that no pair is left out."""
-    if folded := len(reading(feed["rows"], tasks)[SHOWN_SENTENCES:]):
-        with st.expander(
-            tr("{count} more, from conflicting to aligned pairs", count=folded) if folded > 1 else tr("1 more"), key=f"conflict.more.{run.id}"
-        ):
-            draw_text(feed, "conflict-further", lambda now: "\n".join(reading(now, tasks)[SHOWN_SENTENCES:]))
+def _further_pairs(feed: dict[str, Any], tasks: list[str]) -> None:
+    """The sentences on pairs beyond ``SHOWN_SENTENCES``, folded, so that no pair is left out. They and their number change in place."""
+
+    def texts(rows: Table) -> dict[str, str]:
+        folded = reading(rows, tasks)[SHOWN_SENTENCES:]
+        many = tr("{count} more, from conflicting to aligned pairs", count=len(folded))
+        return {"conflict-more": many if len(folded) > 1 else tr("1 more"), "conflict-further": "\n".join(folded)}
+
+    made = Remade(texts)
+    drawn = made(feed["rows"])
+    if not drawn["conflict-further"]:
+        return
+    more, further = (f'class="{name}">{html.escape(text)}' for name, text in drawn.items())
+    st.html(f'<details class="said"><summary><span {more}</span></summary><div {further}</div></details>')
+    if feed.get("page") is not None:
+        feed["page"].keep_values(lambda now: {"texts": made(now.feed["rows"])}, {"texts": drawn})
 
 
 def _matrix(run: Any, feed: dict[str, Any], tasks: list[str], shown: list[str], view: View) -> None:
@@ -200,7 +211,7 @@ def conflict_news(run: Any, rows: ScalarRows) -> Hashable:
     measured_on = blocks(rows)
     if not measured_on:
         return (why_none(run.config, run.info, rows),)
-    return *measured_on, len(measured_steps(rows)) > 1, len(reading(rows, list(run.info["tasks"]))[SHOWN_SENTENCES:])
+    return *measured_on, len(measured_steps(rows)) > 1, len(reading(rows, list(run.info["tasks"]))) > SHOWN_SENTENCES
 
 
 def ownership_news(run: Any, rows: ScalarRows) -> Hashable:

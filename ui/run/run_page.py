@@ -100,12 +100,19 @@ def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
     marks do."""
     feed = scalars_feed(store, run.id)
     with feed["lock"]:
+        summary = _summary(store, run, feed)
         feed = with_baseline(store, dict(feed), page.baseline)
     marks = sum(change.step <= run.step for change in run.config.changes), run.resumed_step
     has_ended = run.status.is_ended()
-    shown = [key for key in feed["rows"].keys if key.startswith(SUMMED_UP)]
-    summary = store.summaries([run.id], shown)[run.id]
     return Moment(run, {**feed, "marks": marks, "has_ended": has_ended, "page": None if has_ended else page}, summary)
+
+
+def _summary(store: RunStore, run: Any, feed: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The best and last values of a run. ``feed`` keeps them until there are new ones."""
+    counts = {key: feed["rows"].count(key) for key in feed["rows"].keys if key.startswith(SUMMED_UP)}
+    if feed.get("summed_up") != (counts, str(run.status)):
+        feed["summary"], feed["summed_up"] = store.summaries([run.id], list(counts))[run.id], (counts, str(run.status))
+    return feed["summary"]
 
 
 def _shape(moment: Moment) -> tuple[Any, ...]:

@@ -108,6 +108,8 @@ CSS = """
 .measured strong {font-size: 1rem; line-height: 1.4;}
 .measured .small {font-size: .875rem;}
 .measured .faint {color: color-mix(in srgb, currentColor 72%, transparent);}
+.said summary {cursor: pointer; padding: .25rem 0;}
+.said summary:hover {color: color-mix(in srgb, #2474AD 55%, currentColor);}
 /* The end of the log is in view, as in a terminal. */
 .run-log {display: flex; flex-direction: column-reverse; max-height: 22rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
   font-family: var(--st-code-font, monospace); font-size: .8rem; line-height: 1.5; padding: .6rem .8rem; border-radius: 8px;
