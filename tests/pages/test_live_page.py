@@ -191,6 +191,13 @@ def test_progress_gauges_and_shares_come_in_place(drawn, store):
     assert "top" not in [name for name, _ in fed["news"]], "nothing but values has changed there"
 
 
+def test_the_line_about_the_pace_comes_and_goes_in_place(drawn, monkeypatch):
+    for said in ("Slower than usual", ""):
+        monkeypatch.setattr(run_page, "slower_than_usual", lambda run, rows, said=said: said)
+        assert drawn.news() == []
+        assert drawn.feed()["texts"]["slower"] == said
+
+
 def test_a_value_that_returns_to_what_was_drawn_is_sent(drawn):
     """The browser shows what it got in between."""
     values = iter(["85%", "90%", "90%"])

@@ -136,8 +136,11 @@ def _live(page: LivePage, view: str, shape: tuple[Any, ...], moment: Moment) -> 
 def _top_values(now: Moment) -> Values:
     """What changes in place at the top of the page."""
     gauges, header = gauge_values(run_store(), now.run.id), header_values(now.run)
-    slow = {"slower": said} if (said := _slower(now)) else {}
-    return {"texts": {**header["texts"], **gauges["texts"], **slow}, "bars": {**header["bars"], **gauges["bars"]}, "pictures": gauges["pictures"]}
+    return {
+        "texts": {**header["texts"], **gauges["texts"], "slower": _slower(now)},
+        "bars": {**header["bars"], **gauges["bars"]},
+        "pictures": gauges["pictures"],
+    }
 
 
 def _top_news(page: LivePage, now: Moment) -> Hashable:
@@ -150,7 +153,7 @@ def _top_news(page: LivePage, now: Moment) -> Hashable:
         return time.monotonic()  # the page is short and costs little, and the log is on it
     about = str(run.status), shown_name(run), run.note, tuple(run.tags), run.pinned, run.archived, run.epochs, str(run.failure)
     bar = shown_in_strip(store.active(), run.id, page.alerts_seen)
-    return about, bar, bool(_slower(now)), _shape(now), page.turn // TOP_TURNS
+    return about, bar, _shape(now), page.turn // TOP_TURNS
 
 
 @worded
@@ -203,13 +206,13 @@ def _draw_top(run_id: str, page: LivePage | None = None, moment: Moment | None =
 
 
 def _view_row(run: Any, page: LivePage | None, moment: Moment | None) -> None:
-    """Draw the choice of the tab. Beside it what asks for news, and the line about the pace, which comes and goes and so moves nothing."""
+    """Draw the choice of the tab. Beside it what asks for news, and the line about the pace, which changes in place and so moves nothing."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         view = view_choice()
         if page is not None and moment is not None:
             page.follow(moment)
-            if view == "training" and (slow := _slower(moment)):
-                st.html(f'<div class="slower">{html.escape(slow)}</div>')
+            if view == "training":
+                st.html(f'<div class="slower">{html.escape(_slower(moment))}</div>')  # empty as a rule
 
 
 def _slower(now: Moment) -> str:
