@@ -31,6 +31,7 @@ FIRST_ROWS = 10  # a figure of fewer recorded steps is rebuilt at every refresh,
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
+SUMMED_UP = ("val/", "test/")  # splits whose best and last values a run's page shows
 PARTS = ("last", "best", "epoch")  # of the words on what was measured on val
 PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
 
@@ -103,6 +104,14 @@ def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
         if len(new):
             feed["row"] = int(new["row"].max())
     return feed
+
+
+def kept_summary(store: RunStore, run: Any, feed: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The best and last values of a run on val and test. ``feed``, whose lock is held, keeps them until there are new ones."""
+    counts = {key: feed["rows"].count(key) for key in feed["rows"].keys if key.startswith(SUMMED_UP)}
+    if feed.get("summed_up") != (counts, str(run.status)):
+        feed["summary"], feed["summed_up"] = store.summaries([run.id], list(counts))[run.id], (counts, str(run.status))
+    return feed["summary"]
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

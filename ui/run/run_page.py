@@ -20,7 +20,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui.drawing.network_panel import network_panel
 from ui.drawing.plotly_chart import load_ahead
-from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, view_controls
+from ui.drawing.run_charts import colours_of, kept_summary, panel_style, scalars_feed, task_panels, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
@@ -55,7 +55,6 @@ ALONE = 2  # pages that watch a run at its pace; more of them slow it down to th
 TEST_TILES = 4  # in a row; more would cut off their texts
 TRANSLATED = 300  # newest lines of the log that are in the reader's language; to look one up takes about a millisecond the first time
 FED_LINES = 100  # newest lines of the log of a run that goes on
-SUMMED_UP = ("val/", "test/")  # splits whose best and last values the page shows
 TOP_TURNS = 12  # answers with news after which the top of the page is drawn anew in any case
 SOON_SECONDS, LONG_WAIT = 1.0, 20.0  # between refreshes while a pause or stop is pending, and before the first curves if they come within 20 s
 
@@ -100,19 +99,11 @@ def _moment(store: RunStore, run: Any, page: LivePage) -> Moment:
     marks do."""
     feed = scalars_feed(store, run.id)
     with feed["lock"]:
-        summary = _summary(store, run, feed)
+        summary = kept_summary(store, run, feed)
         feed = with_baseline(store, dict(feed), page.baseline)
     marks = sum(change.step <= run.step for change in run.config.changes), run.resumed_step
     has_ended = run.status.is_ended()
     return Moment(run, {**feed, "marks": marks, "has_ended": has_ended, "page": None if has_ended else page}, summary)
-
-
-def _summary(store: RunStore, run: Any, feed: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The best and last values of a run. ``feed`` keeps them until there are new ones."""
-    counts = {key: feed["rows"].count(key) for key in feed["rows"].keys if key.startswith(SUMMED_UP)}
-    if feed.get("summed_up") != (counts, str(run.status)):
-        feed["summary"], feed["summed_up"] = store.summaries([run.id], list(counts))[run.id], (counts, str(run.status))
-    return feed["summary"]
 
 
 def _shape(moment: Moment) -> tuple[Any, ...]:
