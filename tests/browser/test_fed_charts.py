@@ -179,15 +179,17 @@ def test_a_part_of_the_page_before_is_not_asked_for(page):
     assert page.evaluate("asked") == []
 
 
-def test_the_page_names_the_charts_in_view_of_its_own_drawing(page):
+def test_the_page_names_the_charts_in_view_of_its_own_drawing_with_the_figure_that_it_has(page):
     page.evaluate(DRAW, ["chart", chart(10, "A")])
     page.wait_for_function(DRAWN)
+    give(page, fed(50, "A"))
     give(page, fed(None, "A"))
     give(page, fed(None, "B"))
     page.evaluate("() => { document.getElementById('chart').style.marginTop = '5000px'; }")
     page.wait_for_function("() => !document.querySelector('#chart .live-plot').inView")
     give(page, fed(None, "A"))
-    assert page.evaluate("requests") == [["/news", ["loss"]], ["/news", []], ["/news", []]]
+    revisions = [chart(10, "A")["revision"], chart(50, "A")["revision"]]
+    assert page.evaluate("requests") == [["/news", {"loss": revision}] for revision in revisions] + [["/news", {}], ["/news", {}]]
 
 
 def test_an_element_that_is_handed_over_again_asks_no_more_often(page):

@@ -235,7 +235,7 @@ def test_pages_that_watch_a_run_are_counted_until_they_ask_no_more(drawn, open_p
         open_page("run", run=drawn.run.id)
 
     def watchers(page):
-        page.answer([])
+        page.answer({})
         return page.watchers
 
     assert [watchers(page) for page in (*drawn.pages, drawn.page)] == [1, 2, 3, 3]
@@ -249,9 +249,18 @@ def test_only_charts_in_view_are_sent(drawn, store):
     store.append(drawn.run.id, StepScalars(5, 2.5, {"train/digit/loss": 0.1, "train/slant/loss": 0.2, "optimizer/lr": 0.01}))
     store.append(drawn.run.id, Message("which stores the step at once"))
     page = drawn.page
-    assert set(page.news(page.moment(), ["lr", "no such chart"])["charts"]) == {"lr"}
-    assert page.news(page.moment(), [])["charts"] == {}
-    assert {"lr", "digit.loss.row"} <= set(page.news(page.moment(), ["lr", "digit.loss.row"])["charts"]), "it has come into view"
+    drawn = {name: chart.revision for name, chart in page.charts.items()}
+
+    def sent(**seen):
+        return page.news(page.moment(), seen)["charts"]
+
+    assert set(sent(lr=drawn["lr"], none="")) == {"lr"}
+    assert sent() == {}
+    row = "digit.loss.row"
+    found = sent(**{"lr": drawn["lr"], row: drawn[row]})
+    assert set(found) == {"lr", row}, "it has come into view"
+    assert set(sent(**{"lr": found["lr"]["revision"], row: drawn[row]})) == {row}, "the browser has the other one"
+    assert set(sent(lr="an older one")) == {"lr"}
 
 
 def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, open_page):
@@ -259,7 +268,7 @@ def test_news_are_made_without_a_session_in_the_readers_language(drawn, store, o
     page = drawn.pages[-1]
     store.append(drawn.run.id, EpochMetrics(6, 3, {"val/digit/accuracy": 0.9}))
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(page.answer(list(page.charts))))
+    thread = threading.Thread(target=lambda: answers.append(page.answer({name: chart.revision for name, chart in page.charts.items()})))
     thread.start()
     thread.join()
     fed = json.loads(answers[0])

@@ -29,7 +29,7 @@ def made(monkeypatch):
 def ask(news):
     """The parts that an answer names. It is made in a thread without a session, as the server makes it."""
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(json.loads(news.answer([]))))
+    thread = threading.Thread(target=lambda: answers.append(json.loads(news.answer({}))))
     thread.start()
     thread.join()
     return answers[0]

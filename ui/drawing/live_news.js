@@ -79,7 +79,8 @@ async function ask() {
     return;
   }
   if (document.hidden) return;
-  const seen = [...document.querySelectorAll(".live-plot")].filter((plot) => plot.inView && plot.latest?.base === asked.base).map((plot) => plot.latest.name);
+  const plots = [...document.querySelectorAll(".live-plot")].filter((plot) => plot.inView && plot.latest?.base === asked.base);
+  const seen = Object.fromEntries(plots.map((plot) => [plot.latest.name, plot.known]));
   let every = asked.every;
   try {
     const answer = await fetch(asked.url, { method: "POST", body: JSON.stringify(seen) });

@@ -15,7 +15,7 @@ from ui.shell.element_keys import component_key
 _SCRIPT = Path(__file__).with_name("live_news.js")
 
 
-def follow_news(key: str, base: str, answer: Callable[[list[str]], str], every: float, part: str) -> None:
+def follow_news(key: str, base: str, answer: Callable[[dict[str, str]], str], every: float, part: str) -> None:
     """Have the browser ask for news of the page, and give them to the charts, words and parts that stand elsewhere on it (``ui/run/live_page.py``).
 
     Args:

@@ -23,7 +23,7 @@ from mtl_core.runs.process_singletons import process_slot
 from ui.shell.typed_address import base_path
 
 PATH = "/live-news/{page}"
-MOST_SEEN = 100_000  # letters of a request: the names of the charts in view
+MOST_SEEN = 100_000  # letters of a request: the names and revisions of the charts in view
 _log = logging.getLogger(__name__)
 _pages: dict[str, Any] = process_slot("live_pages")  # the server asks for news by the module of its start, a page may be of a later one
 
@@ -38,27 +38,29 @@ def news_address(page: str) -> str:
     return base_path() + PATH.format(page=page)
 
 
-def answer_for(page: str, news: Callable[[list[str]], str]) -> None:
+def answer_for(page: str, news: Callable[[dict[str, str]], str]) -> None:
     """Answer requests of a page until its object is gone.
 
     Args:
         page: a name that cannot be guessed.
-        news: method of the page. Gives JSON text for the names of the charts in view. It is called in a thread without a script run.
+        news: method of the page. Gives JSON text for the charts in view: name -> revision that the browser has. It is called in a thread without a
+            script run.
     """
     assert isinstance(news, MethodType)
     _pages[page] = weakref.WeakMethod(news, lambda _: _pages.pop(page, None))
 
 
 async def _answer(request: Request) -> Response:
-    """The news. 404: the page is gone. 400: the request is no list of names. 503: the store has none, as of a run that was deleted. 500: a fault."""
+    """The news. 404: the page is gone. 400: the request names no charts. 503: the store has none, as of a run that was deleted. 500: a fault."""
     known = _pages.get(request.path_params["page"])
     news = known() if known is not None else None
     if news is None:
         return PlainTextResponse("This page is gone.\n", 404)
     try:
-        seen = await _names(request)
+        seen = await _seen(request)
     except ValueError as error:
-        return PlainTextResponse(f"Expected a JSON list of at most {MOST_SEEN} letters with the names of the charts in view. {error}\n", 400)
+        expected = f"Expected a JSON object of at most {MOST_SEEN} letters with the name and the revision of each chart in view."
+        return PlainTextResponse(f"{expected} {error}\n", 400)
     try:
         text = await run_in_threadpool(news, seen)
     except Exception as error:
@@ -69,8 +71,8 @@ async def _answer(request: Request) -> Response:
     return Response(text, media_type="application/json", headers={"cache-control": "no-store"})
 
 
-async def _names(request: Request) -> list[str]:
-    """The list of names in a request.
+async def _seen(request: Request) -> dict[str, str]:
+    """The charts in a request, by name.
 
     Raises:
         ValueError: it is something else.
@@ -84,6 +86,6 @@ async def _names(request: Request) -> list[str]:
         found = json.loads(body)
     except RecursionError:
         found = None
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+    if not isinstance(found, dict) or not all(isinstance(revision, str) for revision in found.values()):
         raise ValueError("Found other JSON.")
     return found

@@ -47,6 +47,7 @@ window.addEventListener("live-news", () => document.querySelectorAll(".live-plot
 
 function draw(box) {
   const data = newest(box.latest);
+  box.known = data?.revision;
   if (!data || !box.inView || document.hidden) return;
   const look = getComputedStyle(box).getPropertyValue("--st-text-color") + box.clientWidth;
   if (box.drawn === data.revision + look) return;

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,27 +174,29 @@ class LivePage:
         """Note that the part that is being drawn is out of date with each new row until it is drawn again, as a slider over measured steps is."""
         self._by_row.add(self._drawn)
 
-    def answer(self, seen: Collection[str]) -> str:
+    def answer(self, seen: Mapping[str, str]) -> str:
         """``news`` of the run as it is now, as JSON text."""
         with speaking(self.language):
             moment = self.look(self)
             self.watchers = _count_watchers(moment.run.id, self.base)
             return json.dumps(self.news(moment, seen))
 
-    def news(self, moment: Moment, seen: Collection[str] | None = None) -> dict[str, Any]:
-        """What is new since the parts were drawn: all of it each time, because the browser may not have looked at the last answer.
+    def news(self, moment: Moment, seen: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The figures that the browser does not have, and what else is new since the parts were drawn: all of it each time, because the browser may
+        not have looked at the last answer.
 
         Args:
-            seen: names of the charts in view; only these are sent. None for all.
+            seen: revision that the browser has of each chart in view; only these are sent. None for all, as they were drawn.
         """
         self.turn += 1
         charts = {}
         for key, chart in self.charts.items():
-            if seen is not None and key not in seen:
+            known = chart.revision if seen is None else seen.get(key)
+            if known is None:
                 continue
             # With the marks that ``build`` knows: viewers share figures, and one without a new mark must not pass for one with it.
             now = current_chart({**moment.feed, "marks": chart.marks}, key, chart.view, chart.build, chart.alt)
-            if now["revision"] != chart.revision:
+            if now["revision"] != known:
                 charts[key] = {"figure": now["figure"], "revision": now["revision"], "follows": chart.revision}
         news = [[name, self.parts[name].place] for name in self.outdated(moment, self.turn % SLOW_TURNS == 0)]
         told = {"base": self.base, "turn": self.turn, "every": self.pace(moment, self.watchers)}

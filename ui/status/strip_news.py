@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -61,7 +61,7 @@ class StripNews:
         rerun_when_asked(PART)
         follow_news(KEY, self.base, self.answer, POLL_SECONDS, PART)
 
-    def answer(self, seen: list[str]) -> str:
+    def answer(self, seen: Mapping[str, str]) -> str:
         """News as JSON text: new values of the gauges, and the status bar's name if it has to be drawn anew. ``seen`` does not matter."""
         with speaking(self.language):
             self.turn += 1
