@@ -58,8 +58,7 @@ _numbers = itertools.count()
 @pytest.fixture
 def tmp_path(tmp_path_factory, request) -> Path:
     """A folder of the test's own. pytest's own fixture looks through the folders of all tests before, to find a name that is free."""
-    name = re.sub(r"\W", "_", request.node.name)[:30]
-    folder = tmp_path_factory.getbasetemp() / f"{name}_{next(_numbers)}"
+    folder = tmp_path_factory.getbasetemp() / (re.sub(r"\W", "_", request.node.name)[:30] + f"_{next(_numbers)}")
     folder.mkdir(mode=0o700)
     return folder
 
@@ -109,13 +108,10 @@ def _stores_open_fast() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _databases_closed(request, home) -> Iterator[None]:
     """A process keeps its stores' connections open for good: over two thousand tests that would be thousands of files."""
-    opened = process_slot("databases")
-    before = set(opened)
+    before = set(opened := process_slot("databases"))
     yield
-    here = [path for path in opened if path not in before]
-    if not here:
-        return
-    folder = (request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else home).resolve()
+    if here := [path for path in opened if path not in before]:
+        folder = (request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else home).resolve()
     for path in [path for path in here if Path(path).is_relative_to(folder)]:
         entry = opened.pop(path)
         with entry["lock"]:  # a thread of the test that is about to write would wait for the connection that is taken away from it
