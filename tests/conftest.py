@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -54,6 +55,14 @@ def pytest_collection() -> Iterator[None]:
 _numbers = itertools.count()
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory, request) -> Path:
+    """A folder of the test's own. pytest's own fixture looks through the folders of all tests before, to find a name that is free."""
+    folder = tmp_path_factory.getbasetemp() / (re.sub(r"\W", "_", request.node.name)[:30] + f"_{next(_numbers)}")
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def home(request, monkeypatch, tmp_path_factory) -> Path:
     """Every test has an empty MTL_HOME of its own: nothing lands in ./runs. It is not there until something is written to it."""
@@ -99,10 +108,11 @@ def _stores_open_fast() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _databases_closed(request, home) -> Iterator[None]:
     """A process keeps its stores' connections open for good: over two thousand tests that would be thousands of files."""
-    folder = (request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else home).resolve()
+    before = set(opened := process_slot("databases"))
     yield
-    opened = process_slot("databases")
-    for path in [path for path in opened if Path(path).is_relative_to(folder)]:
+    if here := [path for path in opened if path not in before]:
+        folder = (request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else home).resolve()
+    for path in [path for path in here if Path(path).is_relative_to(folder)]:
         entry = opened.pop(path)
         with entry["lock"]:  # a thread of the test that is about to write would wait for the connection that is taken away from it
             entry["writer"].dispose()

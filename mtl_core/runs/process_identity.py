@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import psutil
@@ -26,7 +27,12 @@ class Owner:
 def this_process() -> Owner:
     """The current process."""
     pid = os.getpid()
-    return Owner(socket.gethostname(), pid, psutil.Process(pid).create_time())
+    return Owner(socket.gethostname(), pid, _start_time(pid))
+
+
+@lru_cache(maxsize=1)  # the files of /proc are read once; a process that was forked has another id
+def _start_time(pid: int) -> float:
+    return psutil.Process(pid).create_time()
 
 
 def owner_in_name() -> str:

@@ -122,6 +122,9 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy, hurry):
     choose(page, "Name, note, tags")  # a dialog over a page that refreshes
     page.get_by_label("Name", exact=True).fill("renamed while it was paused")
     page.evaluate(COUNT_DRAWINGS)
+    third = queue(store, "third", 1)  # nothing is drawn where nothing changes
+    page.wait_for_function("() => window.drawings >= 1")
+    actions.stop(store, third.id)
     page.wait_for_function("() => window.drawings >= 2")
     expect(page.get_by_label("Name", exact=True)).to_have_value("renamed while it was paused")
     click(page, "Save")

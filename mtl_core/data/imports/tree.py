@@ -152,14 +152,14 @@ class Tree:
         """Open by the zip entry, not by the name: if a name occurs twice, the zip's name table has only the last."""
         if self._zip is not None:
             return cast("BinaryIO", self._zip.open(self._entries[name]))
-        return self._open_below(self.path / name)
+        return self._open_below(os.path.join(self.path, name))
 
-    def _open_below(self, path: Path) -> BinaryIO:
+    def _open_below(self, path: str) -> BinaryIO:
         """Open a file of the folder. Since the look it may have become a link or a pipe: what was opened must lie below the root."""
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
-            facts, real = os.fstat(number), path.resolve()
-            if not stat.S_ISREG(facts.st_mode) or not real.is_relative_to(self.path.resolve()) or not os.path.samestat(facts, real.stat()):
+            facts, real, root = os.fstat(number), os.path.realpath(path), os.path.join(os.path.realpath(self.path), "")
+            if not stat.S_ISREG(facts.st_mode) or not real.startswith(root) or not os.path.samestat(facts, os.stat(real)):
                 raise UnreadableError("it was replaced by a link that leads out of the folder, or is no ordinary file any more")
             return os.fdopen(number, "rb")
         except BaseException:

@@ -258,7 +258,7 @@ def check_version(connection: Connection, name: str) -> None:
 
 def version_of(connection: Connection) -> str | None:
     """The version that the store's tables have, as text; None if it is not written."""
-    return connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
+    return connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'schema_version'").scalar()  # as text: each transaction asks for it
 
 
 def refuse_in_use(connection: Connection, path: Path | str) -> None:

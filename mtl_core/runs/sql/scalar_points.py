@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.advisory_locks import lock_keys
@@ -137,25 +137,24 @@ def number_of(run_id: str) -> Any:
 
 def key_numbers(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
     """The number of each key; a key that is not known yet gets one."""
-    table, wanted = schema.scalar_keys, list(dict.fromkeys(keys))
-    found: dict[str, int] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        some = wanted[start : start + AT_ONCE]
-        found |= {row.key: row.number for row in connection.execute(select(table).where(table.c.key.in_(some)))}
+    wanted = list(dict.fromkeys(keys))
+    found = _known_numbers(connection, wanted)
     missing = [key for key in wanted if key not in found]
     if missing:
         lock_keys(connection)  # a run that begins at the same moment may have given them numbers meanwhile
-    for key in missing:
-        found[key] = _number(connection, table, table.c.key == key, {"key": key})
+        given = _known_numbers(connection, missing)
+        if new := [{"key": key} for key in missing if key not in given]:
+            connection.execute(insert(schema.scalar_keys), new)
+        found |= _known_numbers(connection, missing)
     return found
 
 
-def _number(connection: Connection, table: Table, condition: Any, values: dict[str, Any]) -> int:
-    """The number of the row that matches, or of a new one with these values."""
-    number = connection.execute(select(table.c.number).where(condition)).scalar()
-    if number is None:
-        number = connection.execute(insert(table).values(**values)).inserted_primary_key[0]  # type: ignore[index]  # there is one row
-    return number
+def _known_numbers(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+    table, found = schema.scalar_keys, {}
+    for start in range(0, len(keys), AT_ONCE):
+        rows = connection.execute(select(table.c.key, table.c.number).where(table.c.key.in_(keys[start : start + AT_ONCE])))
+        found.update((row[0], row[1]) for row in rows)
+    return found
 
 
 def _latest(points: Sequence[Point]) -> list[Point]:
@@ -184,8 +183,10 @@ def _number_of_set(connection: Connection, keys: Sequence[str]) -> int:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     number = connection.execute(select(_sets.c.number).where(_sets.c.digest == digest)).scalar()
     if number is None:
-        lock_keys(connection)
-        number = _number(connection, _sets, _sets.c.digest == digest, {"digest": digest, "scalar_keys": text})
+        lock_keys(connection)  # see ``key_numbers``
+        number = connection.execute(select(_sets.c.number).where(_sets.c.digest == digest)).scalar()
+    if number is None:
+        number = connection.execute(insert(_sets).values(digest=digest, scalar_keys=text)).inserted_primary_key[0]  # type: ignore[index]  # there is one row
     return number
 
 
