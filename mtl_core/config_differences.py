@@ -51,6 +51,7 @@ TITLES: dict[Path, str] = {
     ("optimizer", "name"): mark("Optimizer"),
     ("optimizer", "lr"): mark("Learning rate"),
     ("schedule", "name"): mark("Learning rate over the run"),
+    ("precision",): mark("Numerical precision"),
     ("on_non_finite",): mark("If a loss becomes NaN"),
     ("accumulate",): mark("Gradient accumulation"),
     ("select_by",): mark("Tasks that choose the best checkpoint"),

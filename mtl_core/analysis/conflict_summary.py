@@ -185,12 +185,15 @@ def meaning(frame: Table, tasks: list[str]) -> str:
         measured = tr(sign.get(worst.share, mark("{one} and {other} are below 0 in {share} of the steps of the only measurement")), **told)
     else:
         measured = tr(
-            "{one} and {other} are below 0 in {share} of {points} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
+            "{one} and {other} are below 0 in {share} of {points:,} measurements (95 % interval {low:.0%} to {high:.0%}, measurements taken as "
             "independent)",
             **told,
             low=low,
             high=high,
         )
+    if low > 0.5 and worst.cosine >= -SEEN:  # as often as that also where the angles are hardly more than right ones
+        hardly = mark("Tasks hardly work against each other in this run: {measured}, with a mean cosine of {cosine:+.2f}.")
+        return tr(hardly, measured=measured, cosine=worst.cosine)
     if low > 0.5:
         return tr("Tasks work against each other in this run: {measured}. A method against conflict can make a difference here.", measured=measured)
     if all(share_interval(pair.share, pair.points)[1] < 0.5 for pair in found):

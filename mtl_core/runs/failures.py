@@ -11,7 +11,7 @@ _LONGEST_TRACE = 12_000  # characters
 
 _CURES = {
     "config": "Clone the run, change the setting named above, and train again.",
-    "data": "Check that the data set is complete and in the place that the config names, then resume the run.",
+    "data": "Check that the files of the data set are complete and where the run looks for them, then resume the run.",
     "out_of_memory": "Clone the run with smaller batches (batch_size), with batches in more parts (accumulate) or with a smaller backbone. Or end "
     "other programs that use the memory, then resume it.",
     "non_finite": "Fork the run from its last good epoch (clone it if no epoch is kept) with a lower learning rate (optimizer.lr), with a bound on "
@@ -20,7 +20,7 @@ _CURES = {
     "disk_full": "Free some space on the disk that holds MTL_HOME, then resume the run. What was saved before is kept.",
     "store": "Check the folder that MTL_HOME names, then resume the run.",
     "file": "Check that the file named above exists and that this program may use it, then resume the run.",
-    "training": "Read the last lines of the log; they name the settings to change. Fork or clone the run with them changed.",
+    "training": "The message names what cannot go on. Fork the run from a kept epoch, or clone it with the same settings to begin anew.",
     "bug": "This is a fault of the program, not of your settings. Its log has the full trace; please report it with the config. "
     "Resume tries again from the last checkpoint.",
 }
@@ -45,6 +45,8 @@ def failure_of(error: BaseException) -> dict[str, str]:
     """
     kind = _kind(error)
     message = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
+        message = f"'{error.filename}': {error.strerror}"
     if kind == "bug":
         message = f"{type(error).__name__}: {message}"
     trace = "".join(traceback.format_exception(error))

@@ -151,9 +151,24 @@ def test_the_interval_of_a_share_is_wilsons(share, points, expected):
     ],
 )
 def test_the_meaning_names_the_pair_with_the_largest_share(below, begins):
-    rows = [(step, key, value) for step in range(20) for key, value in (("conflict/a/b", 0.1), ("conflict_share/a/b", float(step < below)))]
+    assert meaning(measured(below, against=-0.3), TASKS).startswith(begins)
+
+
+def test_tasks_that_are_against_each_other_often_and_hardly_at_all_are_not_said_to_fight():
+    said = meaning(measured(19, against=-0.01), TASKS)
+    assert said.startswith("Tasks hardly work against each other in this run: a and b are below 0 in 95% of 20 measurements")
+    assert said.endswith("with a mean cosine of -0.00.")
+
+
+def measured(below, against):
+    """20 measurements: a and b are ``against`` each other in the first ``below`` of them, a and c never."""
+    rows = [
+        (step, key, value)
+        for step in range(20)
+        for key, value in (("conflict/a/b", against if step < below else 0.1), ("conflict_share/a/b", float(step < below)))
+    ]
     rows += [(step, key, value) for step in range(20) for key, value in (("conflict/a/c", 0.1), ("conflict_share/a/c", 0.0))]
-    assert meaning(frame_of(*rows), TASKS).startswith(begins)
+    return frame_of(*rows)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.browser.accessibility import check_accessibility
 from tests.browser.one_tab import go
 from tests.browser.persistence import act_until, wait_until
 from ui.predictions import sketch_pad
+from ui.shell.styles import CSS
 
 pytestmark = pytest.mark.browser
 
@@ -57,6 +59,21 @@ def test_the_plane_and_the_gradients(page, server):
     for tab in ("For a class", "The article", "Lessons"):  # in the end the page is as it was at first
         page.get_by_role("tab", name=tab).click()
         check_accessibility(page)
+
+
+@pytest.mark.parametrize("width", [400, 760, 1120, 1720])
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_tiles_of_a_class_stand_at_equal_distances(window, width, count):
+    tab = window.new_page()
+    tiles = "".join(f'<div style="border:1px solid">{number}</div>' for number in range(count))
+    tab.set_content(f'{CSS}<div class="st-key-class_tiles" style="width:{width}px">{tiles}</div>')
+    places = tab.evaluate(
+        "[...document.querySelectorAll('.st-key-class_tiles > div')].map(({ offsetTop: y, offsetLeft: x, offsetWidth: w }) => [y, x, w])"
+    )
+    tab.close()
+    gaps = [there - here - wide for (line, here, wide), (other, there, _) in pairwise(places) if line == other]
+    assert all(abs(gap - 4.8) <= 1 for gap in gaps), gaps
+    assert len({wide for _, _, wide in places}) <= 2  # of the same width, in whole pixels
 
 
 PAD = """async ([html, js, words]) => {

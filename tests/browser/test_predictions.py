@@ -203,6 +203,27 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
     check_accessibility(page)
 
 
+def test_what_the_network_says_of_a_drawing_is_in_view_with_it(page, server, digits):
+    _, run = digits
+    page.set_viewport_size({"width": 1280, "height": 900})
+    go(page, f"{server.url}/predictions?run={run.id}&view=own")
+    page.get_by_role("button", name="Draw", exact=True).or_(page.get_by_role("radio", name="Draw", exact=True)).click()
+    pad = page.get_by_role("application", name="Pad to draw on")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 190, box["y"] + 60)
+    page.mouse.move(box["x"] + 120, box["y"] + 230)
+    page.mouse.up()
+    answers = page.locator(".viewer .answer")
+    expect(answers).to_have_count(len(run.config.tasks))
+    page.wait_for_selector(DRAWN)
+    for answer in answers.all():
+        expect(answer).to_be_in_viewport(ratio=1)
+    expect(pad).to_be_in_viewport(ratio=1)
+
+
 def click_cell(page: Page, row: int, column: int) -> None:
     """Where Plotly draws it."""
     chart = page.get_by_role("figure", name="Confusion matrix")

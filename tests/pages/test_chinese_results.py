@@ -27,7 +27,8 @@ from ui.drawing.contact_sheets import probe_sheet
 
 pytestmark = pytest.mark.usefixtures("in_chinese")
 CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and papers, values that are code, parts of an address
-    r"[^\n]* · seed \d+ · .*|\bink\b|\*\*Uncertainty weighting · a run\*\*|a test(&#x27;|&#39;|')s processor|\w+ et al\.|it broke|"
+    r"[^\n]* · seed \d+ · .*|[^\n]* · s\w*…\\?\*bold\\?\* question|\bink\b|"
+    r"\*\*Uncertainty weighting · a run\*\*|a test(&#x27;|&#39;|')s processor|\w+ et al\.|it broke|"
     r"the other|\d+-\d+-\w+|\d\d  ·  \w+|A \\?\*bold\\?\* question|Which digit|Which are there|Slant|Mean error|"
     r"\b(present|boxes|segments|count|equal)\b|\d degrees?|"
     r"(run|studies)\?\S*|(run|study)=\(\.\+\)\$|\b(run|race|study)\\?-\w+|'[a-z_]+'|options\\?\.\w+|例如 \w+|\bbca\b|percent|validation|hard|fixed|"

@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,8 +6,10 @@ import pandas as pd
 import pytest
 
 from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.errors import NonFiniteLossError
 from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs import resume_and_fork
+from mtl_core.runs.failures import failure_of
 from mtl_core.runs.status import RunStatus
 from tests.pages.html_words import html_words
 from ui.drawing.run_charts import scalars_feed
@@ -106,7 +109,26 @@ def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
 def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, keep, epochs, kept):
     run = keep(make_run(), *epochs)
     store.end(run.id, RunStatus.INTERRUPTED)
-    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted after epoch 2**: its process has ended. {kept}"
+    first, second = open_page("run", run=run.id).warning[0].value.split("  \n")
+    assert first == f"**Interrupted after epoch 2**: its process has ended. {kept}"
+    assert second.startswith("It left no message, as when the machine goes off")
+    assert second.endswith("clone the run with a batch size below 64.")
+
+
+def test_an_interrupted_run_says_what_its_log_says(open_page, store, make_run):
+    run = make_run()
+    store.end(run.id, RunStatus.INTERRUPTED, line="interrupted: process 1 was killed. Resume it with more memory free")
+    _, second = open_page("run", run=run.id).warning[0].value.split("  \n")
+    assert second.replace("\\", "") == "The log says: interrupted: process 1 was killed. Resume it with more memory free."
+
+
+def test_a_failed_run_says_what_it_needed_and_which_button_helps(open_page, store, make_run, keep, texts):
+    run = keep(make_run(), 1, 2)
+    store.end(run.id, RunStatus.FAILED, failure_of(NonFiniteLossError("slant", 5, math.nan)))
+    app = open_page("run", run=run.id)
+    [label] = [button.label for button in app.button if button.key == f"cure.0.{run.id}"]
+    assert f"Press **{label}** below." in texts(app)
+    assert "or lower the loss weight of **slant**, which is 1." in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +208,16 @@ def test_nothing_needs_torch_but_the_pictures(open_page, finished, monkeypatch, 
     app = open_page("run", run=finished.id)
     assert len(charts(app)) == 6
     assert "Loading PyTorch" in texts(app)
+
+
+def test_two_names_that_begin_alike_differ_in_the_status_bar_and_are_whole_on_hover(open_page, make_run):
+    names = [f"A very long name of a run that compares balancing methods, learning rate 0.00{place}" for place in (1, 3)]
+    runs = [make_run(name=name) for name in names]
+    app = open_page("compare")
+    links = {each.proto.query_string: each.proto for each in app.get("page_link")}
+    found = [links[f"run={run.id}"] for run in runs]
+    assert [link.label.replace("\\", "")[-11:] for link in found] == ["ate 0.001**", "ate 0.003**"]
+    assert [link.help.replace("\\", "") for link in found] == names
 
 
 def test_strip_on_another_page_names_the_running_run(open_page, make_run):

@@ -7,7 +7,7 @@ import pytest
 from mtl_core.runs.status import RunStatus
 from ui.compare.compare_curves import described
 from ui.compare.setting_differences import as_trained, config_differences
-from ui.shell.words import about, count, duration, epochs, how_far, measured, plain, time_left, with_unit
+from ui.shell.words import about, count, duration, epochs, how_far, measured, plain, shortened_inside, time_left, with_unit
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,14 @@ def test_compare_shows_what_really_ran():
 
     one = ran({}, device="cpu", precision="bf16", layout="contiguous", device_name="x86, 2 threads", versions={"torch": "2.14"})
     two = ran({"lr": 2}, device="cpu", precision="fp32", layout="contiguous", device_name="x86, 1 thread", versions={"torch": "2.14"})
-    assert list(config_differences(as_trained([one, two])).index) == ["Precision", "Learning rate", "Computed on"]
-    assert list(config_differences(as_trained([one, ran({"lr": 3})])).index) == ["Device", "Precision", "Layout", "Learning rate"]
+    assert list(config_differences(as_trained([one, two])).index) == ["Numerical precision", "Learning rate", "Computed on"]
+    assert list(config_differences(as_trained([one, ran({"lr": 3})])).index) == ["Device", "Numerical precision", "Layout", "Learning rate"]
+
+
+def test_a_name_that_is_shortened_inside_keeps_both_ends():
+    assert shortened_inside("abcdefghij", 10) == "abcdefghij"
+    assert shortened_inside("abcdefghijk", 10) == "abcde…hijk"
+    assert shortened_inside("a run of one, rate 0.1", 11) == "a run…e 0.1"
 
 
 @pytest.mark.parametrize(("number", "text"), [(950, "950"), (12_345, "12.3 k"), (11_200_000, "11.2 M")])

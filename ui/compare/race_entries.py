@@ -48,7 +48,7 @@ def _title(method: str) -> str:
 
 def line_sample(entry: Entry) -> str:
     """A sample of the run's line as HTML. It is a striped box, because Streamlit removes SVG from HTML."""
-    look = "display:inline-block;width:38px;height:3px;vertical-align:middle"
+    look = "display:inline-block;width:38px;height:3px;vertical-align:middle;margin-right:.4rem"
     return f'<span style="{look};background:{stripes(entry.colour, STROKES[entry.dash])}"></span>'
 
 

@@ -10,11 +10,8 @@ import streamlit as st
 from mtl_core.config_differences import title_of, value_of
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
-from ui.compare.fitting_columns import ROOM
-from ui.drawing.table_sizes import head_width
 from ui.shell import words
 
-LEAST_RUN = 150  # pixels of a run's column
 NONE = "–"
 COMPUTED_ON, PYTORCH = mark("Computed on"), "PyTorch"
 ORDER = mark("Order of the tasks")
@@ -30,21 +27,13 @@ def differences(chosen: list[Any]) -> None:
     if table.empty:
         st.caption(tr("No setting differs: the selected runs have the same settings."))
         return
-    first = _width(list(table.index))
-    each = run_width(first, len(table.columns))
-    widest = {name: max(map(head_width, (name, *map(str, table[name])))) for name in table.columns}
-    runs = {name: st.column_config.Column(width=min(each, wide), help=words.plain(name)) for name, wide in widest.items()}
-    st.dataframe(table, column_config={"_index": st.column_config.Column(width=first), **runs})
+    with st.container(key="setting_differences"):  # names of runs are often alike except in their end, so they are wrapped, not cut off
+        st.table(in_plain_words(table))
 
 
-def _width(settings: list[str]) -> int:
-    """Pixels of the column of settings, whose names would be cut off otherwise."""
-    return min(360, max(map(head_width, settings)))
-
-
-def run_width(settings: int, runs: int) -> int:
-    """Pixels of a run's column. As many runs as can be told apart stand on a screen of 1280; the end of a long name is left to the column's help."""
-    return max(LEAST_RUN, (ROOM - settings) // runs)
+def in_plain_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every text as Markdown that shows it letter by letter."""
+    return table.map(words.plain).rename(columns=words.plain, index=words.plain)
 
 
 def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:

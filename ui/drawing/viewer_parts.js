@@ -40,15 +40,18 @@ export class ViewerParts {
     through.append(...(data.single ? [] : [this.player, this.slider]), this.said);
     first.append(through);
     if (data.steps_samples) first.append(button(this.say("Previous image"), this.say("Arrow key up"), () => this.send.trigger("move", -1)), button(this.say("Next image"), this.say("Arrow key down"), () => this.send.trigger("move", 1)));
-    second.append(this.dial(this.say("Opacity"), 0, 1, 0.05, "opacity"));
+    this.listed = data.tasks.filter((task) => !this.isBeside(task));
+    const layered = this.listed.length > 0;
+    if (layered) second.append(this.dial(this.say("Opacity"), 0, 1, 0.05, "opacity"));
     const drawnAs = (layer) => data.tasks.some((task) => task.layer === layer);
     if (drawnAs("boxes") || drawnAs("points")) second.append(this.dial(this.say("Confidence from"), 0.05, 0.95, 0.05, "confidence"));
     if (drawnAs("boxes")) {
       second.append(this.dial(this.say("Overlap up to (NMS)"), 0.05, 1, 0.05, "suppression"), this.choice(this.say("One class per place"), this.say("Of boxes that overlap, only the best stays, whatever their classes are"), "agnostic"));
     }
     this.hider = button(this.say("Hide layers"), this.say("Show the plain image (H)"), () => this.hide());
-    second.append(this.hider, button("−", this.say("Zoom out (or Ctrl + wheel)"), () => this.zoomBy(1 / 1.5)), button("+", this.say("Zoom in (or Ctrl + wheel, then drag)"), () => this.zoomBy(1.5)), button(this.say("Whole image"), this.say("Zoom back (double click)"), () => this.zoomTo(1, 0, 0)));
-    const keys = [...(data.single ? [] : [this.say("← → epoch")]), ...(data.steps_samples ? [this.say("↑ ↓ image")] : []), this.say("1–{last} layers · H hide · Shift + arrows: move the enlarged picture", { last: Math.min(9, data.tasks.length) })];
+    if (layered) second.append(this.hider);
+    second.append(button("−", this.say("Zoom out (or Ctrl + wheel)"), () => this.zoomBy(1 / 1.5)), button("+", this.say("Zoom in (or Ctrl + wheel, then drag)"), () => this.zoomBy(1.5)), button(this.say("Whole image"), this.say("Zoom back (double click)"), () => this.zoomTo(1, 0, 0)));
+    const keys = [...(data.single ? [] : [this.say("← → epoch")]), ...(data.steps_samples ? [this.say("↑ ↓ image")] : []), layered ? this.say("1–{last} layers · H hide · Shift + arrows: move the enlarged picture", { last: Math.min(9, this.listed.length) }) : this.say("Shift + arrows: move the enlarged picture")];
     second.append(element("span", "quiet", this.say("Keys: {keys}", { keys: keys.join(" · ") })));
     this.tip = element("div", "tip");
     this.rows = element("div", "rows");
@@ -56,7 +59,7 @@ export class ViewerParts {
     this.panels = [];
     this.titles = [];
     this.rows.append(this.row(null), second); // the pictures first: they begin high on the page
-    data.tasks.forEach((task, number) => this.rows.append(this.row(task, number)));
+    this.listed.forEach((task, number) => this.rows.append(this.row(task, number)));
     this.hide(this.hidden);
   }
 
@@ -88,6 +91,9 @@ export class ViewerParts {
     return columns;
   }
 
+  // Without targets there is room for what tasks say in words beside the picture, where it is in view with it.
+  isBeside(task) { return !this.data.with_targets && !task.drawn; }
+
   row(task, number) {
     const columns = this.columns(), row = element("div", columns.length > 3 && task ? "row several" : "row"); // what a task found stands in a second line
     row.style.gridTemplateColumns = `repeat(${columns.length + 1}, minmax(140px, ${columns.length > 3 ? "1fr" : "380px"}))`;
@@ -98,12 +104,27 @@ export class ViewerParts {
     } else {
       row.append(this.panel(row, null, "input", this.say("Input"), 0));
     }
+    if (!task && !this.data.with_targets) row.classList.add("beside");
     for (const [what, title, run] of columns) {
       if (!task && !this.data.tasks.some((each) => each.drawn && !each.made)) continue; // nothing to lay over the image
       if (task && !task.drawn) row.append(this.sentence(task, what, title, run));
       else row.append(this.panel(row, task, what, !task ? this.say("{title} · all layers", { title }) : task.made && what === "error" ? this.say("What it was shown") : title, run));
     }
+    if (!task && this.data.tasks.some((each) => this.isBeside(each))) row.append(this.answers());
     return row;
+  }
+
+  answers() {
+    const box = element("div", "answers");
+    for (const task of this.data.tasks.filter((each) => this.isBeside(each))) {
+      const answer = element("div", "answer"), name = element("div", "", task.name);
+      answer.dataset.task = task.name;
+      answer.style.borderLeftColor = task.colour;
+      name.style.fontWeight = 600;
+      answer.append(name, element("div", "quiet", task.title), this.sentence(task, "predicted", this.say("Predicted"), 0));
+      box.append(answer);
+    }
+    return box;
   }
 
   about(task, number, row) {

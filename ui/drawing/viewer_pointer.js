@@ -85,7 +85,7 @@ export class ViewerPointer extends ViewerCanvas {
   }
 
   toggle(number) {
-    const task = this.data.tasks[number];
+    const task = this.listed[number];
     if (!task) return;
     if (!this.off.delete(task.name)) this.off.add(task.name);
     this.root.dataset.off = [...this.off].join(",");

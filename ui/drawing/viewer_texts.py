@@ -55,6 +55,7 @@ TEXTS = (
     mark("right"),
     mark("Show the plain image (H)"),
     mark("target"),
+    mark("Shift + arrows: move the enlarged picture"),
     mark("Target"),
     mark("unknown"),
     mark("What it was shown"),

@@ -24,7 +24,7 @@ def training_time(name: str, lesson: Lesson, value: Any) -> str:
     """About how long the training with a value takes: from runs of the lesson on this machine, else as it was measured when the lesson was made."""
     several, one = len(lesson.configs(value)), expected_run(name, lesson, value, finished_runs(run_store(), name))
     if one is not None:
-        told = {"several": several, "duration": words.duration(several * one)}
+        told = {"several": several, "duration": words.duration(max(1.0, several * one))}
         if several > 1:
             return tr("{several} runs, about {duration} (estimate from runs on this machine)", **told)
         return tr("about {duration} (estimate from runs on this machine)", **told)

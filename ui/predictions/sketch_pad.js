@@ -48,6 +48,7 @@ export default function ({ parentElement, data, setStateValue }) {
     canvas.setPointerCapture(event.pointerId);
     stroke = { points: [at(event)], size: Number(width.value) };
     strokes.push(stroke);
+    said.textContent = "";
     draw();
   };
   canvas.onpointermove = (event) => {
@@ -58,7 +59,7 @@ export default function ({ parentElement, data, setStateValue }) {
   const lift = () => {
     if (!stroke) return;
     stroke = null;
-    said.textContent = pad.texts.up;
+    if (said.textContent) said.textContent = pad.texts.up; // only for keys, whose pen nobody sees being lifted
     send();
   };
   canvas.onpointerup = canvas.onpointercancel = lift;

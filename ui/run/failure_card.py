@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.config_differences import value_of
 from mtl_core.language import HalfUp, mark, tr
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
@@ -27,6 +29,9 @@ TITLES = {
     "bug": mark("An error in the program"),
 }
 KEY = re.compile(r" ?[(（]([a-z_]+)(?:\.[a-z_]+)*(?:[:：] ?\w+)?[)）]")  # in brackets
+TASK = re.compile(r"task '([^']+)'")
+FITS = re.compile(r"lower batch_size to about (\d+)")
+FACT = re.compile(r"(?:batch_size: |backbone: )?(.*?)(?:: (?:lower|no) batch_size.*|\. (?:Including|Process|If reserved) .*|\.?\Z)", re.DOTALL)
 TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
 
 
@@ -36,18 +41,26 @@ def ending_card(store: RunStore, run: Any) -> None:
     if status == "failed":
         _failed(store, run)
     elif status == "interrupted":
-        st.warning(
-            tr(
-                "**Interrupted {how_far}**: its process has ended. {what_is_kept}",
-                how_far=words.how_far(run.epoch),
-                what_is_kept=what_is_kept(store, run),
-            ),
-            icon=":material/power_off:",
-        )
+        st.warning(_interrupted(store, run), icon=":material/power_off:")
     elif status == "stopped":
         st.info(_stopped(store, run), icon=":material/stop:")
     elif run.is_hung:
         _hung(run)
+
+
+def _interrupted(store: RunStore, run: Any) -> str:
+    """What ended the process, as far as the log says it, what is kept, and what to do."""
+    said = tr(
+        "**Interrupted {how_far}**: its process has ended. {what_is_kept}", how_far=words.how_far(run.epoch), what_is_kept=what_is_kept(store, run)
+    )
+    lines = [line.text for line in store.log(run.id) if line.text.startswith("interrupted")]
+    if lines and lines[-1].startswith("interrupted after"):  # the trainer itself noted how far it came
+        return f"{said}  \n{tr('The program that trained it was closed.')}"
+    if lines and not lines[-1].endswith("the process that trained it is gone"):
+        return f"{said}  \n{tr('The log says: {line}.', line=words.plain(tr(lines[-1]).rstrip('.')))}"
+    reasons = tr("It left no message, as when the machine goes off, a person ends the process, or the system ends it because memory is short.")
+    again = tr("If that happens again at the same place, clone the run with a batch size below {batch_size}.", batch_size=run.config.batch_size)
+    return f"{said}  \n{reasons} {again if run.config.batch_size > 1 else ''}".rstrip()
 
 
 def _stopped(store: RunStore, run: Any) -> str:
@@ -105,13 +118,85 @@ def _failed(store: RunStore, run: Any) -> None:
     with st.container(border=True, key="failure"):
         title = tr(TITLES.get(failure.get("kind", ""), mark("The run failed")))
         where = words.how_far(run.epoch if run.step else 0)
-        message = words.plain(what_happened(failure))
+        message = words.plain(what_happened(failure, run.config.imported_set))
         st.error(tr("**{title}** {where}.", title=title, where=where) + f"  \n{message}", icon=":material/error:")
-        advice = [f":material/healing: {words.plain(without_keys(tr(failure['cure'])))}"] if failure.get("cure") else []
-        advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
-        st.markdown("  \n".join(advice))
-        _cures(store, run, failure.get("kind", ""))
+        kept = [checkpoint.epoch for checkpoint in resume_and_fork.forkable(store, run.id)]
+        now = resume_and_fork.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with the live changes until then
+        offered = cures(now, failure.get("kind", ""), kept, failure.get("message", ""))
+        said = advice(store, run, now, failure, [label for label, *_ in offered])
+        lines = [f":material/healing: {said}"] if said else []
+        lines += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
+        st.markdown("  \n".join(lines))
+        _cures(run, offered)
+        if failure.get("kind") == "data":
+            label, query = (tr("Import it"), {"new": "1"}) if run.config.imported_set else (tr("Open the data sets"), {})
+            st.page_link("pages/data.py", label=label, icon=":material/photo_library:", query_params=query)
         _trace(store, run, failure.get("trace", ""))
+
+
+def advice(store: RunStore, run: Any, config: Any, failure: dict[str, Any], buttons: list[str]) -> str:
+    """What this run would have needed, and what to do next, with its own settings and the names of the buttons; Markdown.
+
+    Args:
+        config: its settings where it failed, with its live changes.
+        buttons: labels of the buttons below the advice.
+    """
+    kind, message = failure.get("kind", ""), failure.get("message", "")
+    if kind == "non_finite":
+        return _of_a_loss(config, message, buttons)
+    if kind == "out_of_memory":
+        return _of_memory(run, config, message, buttons)
+    if kind == "data" and config.imported_set and f"'{config.imported_set}'" in message:
+        said = mark(
+            "The run needs the imported data set **{name}**. Import its files under this name, with **Import it** below. Then press **Resume**."
+        )
+        return tr(said, name=words.plain(config.imported_set))
+    if kind == "disk_full":
+        free, there = shutil.disk_usage(store.home).free, words.plain(str(store.home))
+        said = mark(
+            "A run has to write its checkpoints and predictions. The disk of {folder} has {free} free now. Delete runs that you do not need on "
+            "**Compare**, or other files of that disk, then press **Resume**. What was saved before is kept."
+        )
+        return tr(said, folder=there, free=words.size(free))
+    if kind == "bug":
+        return tr(
+            "The program ended where it should have gone on. This is its fault, not that of your settings. Press **Resume** to try again. "
+            "If it fails at the same place, report it: the trace and the full log are below, and **Export** has the settings."
+        )
+    return words.plain(without_keys(tr(failure["cure"]))) if failure.get("cure") else ""
+
+
+def _of_a_loss(config: Any, message: str, buttons: list[str]) -> str:
+    bound = tr("no bound on the gradient") if config.gradient_clip is None else tr("a gradient clip of {clip:g}", clip=config.gradient_clip)
+    expected = mark("Every loss has to be a finite number. The run had a learning rate of {lr:g} and {bound}.")
+    said = [tr(expected, lr=HalfUp(config.optimizer.lr), bound=bound)]
+    if buttons:
+        said.append(tr("Press **{button}** below.", button=buttons[0]))
+    clip = tr("set a *gradient clip* of 1") if config.gradient_clip is None else tr("halve the *gradient clip*")
+    task = TASK.search(message)
+    if task and task[1] in config.tasks:
+        name = max([task[1], *config.tasks], key=lambda each: config.tasks[each].loss_weight)  # the named one, if no other weighs more
+        weight = value_of(("tasks", name, "loss_weight"), config.tasks[name].loss_weight)
+        again = mark("If it happens again, {clip}, or lower the loss weight of **{task}**, which is {weight}.")
+        said.append(tr(again, clip=clip, task=words.plain(name), weight=words.plain(weight)))
+    else:
+        said.append(tr("If it happens again, {clip}.", clip=clip))
+    return " ".join(said)
+
+
+def _of_memory(run: Any, config: Any, message: str, buttons: list[str]) -> str:
+    parts = tr(" in {parts} parts", parts=config.accumulate) if config.accumulate > 1 else ""
+    device = tr("this machine") if run.device in ("cpu", "auto") else run.device
+    step = mark("A step takes {batch:,} {batch:image|images}{parts}, and the memory of {device} has to hold it.")
+    said = [tr(step, batch=config.batch_size, parts=parts, device=device)]
+    if len(buttons) > 1:
+        said.append(tr("Press **{first}** below, or **{second}**, which keeps the batch size.", first=buttons[0], second=buttons[1]))
+    elif buttons:
+        said.append(tr("Press **{button}** below.", button=buttons[0]))
+    else:
+        said.append(tr("Press **Clone** and choose a smaller backbone, or smaller images."))
+    said.append(tr("Or end other programs that use the memory, then press **Resume**."))
+    return " ".join(said)
 
 
 def without_keys(text: str) -> str:
@@ -119,19 +204,21 @@ def without_keys(text: str) -> str:
     return KEY.sub(lambda found: "" if found[1] in RunConfig.model_fields else found[0], text)
 
 
-def what_happened(failure: dict[str, Any]) -> str:
+def what_happened(failure: dict[str, Any], imported_set: str = "") -> str:
     """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
-    message = failure.get("message") or mark("No reason was recorded.")
-    if failure.get("kind") == "non_finite":
+    message, kind = failure.get("message") or mark("No reason was recorded."), failure.get("kind")
+    if kind == "data" and imported_set and message.startswith("unknown imported data set"):
+        return tr("There is no imported data set '{name}' in this store.", name=imported_set)
+    if kind == "non_finite":
         return words.capitalised(tr("{sentence}.", sentence=tr(message.partition(". ")[0].rstrip("."))))
+    if kind == "out_of_memory":  # what was needed and found, without keys of settings and advice on the allocator
+        fact = FACT.match(message)
+        return words.capitalised(tr("{sentence}.", sentence=tr((fact[1] if fact else message).rstrip("."))))
     return words.capitalised(tr(message))
 
 
-def _cures(store: RunStore, run: Any, kind: str) -> None:
+def _cures(run: Any, offered: list[tuple[str, int | None, str]]) -> None:
     """Draw a button for each change that may help."""
-    kept = [checkpoint.epoch for checkpoint in resume_and_fork.forkable(store, run.id)]
-    now = resume_and_fork.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with the live changes until then
-    offered = cures(now, kind, kept)
     if not offered:
         return
     with st.container(horizontal=True, gap="small"):
@@ -143,10 +230,12 @@ def _cures(store: RunStore, run: Any, kind: str) -> None:
             st.button(label, type=first, icon=icon, key=f"cure.{number}.{run.id}", on_click=go, args=args)
 
 
-def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:
+def cures(config: Any, kind: str, kept: list[int], message: str = "") -> list[tuple[str, int | None, str]]:
     """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
-    if kind == "out_of_memory" and config.batch_size > 1:
-        smaller = (tr("Clone with batch size {batch_size}", batch_size=config.batch_size // 2), None, f"batch_size={config.batch_size // 2}")
+    if kind == "out_of_memory" and config.batch_size > 1 and "no batch_size is low enough" not in message:
+        fits = FITS.search(message)
+        less = min(int(fits[1]), config.batch_size - 1) if fits else config.batch_size // 2
+        smaller = (tr("Clone with batch size {batch_size}", batch_size=less), None, f"batch_size={less}")
         parts = 2 * config.accumulate
         if config.batch_size % parts:
             return [smaller]

@@ -24,7 +24,7 @@ CSS = """
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
   .st-key-strip:has(.stProgress) .gauges .beside {display: none;}
   .st-key-strip .stPageLink a {max-width: 26rem;}
-  .st-key-strip:has(.stProgress) .stPageLink a {max-width: 14rem;}
+  .st-key-strip:has(.stProgress) .stPageLink a {max-width: 18rem;}
   .st-key-strip .stPageLink a p {overflow: hidden; text-overflow: ellipsis;}
   .st-key-strip:has(.stProgress) :is(.st-key-language_switch, .st-key-machine) button p {position: absolute; width: 1px;
     height: 1px; overflow: hidden; clip-path: inset(50%);}
@@ -49,6 +49,12 @@ CSS = """
 .st-key-beside :is(th, td) {padding: .3em .5em;}
 .st-key-beside td {word-break: keep-all;}
 .st-key-beside td:first-child {min-width: 6em; word-break: normal; overflow-wrap: anywhere;}
+/* A run's column is as wide as a word of a setting needs; more runs than fit beside each other are scrolled to. */
+.st-key-setting_differences {overflow-x: auto;}
+.st-key-setting_differences [data-testid="stTable"] {overflow: visible;}
+.st-key-setting_differences :is(th, td) {padding: .35rem .5rem; font-size: .85rem; vertical-align: top; overflow-wrap: anywhere;
+  min-width: 7.5rem; line-height: 1.35;}
+.st-key-setting_differences thead th {vertical-align: bottom; font-weight: 600;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 /* The name has a line of its own above the value at the slider's thumb. The small line below takes up the room that the slider leaves. */
 .steer-name {font-size: .85rem; line-height: 1.2; margin: .2rem 0 .4rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
@@ -69,6 +75,8 @@ CSS = """
 .st-key-strip [data-testid="stElementContainer"]:has(.gauges) {flex: 1000 1 0; min-width: 0; max-width: max-content;}
 .gauges {display: flex; flex-wrap: wrap; gap: .5rem 1rem; height: 1.6rem; overflow: hidden;
   font-size: .8rem; opacity: .8; font-variant-numeric: tabular-nums; white-space: nowrap;}
+/* An empty first item: a first gauge that does not fit goes to the hidden second line, too. */
+.gauges::before {content: ""; order: -2; height: 1.6rem; margin-right: -1rem;}
 .gauges i {display: block; height: 3px; border-radius: 2px; background: rgba(128,128,128,.3); overflow: hidden;}
 .gauges b {display: block; height: 100%; background: #56B4E9;}
 .gauges .marked {font-weight: 600; order: -1;}
@@ -95,8 +103,8 @@ CSS = """
 .st-key-class_link [data-testid="stCode"] {flex: 1 1 20rem;}
 .st-key-class_link pre {padding: .35rem .8rem;}
 .st-key-class_link code {font-size: 1rem;}
-.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fit, minmax(9.3rem, 1fr)); gap: .3rem;}
-.st-key-class_tiles > * {max-width: 22rem;}
+/* Tiles fill their columns, also where there are few: a narrower tile in a wide column would leave a gap. */
+.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: .3rem; align-items: stretch;}
 .st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
 .st-key-class_tiles p {font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}

@@ -172,6 +172,14 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
+def shortened_inside(text: str, longest: int) -> str:
+    """Text of at most ``longest`` characters, with an ellipsis in its middle where it was cut: names that begin alike mostly differ at their end."""
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 2
+    return f"{text[: longest - 1 - end].rstrip()}…{text[-end:].lstrip()}"
+
+
 def names_that_fit(names: Sequence[str], letters: int) -> str:
     """All names if they have at most so many letters, else the first ones and the number of the others."""
     more = ""

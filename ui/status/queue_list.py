@@ -46,7 +46,7 @@ def _are_several(devices: set[str]) -> bool:
 def _row(run: Any, waiting: int, with_device: bool) -> None:
     with st.container(key=f"queue_{run.id}", horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f":gray[{run.queue_position}.]", width=22)
-        name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), LETTERS))} :gray[{run.id[-4:]}]"
+        name = f"{words.plain(words.shortened_inside(name_with_learner(run_store(), run), LETTERS))} :gray[{run.id[-4:]}]"
         st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=NAME_PIXELS)
         if with_device:
             st.badge(tr(device_named(run.device)), color="gray", icon=":material/memory:", width=84)  # one width, so that the buttons stand in line

@@ -24,6 +24,7 @@ from ui.status.queue_list import queue_popover
 from ui.status.strip_news import StripNews, trained_run
 from ui.train.sample_preview import data_progress
 
+LETTERS = 34  # of a run's name
 MOST_RUNS = 3  # that are shown one by one; a cluster trains dozens
 
 
@@ -149,7 +150,7 @@ def show_toasts() -> None:
 def _active_run(store: RunStore, run, with_device: bool, links: bool) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
     st.badge(tr(str(run.status)), icon=icon, color=colour)
-    _run_name(f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", run, links)
+    _run_name("**{name}**", name_with_learner(store, run), run, links)
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
     if with_device:
@@ -159,11 +160,14 @@ def _active_run(store: RunStore, run, with_device: bool, links: bool) -> None:
     stop_button(run, key=f"strip.stop.{run.id}")
 
 
-def _run_name(label: str, run, is_link: bool) -> None:
+def _run_name(label: str, name: str, run, is_link: bool) -> None:
+    """Draw a run's name in the label. Of a long one the bar has the beginning and the end, and the pointer gets the whole."""
+    shown = words.shortened_inside(name, LETTERS)
+    label, whole = label.format(name=words.plain(shown)), words.plain(name) if shown != name else None
     if is_link:
-        st.page_link("pages/run.py", label=label, query_params={"run": run.id})
+        st.page_link("pages/run.py", label=label, help=whole, query_params={"run": run.id})
     else:
-        st.markdown(label, width="content")
+        st.markdown(label, width="content", help=whole)
 
 
 def _idle(store: RunStore, own_run: str, links: bool) -> None:
@@ -171,8 +175,7 @@ def _idle(store: RunStore, own_run: str, links: bool) -> None:
     st.markdown(tr(":gray[:material/bedtime: Nothing is training.]"), width="content")
     if last is not None and last.id != own_run:
         st.markdown(tr(":gray[Last:]"), width="content")
-        name = words.plain(words.shortened(name_with_learner(store, last), 60))
-        _run_name(tr("{name} ({status})", name=name, status=tr(str(last.status))), last, links)
+        _run_name(tr("{name} ({status})", name="{name}", status=tr(str(last.status))), name_with_learner(store, last), last, links)
 
 
 def _preparing() -> None:

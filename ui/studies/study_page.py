@@ -35,6 +35,7 @@ NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
 FORKS = 6  # that are named
+MOST_PIXELS = 752  # of the table of runs: half a row at its end says that it goes on
 LOOK: dict[str, tuple[words.BadgeColour, str]] = {mark("new"): ("gray", ":material/draft:"), mark("running"): ("blue", ":material/play_arrow:")}
 LOOK |= {mark("stopped"): ("gray", ":material/stop:"), mark("finished"): ("green", ":material/check:")}
 
@@ -161,7 +162,7 @@ def _cells(answer: Answer) -> None:
         **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
         **{head_of(task, metric): st.column_config.NumberColumn(format="%.4g") for task, metric in answer.metrics.items()},
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(rows), 420))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=whole_height(len(rows), MOST_PIXELS))
     forks = forks_of(run_store(), answer)
     if forks:
         links = [f"[{words.plain(shown_name(run))}](run?run={run.id}) ({tr(run.status.value)})" for run in forks[:FORKS]]

@@ -67,7 +67,7 @@ def results(answer: Answer) -> None:
         tr(
             "Mean over the seeds ± half of Student's 95 % interval of the mean, on {split}. Cells share their seeds, so read "
             "differences above and not from these intervals.",
-            split=answer.split,
+            split=tr(answer.split),
         )
     )
     _downloads(answer)
