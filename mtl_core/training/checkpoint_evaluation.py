@@ -21,6 +21,7 @@ from mtl_core.data.batches import Batches
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.randomness import unnoticed
+from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
@@ -105,7 +106,7 @@ def evaluate_checkpoint(
 
 def _loaded(
     config: RunConfig, folder: Path, checkpoint: str, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution
-) -> torch.nn.Module:
+) -> MultiTaskModel:
     check_files(folder, checkpoint, FILES[:1])
     with unnoticed():  # the random values are replaced by the trained ones
         model = build_model(network_parts(config), kinds, statistics)
