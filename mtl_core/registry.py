@@ -186,6 +186,9 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         elif detail["type"] == "missing":
             said = _model_at(model, detail["loc"][:-1]).model_fields[str(detail["loc"][-1])].description
             message = f"is missing; give it: {_lower(said)}" if said else "is missing; give it"
+        elif detail["type"] == "model_type" and isinstance(detail["input"], str) and _has_name(model, detail["loc"]):
+            written = detail["input"][:40]
+            message = f"expected keys and values, the name among them, found {_found(detail['input'])}; write it as 'name: {written}'"
         elif detail["type"] in ("model_type", "dict_type"):
             message = f"expected keys and values ({{}} for none), found {_found(detail['input'])}"
         elif detail["type"] == "value_error":  # our own sentences already say what was found
@@ -208,6 +211,12 @@ def _model_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseMod
         nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         model = nested[0] if nested else model
     return model
+
+
+def _has_name(model: type[BaseModel], location: tuple[Any, ...]) -> bool:
+    """Whether the keys at ``location`` are those of a part with a name."""
+    owner = _model_at(model, location)
+    return owner is not model and "name" in owner.model_fields
 
 
 def _found(value: Any) -> str:

@@ -162,6 +162,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_what_is_missing_or_empty_is_said_with_what_belongs_there():
     assert problems_of({"data": {"name": "digits"}, "tasks": {"digit": {}}})["backbone"].startswith("is missing; give it: the network that")
     assert problems_of(changed(tasks={"digit": None}))["tasks.digit"] == "expected keys and values ({} for none), found nothing"
+    for part in ("data", "backbone", "sharing", "balancing", "update", "optimizer", "schedule"):
+        assert problems_of(changed(**{part: "mine"}))[part] == "expected keys and values, the name among them, found 'mine'; write it as 'name: mine'"
+    assert problems_of(changed(tasks={"digit": "mine"}))["tasks.digit"] == "expected keys and values ({} for none), found 'mine'"
     assert len(problems_of(changed(epochs=list(range(1000))))["epochs"]) < 200
 
 

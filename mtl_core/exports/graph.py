@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mtl_core.exports.tracing import ExportError
 from mtl_core.inference.predictor import Predictor
 
+INPUT = "images"  # name of the input in exported files
 TOLERANCE = 1e-4  # of the difference between an exported network and this one, as a share of the output's scale
 ROUNDINGS, MOST = 4, 1e-2  # the most that is allowed where 32 bits are less exact than that
 
@@ -23,7 +26,11 @@ class Graph(nn.Module):
     What is finished, each task kind says (``TaskKind.finished``): ``<task>``, or ``<task>.<part>`` where it has parts. Probabilities (n, K), numbers
     (n,) and maps (n, H, W) in the task's unit; of segmentation (n, K, H, W) logits, whose largest along K is the class; of detection
     ``<task>.boxes`` (n, A, 4) x1, y1, x2, y2 in pixels and ``<task>.scores`` (n, A, K), before suppression; of keypoints (n, P, 3) x and y as
-    shares of width and height, and a probability. Others as the head gives it.
+    shares of width and height, and a probability. Others as the head gives it. A task called ``images``, as
+    the input is, gives ``images.output``.
+
+    The network's tensors are this module's own, under names of ASCII letters and digits with a number. The tracer writes Python code from the names
+    of modules; a task's name is the name of a module, and a task may be called ``class`` or ``é``.
     """
 
     offset: Tensor
@@ -32,7 +39,13 @@ class Graph(nn.Module):
 
     def __init__(self, predictor: Predictor):
         super().__init__()
-        self.model, self.kinds = predictor.model, predictor.kinds
+        self.kinds = predictor.kinds
+        self.network = (predictor.model.eval(),)  # in a tuple it is no module of this one
+        self.paths: dict[str, str] = {}  # name of a tensor here -> its path in the network
+        for path, values in predictor.model.named_parameters():
+            self.register_parameter(self._tensor_name(path), values)
+        for path, values in predictor.model.named_buffers():
+            self.register_buffer(self._tensor_name(path), values)
         scale, offset = predictor.normalisation
         self.register_buffer("scale", scale.cpu().clone())
         self.register_buffer("offset", offset.cpu().clone())
@@ -42,11 +55,19 @@ class Graph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(self._outputs_by_name(images).values())
 
+    def _tensor_name(self, path: str) -> str:
+        """The name of a tensor of the network in this module."""
+        name = f"network_{len(self.paths)}_" + re.sub(r"[^0-9A-Za-z]+", "_", path)
+        self.paths[name] = path
+        return name
+
     def _outputs_by_name(self, images: Tensor) -> dict[str, Tensor]:
-        outputs = self.model(images.to(torch.float32) * self.scale + self.offset)
+        tensors = {path: getattr(self, name) for name, path in self.paths.items()}
+        outputs = functional_call(self.network[0], tensors, (images.to(torch.float32) * self.scale + self.offset,))
         found: dict[str, Tensor] = {}
         for name, kind in self.kinds.items():
             for part, values in kind.finished(outputs[name]).items():
+                part = part or ("output" if name == INPUT else "")
                 found[f"{name}.{part}" if part else name] = values
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from mtl_core.exports.tracing import may_disturb_runs, write_in_process
 TITLE = "ONNX"
 SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch. Runs in onnxruntime, browsers, phones."
 OPSET = 18
+INNER = "inner/"  # begins the names of values that are neither input nor output; no task's name has a '/'
 
 
 def write(source: ExportSource, folder: Path) -> None:
@@ -40,7 +42,7 @@ def write_onnx(predictor: Any, path: Path) -> float:
     import onnxscript  # noqa: F401
     import torch
 
-    from mtl_core.exports.graph import Graph, example
+    from mtl_core.exports.graph import INPUT, Graph, example
 
     graph = Graph(predictor).eval()
     with _quiet(), torch.no_grad():
@@ -48,25 +50,46 @@ def write_onnx(predictor: Any, path: Path) -> float:
             graph,
             (example(graph, predictor.image_shape, 2),),
             str(path),
-            input_names=["images"],
-            output_names=list(graph.names),
-            dynamic_shapes={"images": {0: torch.export.Dim("n")}},
+            input_names=[INPUT],
+            output_names=[f"{INNER}output_{number}" for number in range(len(graph.names))],
+            dynamic_shapes={INPUT: {0: torch.export.Dim("n")}},
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,
         )
     written = onnx.load(str(path))
+    _name_outputs(written.graph, graph.names)
     onnx.helper.set_model_props(written, {"mtl_core": json.dumps(_about(predictor))})
     onnx.save(written, str(path))
     return check(predictor, path)
+
+
+def _name_outputs(graph: Any, names: Sequence[str]) -> None:
+    """Give the outputs of an ONNX graph their names. Inner values that the exporter has called so get other names: a task may be called ``scale``."""
+    inner = [*(value.name for value in graph.initializer), *(name for node in graph.node for name in node.output)]
+    renamed = {name: INNER + name for name in inner if name in names}
+    renamed |= {output.name: name for output, name in zip(graph.output, names, strict=True)}
+    _rename(graph, renamed)
+
+
+def _rename(graph: Any, renamed: dict[str, str]) -> None:
+    """Rename values of an ONNX graph and of the graphs of its branches and loops."""
+    for value in [*graph.initializer, *graph.value_info, *graph.output]:
+        value.name = renamed.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for branch in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+                _rename(branch, renamed)
 
 
 def check(predictor: Any, path: Path) -> float:
     """Compare a file with its network on batches of one and of three images. Raises ExportError beyond the tolerance."""
     import torch
 
-    from mtl_core.exports.graph import Graph, check_outputs, example
+    from mtl_core.exports.graph import INPUT, Graph, check_outputs, example
 
     session = open_session(path)
     graph, worst = Graph(predictor).eval(), 0.0
@@ -74,7 +97,7 @@ def check(predictor: Any, path: Path) -> float:
         images = example(graph, predictor.image_shape, count)
         with torch.no_grad():
             wanted = graph(images)
-        found = session.run(list(graph.names), {"images": images.numpy()})
+        found = session.run(list(graph.names), {INPUT: images.numpy()})
         worst = max(worst, check_outputs(graph, images, wanted, [np.asarray(values) for values in found], "ONNX file"))
     return worst
 

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from mtl_core.data.imports.picture_reading import eight_bits, upper_eight_bits
+from mtl_core.data.imports.picture_reading import EXTENSIONS, KINDS, MOST_BYTES, MOST_PIXELS, eight_bits
+from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-LARGEST_FILE = 64 * 2**20  # bytes
-LARGEST_IMAGE = 40_000_000  # pixels; 40 megapixels are 120 MB once decoded
-_DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
+SUFFIXES = tuple(EXTENSIONS)  # what can be imported can be predicted
+LARGEST_FILE, LARGEST_IMAGE = MOST_BYTES, MOST_PIXELS
 
 
 class ImageFileError(DataError):
@@ -34,33 +32,54 @@ def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = 
     if len(content) > LARGEST_FILE:
         raise ImageFileError(f"{name} has {len(content) / 2**20:.0f} MB; expected at most {LARGEST_FILE // 2**20}. Make it smaller.")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:  # Pillow may warn of the size too; warning filters belong to the process
+        with Image.open(io.BytesIO(content), formats=KINDS) as picture:  # Pillow may warn of the size too; warning filters belong to the process
             if picture.width * picture.height > LARGEST_IMAGE:  # the header has the size, so this is before decoding
                 raise ImageFileError(_too_many(name, picture.width, picture.height))
             picture.load()
-            return rgb(ImageOps.exif_transpose(picture), levels)
+            if picture.mode == "F" and levels is None:
+                raise ImageFileError(
+                    f"{name} has pixels of floats, and the network's data set names no numbers that are black and white in them "
+                    "('images.levels'). Save it with 8 or 16 bits."
+                )
+            return _as_rgb(ImageOps.exif_transpose(picture), levels)
     except ImageFileError:
         raise
+    except UnreadableError as error:
+        raise ImageFileError(f"{name} has {error}.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ImageFileError(f"{name} has more than {LARGEST_IMAGE:,} pixels. Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise many types of exceptions on damaged data
         what = "no image of a known format" if isinstance(error, Image.UnidentifiedImageError) else f"a damaged image ({error})"
-        raise ImageFileError(f"{name} is {what}; expected one of {', '.join(FORMATS)}.") from None
+        raise ImageFileError(f"{name} is {what}; expected one of {', '.join(KINDS)}.") from None
 
 
 def rgb(picture: Image.Image, levels: tuple[float, float] | None = None) -> np.ndarray:
     """uint8 (H, W, 3) of a Pillow image of any mode, converted like imported pictures: 16-bit grey becomes the nearest of 256 levels.
 
-    ``levels``: the values that mean black and white in 16-bit and float pictures, if an imported set has its own.
+    Args:
+        levels: the values that mean black and white in 16-bit and float pictures, if an imported set has its own.
+
+    Raises:
+        DataError: the numbers of the pixels do not say which of them is white.
     """
-    if levels is not None and (picture.mode.startswith("I") or picture.mode == "F"):
-        return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
-    if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
-        deep = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        return np.repeat(upper_eight_bits(deep)[..., None], 3, axis=2)
-    if picture.mode in ("I", "F"):  # not from a file; only Pillow knows the range of these numbers
-        return np.asarray(picture.convert("RGB"))
-    return np.asarray(eight_bits(picture)[0].convert("RGB"))
+    if picture.mode not in ("I", "F") or levels is not None or (picture.mode == "I" and picture.format is not None):
+        try:
+            return _as_rgb(picture, levels)
+        except UnreadableError as error:
+            raise DataError(f"the image has {error}") from None
+    values = np.asarray(picture)  # numbers of an unknown range
+    if picture.mode == "F" and values.size and 0 <= values.min() <= values.max() <= 1:
+        return as_image(values)  # as an array of floats
+    if not (0 <= values.min() <= values.max() <= 255):
+        raise DataError(
+            f"expected an image of 8 or 16 bits, found numbers from {values.min():g} to {values.max():g} in a Pillow image of mode "
+            f"'{picture.mode}'; give it as mode 'L', 'RGB' or 'I;16'"
+        )
+    return np.asarray(picture.convert("RGB"))
+
+
+def _as_rgb(picture: Image.Image, levels: tuple[float, float] | None) -> np.ndarray:
+    return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
 
 
 def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarray:

@@ -21,12 +21,14 @@ from mtl_core.data.batches import Batches
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.randomness import unnoticed
+from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
+from mtl_core.training.evaluation import scalars_of
 from mtl_core.training.execution import Execution, resolve_device
 from mtl_core.training.parts import network_parts
-from mtl_core.training.setup import evaluation_batch_size
+from mtl_core.training.setup import evaluation_batch_size, read_targets, views_of
 from mtl_core.training.tensors.network_tensors import fitting_tensors
 
 KEPT_BYTES = 32 * 2**20  # per task, for the predictions with the largest errors; enough for every image of most splits
@@ -50,6 +52,8 @@ def evaluate_checkpoint(
     config: RunConfig, folder: Path, cache: Path, checkpoint: str, split: str, progress: Progress = lambda share, what: None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Predict every image of a split with a checkpoint, in the run's precision and layout, and compute the metrics.
+
+    Of a kind without an evaluation of its own, such as a self-supervised one, these are the numbers that its curves show.
 
     Args:
         config: the run's config.
@@ -76,16 +80,24 @@ def evaluate_checkpoint(
     kinds = build_kinds(config, data.tasks, data.statistics)
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
     dataset = data.split(split)
-    kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # without self-supervised tasks
-    passes = {name: TaskPass(kind, evaluation_of(kind)) for name, kind in kinds.items()}
+    passes = {name: TaskPass(kind, evaluation_of(kind)) for name, kind in kinds.items() if not kind.is_self_supervised}
     for task in passes.values():
         if task.evaluation is not None:
             task.evaluation.size = task.kind.image_size
-    _predict(model, execution, _batches(config, dataset, kinds, data.statistics, execution), dataset, passes, lambda share: progress(share, split))
+    batches = _batches(config, dataset, kinds, data.statistics, execution)
+    if passes:
+        _predict(model, execution, batches, dataset, passes, lambda share: progress(share, split))
     progress(1.0, f"{split}: computing the metrics")
+    simple = {name: kind for name, kind in kinds.items() if name not in passes or passes[name].evaluation is None}
+    scalars: dict[str, float] = {}
+    if simple:
+        made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)  # of every image
+        batches.views = views_of(kinds)
+        scalars = scalars_of(simple, model, batches, execution, complete=made) or {}
     report, arrays = {}, {}
-    for name, task in passes.items():
-        report[name], arrays[name] = _concluded(task, dataset)
+    for name, kind in kinds.items():
+        findings = Findings([(metric, scalars.get(f"{name}/{metric.name}", np.nan)) for metric in kind.metrics]) if name in simple else None
+        report[name], arrays[name] = _concluded(passes.get(name) or TaskPass(kind, None), dataset, findings)
     facts = {"split": split, "checkpoint": checkpoint, "epoch": meta["position"]["epoch"], "step": meta["position"]["step"]}
     facts |= {"images": len(dataset), "created_at": time.time(), "seconds": time.time() - started}
     facts |= {"device": execution.device, "precision": execution.precision, "layout": execution.layout}
@@ -94,7 +106,7 @@ def evaluate_checkpoint(
 
 def _loaded(
     config: RunConfig, folder: Path, checkpoint: str, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution
-) -> torch.nn.Module:
+) -> MultiTaskModel:
     check_files(folder, checkpoint, FILES[:1])
     with unnoticed():  # the random values are replaced by the trained ones
         model = build_model(network_parts(config), kinds, statistics)
@@ -110,8 +122,7 @@ def _loaded(
 def _batches(config: RunConfig, dataset: MultiTaskDataset, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution) -> Batches:
     """The batches of ``Run.evaluation_batches``, so that the numbers equal those of the curves."""
     size = evaluation_batch_size(config)
-    targets = sorted({kind.task.target for kind in kinds.values()})
-    return Batches(dataset, targets, statistics, size, execution.device, channels_last=execution.layout == "channels_last")
+    return Batches(dataset, read_targets(kinds), statistics, size, execution.device, channels_last=execution.layout == "channels_last")
 
 
 @torch.no_grad()
@@ -153,9 +164,12 @@ def _drop_the_best(task: TaskPass, kept: np.ndarray) -> None:
     task.rows, task.kept, task.kept_errors = task.rows[chosen], kept[chosen], task.kept_errors[chosen]
 
 
-def _concluded(task: TaskPass, dataset: MultiTaskDataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _concluded(task: TaskPass, dataset: MultiTaskDataset, findings: Findings | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is stored of a task; ``findings`` of a kind without an evaluation of its own."""
     own = task.kind.task
-    findings = task.evaluation.compute() if task.evaluation is not None else Findings([])
+    if findings is None:
+        assert task.evaluation is not None
+        findings = task.evaluation.compute()
     values = [_described(metric, own.unit) | {"value": _plain(value)} for metric, value in findings.values]
     class_values = [_described(metric, own.unit) | {"values": [_plain(value) for value in numbers]} for metric, numbers in findings.class_values]
     cells, errors = findings.cells, task.errors
@@ -164,7 +178,7 @@ def _concluded(task: TaskPass, dataset: MultiTaskDataset) -> tuple[dict[str, Any
         "title": own.title,
         "classes": list(own.classes),
         "unit": own.unit,
-        "labelled": int(dataset.labelled[own.target].sum()),
+        "labelled": len(dataset) if task.kind.is_self_supervised else int(dataset.labelled[own.target].sum()),
         "values": values,
         "class_values": class_values,
         "cells": {"rows": list(cells.rows), "columns": list(cells.columns), "counted": cells.counted} if cells else None,

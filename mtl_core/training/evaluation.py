@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import torch
@@ -13,34 +13,52 @@ from mtl_core.data.batches import Batches
 from mtl_core.events import Control
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
+from mtl_core.training.execution import Execution
 from mtl_core.training.losses import labelled_part
 from mtl_core.training.setup import Run
 
 
-@torch.no_grad()
 def evaluate(run: Run, model: MultiTaskModel, batches: Batches, control: Control) -> dict[str, float] | None:
+    """``scalars_of`` all tasks of a run; None if a stop or a pause was requested meanwhile."""
+    return scalars_of(run.kinds, model, batches, run.execution, run.complete, lambda: control.interrupted)
+
+
+@torch.no_grad()
+def scalars_of(
+    kinds: Mapping[str, TaskKind],
+    model: MultiTaskModel,
+    batches: Batches,
+    execution: Execution,
+    complete: Set[str] = frozenset(),
+    interrupted: Callable[[], bool] = lambda: False,
+) -> dict[str, float] | None:
     """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over the counted
     items (images, known pixels, responsible places). It does not depend on the batch size, except in contrastive learning.
 
+    Args:
+        kinds: the tasks to measure: all of the network's, or some.
+        complete: targets that every image of the split has.
+        interrupted: whether to stop.
+
     Returns:
-        None if a stop or a pause was requested meanwhile. A metric that is not defined (no image has the target) is left out.
+        None if interrupted. A metric that is not defined (no image has the target) is left out.
     """
     model.eval()
-    measurements = {name: kind.measurement() for name, kind in run.kinds.items()}
-    parts: dict[str, list[Any]] = {name: [] for name in run.kinds}
+    measurements = {name: kind.measurement() for name, kind in kinds.items()}
+    parts: dict[str, list[Any]] = {name: [] for name in kinds}
     for batch in batches.epoch(0):
-        if control.interrupted:
+        if interrupted():
             return None
-        with run.execution.autocast():
+        with execution.autocast():
             outputs = model(batch.images, batch.parts)
-        for name, kind in run.kinds.items():
-            output, target = labelled_part(kind, outputs[name], batch, run.complete)
+        for name, kind in kinds.items():
+            output, target = labelled_part(kind, outputs[name], batch, complete)
             if len(target):
                 measurements[name].update(output, target)
                 parts[name].append(kind.loss_parts(output, target))  # read at the end, because reading here would synchronise the GPU
     scalars = {f"{name}/loss": _mean_loss(found) for name, found in parts.items() if found}
     for name, measurement in measurements.items():
-        if control.interrupted:  # matching boxes over a large split takes seconds
+        if interrupted():  # matching boxes over a large split takes seconds
             return None
         scalars |= {f"{name}/{metric}": value for metric, value in measurement.compute().items()}
     return {key: value for key, value in scalars.items() if math.isfinite(value)}

@@ -82,7 +82,7 @@ def test_a_network_that_rounds_is_allowed_its_own_rounding_and_never_much():
     assert allowed_difference(graph, images, wanted) == pytest.approx(min(ROUNDINGS * rounding, MOST), rel=1e-6)
     worse = graph_of(1e9)
     assert allowed_difference(worse, *images_and_outputs(worse)) == MOST
-    assert graph.model.bias.dtype == torch.float32  # the network itself stays as it is
+    assert graph.network[0].bias.dtype == torch.float32  # the network itself stays as it is
 
 
 def test_a_wrong_graph_is_beyond_what_is_allowed():
@@ -91,7 +91,7 @@ def test_a_wrong_graph_is_beyond_what_is_allowed():
     most = allowed_difference(graph, images, wanted)
     assert most <= MOST
     with torch.no_grad():
-        graph.model.bias[2] += 0.1  # one bias of one output
+        graph.network[0].bias[2] += 0.1  # one bias of one output
         wrong = [values.numpy() for values in graph(images)]
     assert largest_difference(wanted, wrong) > most
 

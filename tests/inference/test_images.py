@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mtl_core.errors import DataError
 from mtl_core.inference import image_reading
 from mtl_core.inference.image_reading import ImageFileError, as_image, read_image
 
@@ -46,6 +47,21 @@ def test_a_turned_photograph_stands_upright():
 def test_arrays():
     np.testing.assert_array_equal(as_image(PIXELS / 255), PIXELS)
     assert as_image(PIXELS[..., 0]).shape == as_image(PIXELS[..., :1]).shape == (6, 9, 3)
+
+
+def test_numbers_of_an_unknown_range_are_refused_not_clipped():
+    """A network sees no white or black picture because nobody said which number is white."""
+    floats = np.linspace(0, 1, 54, dtype=np.float32).reshape(6, 9)
+    with pytest.raises(ImageFileError, match=r"pixels of floats.*images\.levels.*Save it with 8 or 16 bits"):
+        read_image(saved(Image.fromarray(floats), "TIFF"))
+    assert read_image(saved(Image.fromarray(floats), "TIFF"), (0.0, 1.0)).max() == 255
+    with pytest.raises(ImageFileError, match="has pixel values from 0 to 70000; expected 8 or 16 bits"):
+        read_image(saved(Image.fromarray(np.array([[0, 70000]], np.int32)), "TIFF"))
+    for numbers in (np.array([[0, 30000]], np.int32), np.array([[-1.0, 2.0]], np.float32), np.array([[0, np.nan]], np.float32)):
+        with pytest.raises(DataError, match="expected an image of 8 or 16 bits, found numbers from"):
+            as_image(Image.fromarray(numbers))
+    np.testing.assert_array_equal(as_image(Image.fromarray(floats)), as_image(floats))
+    assert as_image(Image.fromarray(np.array([[0, 200]], np.int32)))[0, 1].tolist() == [200] * 3
 
 
 def bomb(width, height):

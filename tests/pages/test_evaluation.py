@@ -68,6 +68,21 @@ def test_stored_results_are_shown_and_the_cell_opens(open_page, store, kept, tex
     assert not app.error
 
 
+def test_a_kind_with_nothing_but_its_numbers_is_shown(open_page, store, kept, texts, monkeypatch):
+    """Self-supervised kinds, and those of packages without an evaluation: no matrix, no errors of single images, no arrays."""
+    values = [{"name": "accuracy", "title": "Accuracy", "unit": "", "higher_is_better": True, "value": 0.25}]
+    about = {"kind": "rotation", "title": "Rotation", "classes": [], "unit": "", "labelled": 4, "values": values}
+    report = stored(store, kept).report
+    tasks = {"digit": about | {"class_values": [], "cells": None, "errors": None}}
+    write_evaluation(store.folder(kept.id), kept.id, report | {"tasks": tasks}, {})
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page("run", run=kept.id, view="evaluation")
+    assert not app.exception
+    assert not app.error
+    assert any("Accuracy</div><div>0.250</div>" in element.proto.body for element in app.get("html"))
+    assert "Nothing is known" not in texts(app)
+
+
 def test_the_opened_cell_and_the_checkpoint_stand_in_the_address(open_page, store, kept, texts, monkeypatch):
     stored(store, kept)
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)

@@ -13,6 +13,7 @@ from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.runs.evaluations import evaluations, write_evaluation
 from mtl_core.runs.executor import execute
 from mtl_core.runs.store import open_store
+from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import checkpoint_evaluation
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import find_checkpoint
@@ -58,6 +59,44 @@ def test_the_numbers_are_those_of_the_curves(trained, split):
         assert arrays[f"{task}/errors"].shape == (report["images"],)
     assert compared >= 8
     json.dumps(report, allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def self_supervised(tmp_path_factory):
+    """A store with a run of every self-supervised task beside one that reads a target."""
+    store = open_store(tmp_path_factory.mktemp("self_supervised"))
+    data = {"name": "digit_scenes", "train_size": 32, "val_size": 70, "test_size": 10, "image_size": 32}
+    tasks = {name: {} for name in ("count", *SELF_SUPERVISED)}
+    shape = {"data": data, "tasks": tasks, "backbone": {"name": "small_cnn", "width": 8}, "epochs": 1, "batch_size": 16}
+    return store, execute(store, store.create(RunConfig.from_dict({**shape, "device": "cpu", "precision": "fp32", "layout": "contiguous"})).id)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("which", ["trained", "self_supervised"])
+def test_a_kind_without_an_evaluation_of_its_own_has_the_numbers_of_its_curves(request, monkeypatch, which, split):
+    """Self-supervised kinds, and kinds of other packages: here every kind."""
+    store, run = request.getfixturevalue(which)
+    assert run.status == "finished", run.failure
+    monkeypatch.setattr(checkpoint_evaluation, "evaluation_of", lambda kind: None)
+    checkpoint = find_checkpoint(store.folder(run.id), "best")
+    report, _ = evaluate_checkpoint(run.config, store.folder(run.id), store.cache, checkpoint.name, split)
+    assert list(report["tasks"]) == list(run.config.tasks)
+    rows = last(store, run, split)
+    rows = rows[rows["epoch"] == checkpoint.epoch] if split == "val" else rows
+    recorded = {key: value for key, value in zip(rows["key"], rows["value"], strict=True) if not key.endswith("/loss")}
+    found = {f"{split}/{task}/{entry['name']}": entry["value"] for task, about in report["tasks"].items() for entry in about["values"]}
+    assert {key: value for key, value in found.items() if value is not None} == recorded
+    assert all(about["values"] and about["labelled"] for about in report["tasks"].values())
+    json.dumps(report, allow_nan=False)
+
+
+def test_the_command_names_every_task(self_supervised, monkeypatch, capsys):
+    store, run = self_supervised
+    monkeypatch.setenv("MTL_HOME", str(store.home))
+    assert main(["evaluate", run.id]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n{task} (" in said for task in run.config.tasks)
+    assert said.count("metric") >= len(run.config.tasks)
 
 
 def test_kept_and_read_back(trained, monkeypatch, capsys):

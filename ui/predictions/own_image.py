@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.data.imports.picture_reading import EXTENSIONS
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from ui.drawing.run_charts import colours_of
@@ -34,7 +35,7 @@ FITTED = {  # how the network's frame is filled
 }
 BESIDE = {"draw": (3, 8), "camera": (5, 8)}  # widths of the pad, or the camera's picture, and of the answer
 MOST_BYTES = 20 * 2**20
-TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+TYPES = [ending.removeprefix(".") for ending in EXTENSIONS]
 
 
 @st.fragment

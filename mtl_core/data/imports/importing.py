@@ -124,6 +124,8 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
         temporary.rename(parent / name)
         sync_folder(parent)
     except OSError as error:
+        if problem := name_problem(name, home):  # another import was sooner with the name while this one was prepared
+            raise DataError(problem) from None
         raise StoreError(f"the data set '{name}' cannot be kept in '{parent}': {error}. Set MTL_HOME to a folder that can be written.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -89,11 +89,15 @@ def read_picture(
     size = image.size
     if draft and image.format == "JPEG" and image.mode in ("L", "RGB"):
         image.draft(image.mode, draft)
+    # Pillow turns a TIFF itself while it decodes it; the size that it gives before is that of the upright picture.
+    turned = getattr(image, "tag_v2", {}).get(_ORIENTATION, 0) if image.format == "TIFF" else 0
     _decoded(image)
-    turned = image.getexif().get(_ORIENTATION, 1) if image.format in ("JPEG", "TIFF", "WEBP", "PNG") else 1
+    if not turned:
+        turned = image.getexif().get(_ORIENTATION, 0)
+        if turned in range(2, 9):
+            image = ImageOps.exif_transpose(image)
+            size = size if turned < 5 else (size[1], size[0])
     if turned in range(2, 9):
-        image = ImageOps.exif_transpose(image)
-        size = size if turned < 5 else (size[1], size[0])
         changes.append(("turned", f"set upright as its EXIF orientation ({turned}) says"))
     image, change = eight_bits(image, levels)
     return Picture(image, size, (*changes, *change))

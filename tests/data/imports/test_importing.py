@@ -177,6 +177,19 @@ def test_a_taken_name_is_refused(import_shapes):
         import_shapes()
 
 
+def test_a_name_that_another_import_takes_meanwhile_is_refused_as_taken(make_shapes, home):
+    root, sooner = make_shapes(), []
+
+    def progress(share, what):
+        if share > 0.5 and not sooner:
+            sooner.append(import_dataset(root, spec_of(root), "shapes", home))
+
+    with pytest.raises(DataError, match="there is a data set 'shapes' already; take another name"):
+        import_dataset(root, spec_of(root), "shapes", home, progress=progress)
+    assert imported(home) == sooner
+    assert [path.name for path in (home / "imports").iterdir()] == ["shapes"]
+
+
 def test_a_description_beside_the_data_is_taken_at_its_word(make_shapes):
     root = make_shapes()
     (root / "dataset.yaml").write_text(spec_of(root, tasks=["colour"], images={"folders": ["images"], "size": [16, 16]}).to_yaml())
