@@ -34,8 +34,9 @@ def test_compare_is_useful_with_one_run(open_page, finished, texts):
 def test_compare_shows_only_what_differs(open_page, finished, make_run):
     make_run(batch_size=8)
     app = open_page("compare")
-    assert list(app.dataframe[1].value.index) == ["Batch size"]
-    assert sorted(app.dataframe[1].value.iloc[0]) == ["64", "8"]
+    [table] = app.table
+    assert list(table.value.index) == ["Batch size"]
+    assert sorted(table.value.iloc[0]) == ["64", "8"]
 
 
 def rows(app):
