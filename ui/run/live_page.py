@@ -182,8 +182,9 @@ class LivePage:
             return json.dumps(self.news(moment, seen))
 
     def news(self, moment: Moment, seen: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The figures that the browser does not have, and what else is new since the parts were drawn: all of it each time, because the browser may
-        not have looked at the last answer.
+        """The figures that the browser does not have, and the values and parts that are new since the parts were drawn.
+
+        An answer has all new values, not only those since the last answer, because the browser may not have looked at that one.
 
         Args:
             seen: revision that the browser has of each chart in view; only these are sent. None for all, as they were drawn.
