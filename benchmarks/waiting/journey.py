@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "browser"))
 from conftest import BROWSERS, FLAGS, Server
 
 POLL = 0.1
+SELDOM = 1.0  # seconds between two looks at a watched run: its length is recorded, and Playwright takes 20 ms of a processor for ten looks
+LOOKS = 200  # milliseconds between two looks for the first curves: Playwright's own, at every picture of the page, draws it sixty times a second
 PATIENCE = 600_000  # milliseconds; a bound, not a claim
 SIZE = {"width": 1280, "height": 1500}
 GOALS = {"first curves": 5.0, "fresh": 1.2, 1: 1.05, 3: 1.2}  # seconds; times the run alone
@@ -96,7 +98,7 @@ def first_run(page: Page, server: Server, preset: Preset, epochs: int | None, sc
         page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
     clicked = time.perf_counter()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_function(WITH_POINTS, arg=len(preset.config.tasks))
+    page.wait_for_function(WITH_POINTS, arg=len(preset.config.tasks), polling=LOOKS)
     curves = time.perf_counter() - clicked
     print(f"fresh store: click to curves of all tasks, the data made in it: {curves:.1f} s (goal {GOALS['first curves']:g})", flush=True)
     ended(open_store(server.home), open_store(server.home).runs()[0].id, page)
@@ -140,7 +142,7 @@ def trained_and_watched(store: RunStore, server: Server, config: RunConfig, numb
     for page in pages:
         page.goto(f"{server.url}/run?run={run.id}", wait_until="commit")
     for page in pages:
-        page.wait_for_function(WITH_POINTS, arg=len(config.tasks))  # it draws the run, or nothing is measured
+        page.wait_for_function(WITH_POINTS, arg=len(config.tasks), polling=LOOKS)  # it draws the run, or nothing is measured
     seconds = ended(store, run.id, *pages).seconds
     for browser in browsers:
         browser.close()
@@ -151,7 +153,7 @@ def ended(store: RunStore, run_id: str, *pages: Page) -> Run:
     """Wait for the end of a run. The pages are given time of this process, so that their browsers are not held up."""
     while not (run := store.get(run_id)).status.is_ended():
         if pages:
-            pages[0].wait_for_timeout(1000 * POLL)
+            pages[0].wait_for_timeout(1000 * SELDOM)
         else:
             time.sleep(POLL)
     assert run.status == RunStatus.FINISHED, run.failure
@@ -164,7 +166,7 @@ def stopped_run(page: Page, server: Server, config: RunConfig) -> None:
     page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
     clicked = time.perf_counter()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_function(WITH_POINTS, arg=len(config.tasks))
+    page.wait_for_function(WITH_POINTS, arg=len(config.tasks), polling=LOOKS)
     curves = time.perf_counter() - clicked
     print(f"data and settings known: click to curves {curves:.1f} s (goal {GOALS['first curves']:g})", flush=True)
     store = open_store(server.home)

@@ -124,11 +124,14 @@ def measure(page: Page, server: Server, run: Run, arguments: Any) -> None:
         socket.on("framereceived", keep)
 
     process = psutil.Process(server.process.pid)
+    asked: list[str] = []
     page.on("websocket", listen)
+    page.on("request", lambda request: asked.append(request.url) if "/live-news/" in request.url else None)
     page.goto(f"{server.url}/run?run={run.id}")
     page.wait_for_function("() => [...document.querySelectorAll('.js-plotly-plot')].filter(plot => plot.calcdata).length > 3", timeout=600_000)
     page.wait_for_timeout(1000 * max(SETTLED, BEGINNING + 2 - (time.time() - run.started_at)))
     heard.clear()
+    asked.clear()
     developer = page.context.new_cdp_session(page)
     developer.send("Performance.enable")
     spent = _spent(developer)
@@ -138,12 +141,12 @@ def measure(page: Page, server: Server, run: Run, arguments: Any) -> None:
     spent = {name: value - spent[name] for name, value in _spent(developer).items()}
     if arguments.screenshot:
         page.screenshot(path=arguments.screenshot)
-    messages = list(heard)
+    messages, count = list(heard), len(asked)
     page.close()
     idle = _cpu(process)
     time.sleep(10)
     idle = (_cpu(process) - idle) / 10
-    report(messages, used, served, idle, seconds, open_store(server.home).get(run.id), spent)
+    report(messages, count, used, served, idle, seconds, spent)
 
 
 def _spent(developer: CDPSession) -> dict[str, float]:
@@ -152,8 +155,7 @@ def _spent(developer: CDPSession) -> dict[str, float]:
     return {name: found[f"{name}Duration"] for name in ("Script", "RecalcStyle", "Layout", "Task")}
 
 
-def report(heard: list[tuple[ForwardMsg, int]], used: float, served: float, idle: float, seconds: float, run: Run, spent: dict[str, float]) -> None:
-    count = seconds / refresh_seconds(run)
+def report(heard: list[tuple[ForwardMsg, int]], count: int, used: float, served: float, idle: float, seconds: float, spent: dict[str, float]) -> None:
     kinds: collections.Counter[str] = collections.Counter()
     size: collections.Counter[str] = collections.Counter()
     known: dict[tuple[int, ...], bytes] = {}
@@ -165,7 +167,7 @@ def report(heard: list[tuple[ForwardMsg, int]], used: float, served: float, idle
             place, content = tuple(message.metadata.delta_path), message.delta.SerializeToString()
             same += known.get(place) == content
             known[place] = content
-    print(f"{seconds:.0f} s, a refresh every {refresh_seconds(run):g} s, {_script_runs(heard) / count:.2f} script runs for each; on average:")
+    print(f"{seconds:.0f} s, a refresh every {seconds / count:.1f} s, {_script_runs(heard) / count:.2f} script runs for each; on average:")
     print(f"  {len(heard) / count:.1f} messages, {sum(size.values()) / count / 1000:.1f} kB, {same / count:.1f} of them as before")
     print(f"  browser {used / count:.3f} s of a processor ({used / seconds:.1%} of a core)")
     print("    main thread of the page: " + ", ".join(f"{name} {value / count:.3f} s" for name, value in spent.items()))

@@ -200,6 +200,48 @@ def test_an_element_that_is_handed_over_again_asks_no_more_often(page):
     assert page.evaluate("requests.length") == 1
 
 
+@pytest.mark.parametrize(
+    ("every", "drawing", "planned"),
+    [
+        (2, 10, 2),  # seconds, milliseconds, seconds
+        (2, 80, 2),
+        (2, 200, 5),
+        (5, 600, 15),
+        (1, 600, 1),  # awaited
+    ],
+)
+def test_a_browser_that_draws_slowly_asks_more_seldom(page, every, drawing, planned):
+    """By a clock that stands still but for the drawing, so that the machine's load does not count."""
+    give(page, chart(10, "A"))
+    page.wait_for_function(DRAWN)
+    found = page.evaluate(
+        """async ([news, drawing]) => {
+          const [now, later] = [performance.now, window.setTimeout];
+          let clock = 0;
+          performance.now = () => clock;
+          const slow = () => { clock += drawing; };
+          window.addEventListener("live-news", slow);
+          const planned = await new Promise(resolve => {
+            let asks = 0;
+            window.setTimeout = (what, wait, ...given) => {
+              if (what.name !== "ask") return later(what, wait, ...given);
+              if (asks++) resolve(wait / 1000);
+              return later(what, asks > 1 ? 1e6 : wait, ...given);
+            };
+            window.fetch = async () => ({ ok: true, json: async () => news });
+            const parentElement = document.getElementById("feeder");
+            parentElement.innerHTML = "<span></span>";
+            mountNews({ parentElement, data: { follow: { url: "/news", base: "A", every: 0 } } });
+          });
+          [performance.now, window.setTimeout] = [now, later];
+          window.removeEventListener("live-news", slow);
+          return planned;
+        }""",
+        [{**fed(20, "A"), "every": every}, drawing],
+    )
+    assert found == planned
+
+
 def test_a_page_that_was_left_asks_no_more(page):
     give(page, fed(None, "A"))
     page.evaluate("() => document.querySelector('#feeder span').remove()")

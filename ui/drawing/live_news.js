@@ -3,6 +3,8 @@
 
 const MOST_FAILURES = 3; // refusals after which Streamlit draws the page or says what is wrong
 const SOON = 0.2; // seconds; charts that come into view at the same time are asked for together
+const MOST_DRAWING = 0.04; // of the time: a slow browser takes it from the run that it watches
+const AWAITED = 1; // seconds; news that are due so soon are awaited (first curves, a pause), and come at their time
 
 function isInView(selector) {
   const place = selector && document.querySelector(selector)?.getBoundingClientRect();
@@ -59,7 +61,19 @@ function take({ base, turn, charts, pictures, texts, bars, news }) {
   drawNewParts();
 }
 
-// Asks for news as long as the page's element stands, at the pace that the answers name. A hidden tab does not ask.
+// Resolves when the page has been drawn as it stands now. A frame's callback runs before its styles and layout, and a message sent in it after them.
+function drawn() {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
+  });
+}
+
+// Asks for news as long as the page's element stands, at the pace that the answers name, or more slowly where the browser takes long to draw them. A
+// hidden tab does not ask.
 function follow(asked, box) {
   const known = window.liveNews;
   const isSame = known?.asked.base === asked.base && known.asked.every === asked.every;
@@ -89,8 +103,11 @@ async function ask() {
       const news = await answer.json();
       if (window.liveNews?.asked !== asked) return;
       window.liveNews.failures = 0;
-      every = news.every;
+      const begun = performance.now();
       take(news);
+      await drawn();
+      const took = (performance.now() - begun) / 1000;
+      every = news.every > AWAITED ? Math.max(news.every, took / MOST_DRAWING) : news.every;
     } else if (++window.liveNews.failures % MOST_FAILURES === 0) {
       window.livePartTriggers?.[asked.part]?.("asked", -Date.now());
     }

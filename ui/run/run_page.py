@@ -47,8 +47,8 @@ from ui.status.strip_news import shown_in_strip
 from ui.train.sample_preview import sample_at_hand
 
 # A refresh takes time from the cores that train: about 0.3 s of one core where the browser draws in software. So the page refreshes often at
-# the beginning of a short run, less often afterwards, and seldom in a long run or where several pages watch it. Before the first steps the page is
-# short and costs little.
+# the beginning of a short run, less often afterwards, and seldom in a long run or where several pages watch it. A browser that draws slowly asks more
+# seldom than this (live_news.js). Before the first steps the page is short and costs little.
 BEGINNING, REFRESH_AT_FIRST = 12.0, 2.0
 REFRESH_SECONDS = ((600, 5.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 ALONE = 2  # pages that watch a run at its pace; more of them slow it down to the longest of these
