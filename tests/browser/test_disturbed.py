@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import time
@@ -15,6 +14,7 @@ from playwright.sync_api import expect
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
+from tests.browser.conftest import Server, new_window
 from tests.browser.one_tab import go
 from tests.browser.persistence import act_until
 
@@ -42,16 +42,13 @@ _pathlib.Path(_os.environ["MTL_HOME"], "{name}.json").write_text(_json.dumps([th
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server that watches its files, on a copy that may be changed."""
-    spec = importlib.util.spec_from_file_location("browser_conftest", Path(__file__).with_name("conftest.py"))
-    conftest = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(conftest)
     folder = tmp_path_factory.mktemp("disturbed")
     copy = folder / "copy"
     for name in ("pages", "ui", "mtl_core", ".streamlit"):
         shutil.copytree(ROOT / name, copy / name)  # with the compiled files: a copied file keeps its time, so they hold
     shutil.copy(ROOT / "app.py", copy)
     options = ("--server.fileWatcherType", "auto")  # as CONTRIBUTING.md says; where the system tells of changes, nothing polls 250 files
-    running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
+    running = Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
     running.copy = copy
     yield running
     running.process.kill()  # where Streamlit polls its files, the threads for it take more than ten seconds to end
@@ -61,7 +58,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def page(chromium, server):
     """A tab that is patient: slow machines may take their time, whatever is waited for."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = new_window(chromium, viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.set_default_timeout(PATIENCE * 1000)
     expect.set_options(timeout=PATIENCE * 1000)

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from mtl_core.lessons.lesson_runs import new_class, runs_tagged
 from mtl_core.runs.store import open_store
 from tests.browser.accessibility import check_accessibility
+from tests.browser.conftest import new_window
 from tests.browser.one_tab import go
 
 pytestmark = pytest.mark.browser
@@ -57,7 +58,7 @@ def test_a_lesson_is_walked_and_found_again(page, server):
 def test_two_browsers_of_one_name_are_two_on_the_board(new_tab, server, chromium):
     course = new_class()
     address = f"{server.url}/learn?lesson=one_task&class={course}&seed=1&hide=text"
-    other = chromium.new_context()
+    other = new_window(chromium)
     try:
         for learner in (other.new_page(), new_tab):
             learner.goto(address)

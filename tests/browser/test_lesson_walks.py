@@ -21,7 +21,7 @@ from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import lesson_of, outcome, trainings, value_in_words
 from mtl_core.runs.store import RunStore, open_store
 from tests.browser.accessibility import check_accessibility
-from tests.browser.conftest import is_second_try
+from tests.browser.conftest import is_second_try, new_window
 from tests.browser.persistence import act_until
 
 pytestmark = pytest.mark.browser
@@ -46,7 +46,7 @@ def learners(chromium):
 
     def browser(spoken, is_second):
         if (spoken, is_second) not in opened:
-            opened[spoken, is_second] = chromium.new_context(locale=LOCALES[spoken], viewport={"width": 1280, "height": 1500})
+            opened[spoken, is_second] = new_window(chromium, locale=LOCALES[spoken])
         return opened[spoken, is_second]
 
     yield browser
