@@ -33,7 +33,7 @@ STARTS = {  # what is started -> the statement
     "`import mtl_core.training.trainer` (what trains)": "import mtl_core.training.trainer",
     "the same with `mtl_core.balancing.fixed`": "import mtl_core.training.trainer, mtl_core.balancing.fixed",
     "the same with `mtl_core.balancing.pcgrad`, which imports TorchJD": "import mtl_core.training.trainer, mtl_core.balancing.pcgrad",
-    "the same with `torchmetrics`, at the first measurement": "import mtl_core.training.trainer, torchmetrics.detection",
+    "the same with `torchmetrics`, at the first measurement": "import mtl_core.training.trainer, mtl_core.tasks.metrics.metric_library",
 }
 SAY = "\nimport os, sys; t = os.times(); print(t.user + t.system, len(sys.modules), 'torch' in sys.modules)"
 

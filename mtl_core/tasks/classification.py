@@ -86,10 +86,9 @@ class Classification(TaskKind):
         return output.softmax(1).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics import classification
-
         from mtl_core.tasks.metrics.class_means import Accuracy
         from mtl_core.tasks.metrics.measurement import TorchMetrics
+        from mtl_core.tasks.metrics.metric_library import classification
 
         classes = len(self.task.classes)
         return TorchMetrics(

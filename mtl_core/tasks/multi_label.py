@@ -86,10 +86,9 @@ class MultiLabel(TaskKind):
         return output.sigmoid().cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics import classification
-
         from mtl_core.tasks.metrics.class_means import MeanAveragePrecision, MeanLabelF1
         from mtl_core.tasks.metrics.measurement import TorchMetrics
+        from mtl_core.tasks.metrics.metric_library import classification
 
         classes = len(self.task.classes)
         return TorchMetrics(

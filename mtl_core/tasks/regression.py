@@ -89,9 +89,8 @@ class Regression(TaskKind):
         return self._in_units(output).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        from torchmetrics import regression
-
         from mtl_core.tasks.metrics.measurement import R2, TorchMetrics, doubled
+        from mtl_core.tasks.metrics.metric_library import regression
 
         return TorchMetrics(
             {"mae": regression.MeanAbsoluteError(), "rmse": regression.MeanSquaredError(squared=False), "r2": R2()},

@@ -79,7 +79,7 @@ def ended(pid: int, seconds: float) -> bool:
 
 # What a run imports, also while it trains: imported once, not by each victim anew.
 IMPORTS = (
-    *("torch", "torchmetrics", "torchjd", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"),
+    *("torch", "mtl_core.tasks.metrics.metric_library", "torchjd", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"),
     *("mtl_core.tasks.classification", "mtl_core.tasks.regression", "mtl_core.training.constant_answer"),
 )
 

@@ -260,7 +260,7 @@ def _forked(folder: Path, cache: Path) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    import_module("torchmetrics")  # once, not in each rank; so are the balancing methods and what they import
+    import_module("mtl_core.tasks.metrics.metric_library")  # once, not in each rank; so are the balancing methods and what they import
     cases()
     gc.collect()
     gc.freeze()

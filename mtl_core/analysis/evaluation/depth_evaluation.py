@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics import regression
 
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, ratio
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.language import mark
+from mtl_core.tasks.metrics.metric_library import regression
 
 STRETCHES = 20
 CLOSE = 1.25  # the base of the deltas: Eigen et al. 2014, https://arxiv.org/abs/1406.2283

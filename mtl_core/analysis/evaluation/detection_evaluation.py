@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics import detection
 
 from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
 from mtl_core.analysis.evaluation.decisions import box_decisions, box_hits
@@ -17,6 +16,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.language import mark
 from mtl_core.tasks.metrics.detection_metrics import THRESHOLDS
+from mtl_core.tasks.metrics.metric_library import detection
 
 SIZES = ("small", "medium", "large")  # COCO's: below 32², below 96², from 96² square pixels on
 SIZE_TITLES = {"small": mark("under 32² pixels"), "medium": mark("32² to 96² pixels"), "large": mark("over 96² pixels")}  # of the prepared images

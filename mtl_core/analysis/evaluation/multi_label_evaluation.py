@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics import classification
 
 from mtl_core.analysis.evaluation.decisions import decisions_of
 from mtl_core.analysis.evaluation.findings import OUTCOMES, THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
@@ -16,6 +15,7 @@ from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.tasks.metrics.class_means import MeanLabelF1
+from mtl_core.tasks.metrics.metric_library import classification
 
 
 class MultiLabelEvaluation(KindEvaluation):

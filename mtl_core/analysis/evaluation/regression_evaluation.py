@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics import regression
 
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, joined
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.tasks.metrics.metric_library import regression
 
 UNIT = "unit"  # placeholder for the task's own unit
 

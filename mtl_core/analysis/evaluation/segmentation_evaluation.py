@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics import classification
 
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.events import Metric
 from mtl_core.language import mark
+from mtl_core.tasks.metrics.metric_library import classification
 
 
 class SegmentationEvaluation(KindEvaluation):

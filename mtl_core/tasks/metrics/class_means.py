@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import classification, utilities
+
+from mtl_core.tasks.metrics.metric_library import classification, utilities
 
 
 class Accuracy(classification.MulticlassAccuracy):

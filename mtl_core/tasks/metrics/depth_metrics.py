@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchmetrics import regression
 
 from mtl_core.tasks.kind import Measurement
 from mtl_core.tasks.metrics.measurement import R2, doubled
+from mtl_core.tasks.metrics.metric_library import regression
 
 
 class DepthMeasurement(Measurement):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import detection
 
 from mtl_core.tasks.kind import Measurement
+from mtl_core.tasks.metrics.metric_library import detection
 
 # Recall thresholds as in pycocotools. torchmetrics rounds them to float32, which moves a recall such as 4 / 20 past its threshold (up to 0.002 off).
 THRESHOLDS = {"iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(), "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist()}

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection, regression
 
 from mtl_core.tasks.kind import Measurement
+from mtl_core.tasks.metrics.metric_library import MetricCollection, regression
 
 
 class R2(regression.R2Score):
