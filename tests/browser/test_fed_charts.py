@@ -200,6 +200,33 @@ def test_an_element_that_is_handed_over_again_asks_no_more_often(page):
     assert page.evaluate("requests.length") == 1
 
 
+@pytest.fixture
+def waits(page):
+    """``waits``: seconds before each question so far. The second is never asked. The clock stands still but for ``clock``, whatever the load is."""
+    page.evaluate("""() => {
+      window.real = { now: performance.now, setTimeout: window.setTimeout, requestAnimationFrame: window.requestAnimationFrame };
+      window.clock = 0; window.waits = [];
+      performance.now = () => clock;
+      window.setTimeout = (what, wait, ...given) => {
+        if (what.name === "ask") wait = waits.push(wait / 1000) > 1 ? 1e6 : wait;
+        return real.setTimeout.call(window, what, wait, ...given);
+      };
+    }""")
+    yield
+    page.evaluate("""() => {
+      performance.now = real.now; window.setTimeout = real.setTimeout; window.requestAnimationFrame = real.requestAnimationFrame;
+      delete document.hidden;
+    }""")
+
+
+FOLLOW = """([news, meanwhile]) => {
+  window.fetch = async () => ({ ok: true, json: async () => { Function(meanwhile)(); return news; } });
+  const parentElement = document.getElementById("feeder");
+  parentElement.innerHTML = "<span></span>";
+  mountNews({ parentElement, data: { follow: { url: "/news", base: "A", every: 0 } } });
+}"""
+
+
 @pytest.mark.parametrize(
     ("every", "drawing", "planned"),
     [
@@ -207,39 +234,40 @@ def test_an_element_that_is_handed_over_again_asks_no_more_often(page):
         (2, 80, 2),
         (2, 200, 5),
         (5, 600, 15),
+        (5, 6000, 20),
         (1, 600, 1),  # awaited
     ],
 )
-def test_a_browser_that_draws_slowly_asks_more_seldom(page, every, drawing, planned):
-    """By a clock that stands still but for the drawing, so that the machine's load does not count."""
-    give(page, chart(10, "A"))
-    page.wait_for_function(DRAWN)
-    found = page.evaluate(
-        """async ([news, drawing]) => {
-          const [now, later] = [performance.now, window.setTimeout];
-          let clock = 0;
-          performance.now = () => clock;
-          const slow = () => { clock += drawing; };
-          window.addEventListener("live-news", slow);
-          const planned = await new Promise(resolve => {
-            let asks = 0;
-            window.setTimeout = (what, wait, ...given) => {
-              if (what.name !== "ask") return later(what, wait, ...given);
-              if (asks++) resolve(wait / 1000);
-              return later(what, asks > 1 ? 1e6 : wait, ...given);
-            };
-            window.fetch = async () => ({ ok: true, json: async () => news });
-            const parentElement = document.getElementById("feeder");
-            parentElement.innerHTML = "<span></span>";
-            mountNews({ parentElement, data: { follow: { url: "/news", base: "A", every: 0 } } });
-          });
-          [performance.now, window.setTimeout] = [now, later];
-          window.removeEventListener("live-news", slow);
-          return planned;
-        }""",
-        [{**fed(20, "A"), "every": every}, drawing],
+def test_a_browser_that_draws_slowly_asks_more_seldom(page, waits, every, drawing, planned):
+    page.evaluate(
+        FOLLOW, [{**fed(None, "A"), "every": every}, f"window.addEventListener('live-news', () => {{ clock += {drawing}; }}, {{ once: true }})"]
     )
-    assert found == planned
+    page.wait_for_function("() => waits.length > 1")
+    assert page.evaluate("waits") == [0, planned]
+
+
+def test_a_chart_that_comes_into_view_during_a_question_is_asked_for_soon(page, waits):
+    page.evaluate(FOLLOW, [{**fed(None, "A"), "every": 5}, "window.dispatchEvent(new Event('live-plot-seen'))"])
+    page.wait_for_function("() => window.livePage")
+    page.evaluate(RESTED)
+    assert page.evaluate("waits") == [0, 0.2]
+
+
+def test_a_tab_that_was_hidden_while_it_drew_asks_at_once_when_it_is_seen(page, waits):
+    page.evaluate("() => { window.requestAnimationFrame = (callback) => { window.frame = callback; }; }")
+    page.evaluate(FOLLOW, [{**fed(None, "A"), "every": 5}, ""])
+    page.wait_for_function("() => window.frame", polling=20)
+    page.evaluate("""() => {
+      Object.defineProperty(document, "hidden", { configurable: true, value: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      clock = 3_600_000;
+      Object.defineProperty(document, "hidden", { configurable: true, value: false });
+      document.dispatchEvent(new Event("visibilitychange"));
+      frame();
+      window.requestAnimationFrame = real.requestAnimationFrame;
+    }""")
+    page.evaluate(RESTED)
+    assert page.evaluate("waits") == [0, 0]
 
 
 def test_a_page_that_was_left_asks_no_more(page):

@@ -4,6 +4,7 @@
 const MOST_FAILURES = 3; // refusals after which Streamlit draws the page or says what is wrong
 const SOON = 0.2; // seconds; charts that come into view at the same time are asked for together
 const MOST_DRAWING = 0.04; // of the time: a slow browser takes it from the run that it watches
+const SLOWEST = 20; // seconds between two questions of a slow browser; the server takes a page that asks more seldom for one that was closed
 const AWAITED = 1; // seconds; news that are due so soon are awaited (first curves, a pause), and come at their time
 
 function isInView(selector) {
@@ -87,7 +88,7 @@ function plan(seconds) {
 }
 
 async function ask() {
-  const { asked, box } = window.liveNews ?? {};
+  const { asked, box, timer } = window.liveNews ?? {};
   if (!box?.isConnected) {
     window.liveNews = undefined; // the page was left, or its run has ended
     return;
@@ -107,12 +108,13 @@ async function ask() {
       take(news);
       await drawn();
       const took = (performance.now() - begun) / 1000;
-      every = news.every > AWAITED ? Math.max(news.every, took / MOST_DRAWING) : news.every;
+      every = news.every > AWAITED ? Math.max(news.every, Math.min(took / MOST_DRAWING, SLOWEST)) : news.every;
     } else if (++window.liveNews.failures % MOST_FAILURES === 0) {
       window.livePartTriggers?.[asked.part]?.("asked", -Date.now());
     }
   } catch { /* the server does not answer: the page says so by its connection */ }
-  if (window.liveNews?.asked === asked) plan(every);
+  const isPlanned = window.liveNews?.timer !== timer; // a chart came into view meanwhile, or the tab was hidden and is seen again
+  if (window.liveNews?.asked === asked && !isPlanned) plan(every);
 }
 
 function askSoon(seconds) {
