@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ["MetricCollection", "classification", "detection", "functional", "regression", "utilities"]
+__all__ = ["MetricCollection", "classification", "curves_of_classes", "detection", "functional", "regression", "utilities"]
 SOUND = "scipy.signal"
 
 
@@ -31,3 +31,4 @@ def _without_sound() -> Iterator[None]:
 
 with _without_sound():
     from torchmetrics import MetricCollection, classification, detection, functional, regression, utilities
+    from torchmetrics.functional import classification as curves_of_classes
