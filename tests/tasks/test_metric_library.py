@@ -14,9 +14,9 @@ def _imported(node) -> list[str]:
 
 
 def test_it_is_imported_nowhere_else():
-    importers = [
+    importers = {
         name for name, path in MODULES.items() for node in _nodes(path) for each in _imported(node) if f"{each}.".startswith("torchmetrics.")
-    ]
+    }
     assert importers == {metric_library.__name__}
 
 
