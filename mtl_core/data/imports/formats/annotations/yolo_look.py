@@ -171,11 +171,7 @@ def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: lis
     if not long:
         return []
     if pose.shape:
-        count, numbers = pose.shape
-        points, said = proposed_points("points", pose.names, count, pose.mirror)
-        options |= {"points": "pose", "keypoints": pose.shape, "named_points": [points]}
-        notes += [f"kpt_shape says {count} keypoints of {numbers} numbers behind each box: task 'points'", *said]
-        return [*_ask_whose(lines), *mirror_question([points], lines.examples)]
+        return _take_pose(lines, pose, options, notes)
     if set(long) == {7} and lines.beyond == long[7]:
         options["points"] = "track"
         notes.append(f"{long[7]:,} lines have a confidence and a track number behind the box: they are not read")
@@ -188,42 +184,63 @@ def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: lis
     [(length, count)] = long.items()
     if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
         return []  # keypoints lie in their box, and every line has them
-    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks", "named_points": []})]
-    taken = "outline"
+    return _ask_what_lines_hold(lines, length, count, options, notes)
+
+
+def _take_pose(lines: TextLines, pose: PoseFile, options: dict, notes: list[str]) -> list[Question]:
+    """The keypoints of which ``kpt_shape`` says how many there are."""
+    assert pose.shape
+    count, numbers = pose.shape
+    points, said = proposed_points("points", pose.names, count, pose.mirror)
+    options |= {"points": "pose", "keypoints": pose.shape, "named_points": [points]}
+    notes += [f"kpt_shape says {count} keypoints of {numbers} numbers behind each box: task 'points'", *said]
+    return [*_ask_whose(lines), *mirror_question([points], lines.examples)]
+
+
+def _ask_what_lines_hold(lines: TextLines, length: int, count: int, options: dict, notes: list[str]) -> list[Question]:
+    """The questions about ``count`` lines that all have ``length`` numbers."""
+    poses, said = _readings_as_poses(length)
+    readings = [_reading_as_outline(length)]
     if length == 9:
         readings.append(Reading("turned", "corners of turned boxes (OBB): the box around them is read", _without_points("turned")))
-        taken = "turned"
-    for step in (2, 3):
-        if (length - 5) % step == 0 and length != 9 and (length - 5) // step <= MOST_POINTS:
-            kept = [(length - 5) // step, step]
-            points, said = proposed_points("points", [], kept[0])
-            changes = {"points": "pose", "keypoints": kept, "segments": "", "named_points": [points]}
-            readings.append(Reading(f"pose-{step}", f"a box and {kept[0]} keypoints of {step} numbers", changes))
+    readings += poses
     if length == 7:
         readings.append(Reading("track", "a box, a confidence and a track number: the box is read", _without_points("track")))
-    if length % 2 == 0:
-        readings[0] = Reading(
-            "outline",
-            f"outlines of {(length - 2) // 2} points and a confidence",
-            {"points": "outline", "segments": "object_masks", "named_points": []},
-        )
-    poses = [reading.name for reading in readings if reading.name.startswith("pose")]
-    evidence = (
-        f"All {count:,} such lines have {length} numbers. Turned boxes always have four corners; outlines rarely all do. "
-        f"In {lines.inside:,} the points lie in the box that the first four numbers make."
-        if length == 9
-        else f"All {count:,} such lines have {length} numbers. In {lines.inside:,} the points lie in the box that the first four numbers make."
-    )
     if poses and (lines.inside > 0.8 * count or length % 2 == 0):
         taken = poses[-1]
-    options |= next(dict(reading.changes) for reading in readings if reading.name == taken)
-    if taken == "turned":
-        notes.append(f"{count:,} lines hold four corners of a turned box: the box around them is read")
+    else:
+        taken = readings[1] if length == 9 else readings[0]
+    corners = " Turned boxes always have four corners; outlines rarely all do." if length == 9 else ""
+    evidence = (
+        f"All {count:,} such lines have {length} numbers.{corners} In {lines.inside:,} the points lie in the box that the first four numbers make."
+    )
+    options |= dict(taken.changes)
     more = []
+    if taken.name == "turned":
+        notes.append(f"{count:,} lines hold four corners of a turned box: the box around them is read")
     if options["points"] == "pose":
         notes += said
         more = _ask_whose(lines)  # nothing about a mirror, which the other readings do not have
-    return [Question("points", f"What are lines of {length} numbers?", tuple(readings), taken, evidence, tuple(lines.examples)), *more]
+    return [Question("points", f"What are lines of {length} numbers?", tuple(readings), taken.name, evidence, tuple(lines.examples)), *more]
+
+
+def _reading_as_outline(length: int) -> Reading:
+    changes = {"points": "outline", "segments": "object_masks", "named_points": []}
+    text = f"outlines of {(length - 1) // 2} points" if length % 2 else f"outlines of {(length - 2) // 2} points and a confidence"
+    return Reading("outline", text, changes)
+
+
+def _readings_as_poses(length: int) -> tuple[list[Reading], list[str]]:
+    """Lines of a box and keypoints of two or three numbers each, where that fits; with what is to be said of the last of these readings."""
+    readings: list[Reading] = []
+    said: list[str] = []
+    for step in (2, 3):
+        count = (length - 5) // step
+        if (length - 5) % step == 0 and length != 9 and count <= MOST_POINTS:
+            points, said = proposed_points("points", [], count)
+            changes = {"points": "pose", "keypoints": [count, step], "segments": "", "named_points": [points]}
+            readings.append(Reading(f"pose-{step}", f"a box and {count} keypoints of {step} numbers", changes))
+    return readings, said
 
 
 def _without_points(what: str) -> dict[str, Any]:

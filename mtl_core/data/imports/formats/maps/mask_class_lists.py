@@ -111,41 +111,51 @@ def _walk(data: Any, names: dict[int, str], colours: dict[Colour, str], depth: i
     if depth > 4:
         return False
     if isinstance(data, list):
-        if data and len(data) <= 1000 and all(isinstance(entry, str) for entry in data):
-            names.update(enumerate(data))
-            return True
-        counted = True
-        for place, entry in enumerate(data if len(data) <= 1000 else []):
-            if not isinstance(entry, dict):
-                return False
-            name = next((str(entry[key]) for key in ("readable", "title", "name", "label", "class") if isinstance(entry.get(key), str)), "")
-            number = next((entry[key] for key in ("id", "value", "index", "classId", "class_id") if type(entry.get(key)) is int), None)
-            colour = next((_colour(entry[key]) for key in ("color", "colour", "rgb", "hex", "color_hex_code") if key in entry), None)
-            if not name:
-                return False
-            names[place if number is None else number] = name
-            counted = counted and number is None
-            if colour:
-                colours[colour] = name
-        return counted and bool(names)
+        return _take_list(data, names, colours)
     if not isinstance(data, dict):
         return False
     for key in ("classes", "names", "labels", "categories"):
         if isinstance(data.get(key), list | dict):
             return _walk(data[key], names, colours, depth + 1)
     for key, value in data.items():
-        number = int(key) if isinstance(key, int) or (isinstance(key, str) and key.isdecimal() and len(key) < 6) else None
-        if isinstance(key, bool):
-            continue
-        if number is not None and isinstance(value, str):
-            names[number] = value
-        elif isinstance(key, str) and number is None and type(value) is int:
-            names[value] = key
-        elif isinstance(key, str) and (colour := _colour(value)):
-            colours[colour] = key
-        elif isinstance(value, dict) and isinstance(value.get("name"), str) and number is not None:
-            names[number] = value["name"]
+        _take_pair(key, value, names, colours)
     return False
+
+
+def _take_list(data: list, names: dict[int, str], colours: dict[Colour, str]) -> bool:
+    """Names in a list of texts or of mappings, until one of these has no name."""
+    if data and len(data) <= 1000 and all(isinstance(entry, str) for entry in data):
+        names.update(enumerate(data))
+        return True
+    counted = True
+    for place, entry in enumerate(data if len(data) <= 1000 else []):
+        if not isinstance(entry, dict):
+            return False
+        name = next((str(entry[key]) for key in ("readable", "title", "name", "label", "class") if isinstance(entry.get(key), str)), "")
+        number = next((entry[key] for key in ("id", "value", "index", "classId", "class_id") if type(entry.get(key)) is int), None)
+        colour = next((_colour(entry[key]) for key in ("color", "colour", "rgb", "hex", "color_hex_code") if key in entry), None)
+        if not name:
+            return False
+        names[place if number is None else number] = name
+        counted = counted and number is None
+        if colour:
+            colours[colour] = name
+    return counted and bool(names)
+
+
+def _take_pair(key: Any, value: Any, names: dict[int, str], colours: dict[Colour, str]) -> None:
+    """A number with its name, a name with its number or colour, or a number with a mapping that has the name."""
+    if isinstance(key, bool):
+        return
+    number = int(key) if isinstance(key, int) or (isinstance(key, str) and key.isdecimal() and len(key) < 6) else None
+    if number is not None and isinstance(value, str):
+        names[number] = value
+    elif isinstance(key, str) and number is None and type(value) is int:
+        names[value] = key
+    elif isinstance(key, str) and (colour := _colour(value)):
+        colours[colour] = key
+    elif isinstance(value, dict) and isinstance(value.get("name"), str) and number is not None:
+        names[number] = value["name"]
 
 
 def _colour(value: Any) -> Colour | None:
