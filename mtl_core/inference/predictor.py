@@ -93,7 +93,7 @@ class Predictor:
 
     def normalised(self, frames: np.ndarray) -> Tensor:
         """uint8 (n, h, w, C) at the network's size -> float32 (n, C, h, w), normalised as in training, on its device."""
-        pixels = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))).to(self.device, torch.float32)
+        pixels = torch.from_numpy(np.array(frames.transpose(0, 3, 1, 2), order="C")).to(self.device, torch.float32)
         scale, offset = self.normalisation
         return pixels.mul_(scale).add_(offset)
 
