@@ -39,7 +39,7 @@ try:
     from mtl_core.cli.work_commands import cluster, work
     from mtl_core.errors import MTLError
 except KeyboardInterrupt:  # the imports take most of a second
-    print("error: stopped", file=sys.stderr)
+    print("error:", "stopped", file=sys.stderr)
     sys.exit(STOPPED)
 
 
