@@ -40,12 +40,12 @@ class HeldBack:
 
 def test_nothing_fades_while_a_page_is_drawn_anew(new_tab, server):
     page, connection = new_tab, HeldBack(new_tab)
-    page.goto(f"{server.url}/studies")
+    page.goto(f"{server.url}/train")
     head = page.locator(".stExpander summary").first
     expect(head).to_be_visible()
     expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
     connection.begin()
-    box = page.get_by_role("spinbutton", name="Seeds")
+    box = page.get_by_role("spinbutton", name="Epochs")
     box.fill("4")
     box.press("Enter")
     page.locator("[data-stale=true]").first.wait_for(state="attached")
