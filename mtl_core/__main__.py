@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import os
 import sys
-import tempfile
-import time
-import traceback
-from collections.abc import Sequence
-from pathlib import Path
 
-import click
+STOPPED = 130  # exit code after Ctrl-C
+try:
+    import io
+    import logging
+    import os
+    import tempfile
+    import time
+    import traceback
+    from collections.abc import Sequence
+    from pathlib import Path
 
-from mtl_core import settings
-from mtl_core.cli.affinity_commands import affinity
-from mtl_core.cli.branch_command import branch
-from mtl_core.cli.control_commands import pause, proceed, stop
-from mtl_core.cli.cost_commands import cost
-from mtl_core.cli.dashboard import serve, ui
-from mtl_core.cli.doctor import doctor
-from mtl_core.cli.evaluate_commands import evaluate
-from mtl_core.cli.export_commands import export
-from mtl_core.cli.library_commands import COMMANDS
-from mtl_core.cli.list_commands import data, presets, runs
-from mtl_core.cli.output import complain, complain_of, json_refusals, say
-from mtl_core.cli.part_commands import parts
-from mtl_core.cli.predict_commands import predict
-from mtl_core.cli.preflight_commands import backbones, preflight
-from mtl_core.cli.repeat_commands import again, differences, drop, stop_study
-from mtl_core.cli.resume_commands import fork, resume
-from mtl_core.cli.study_commands import study
-from mtl_core.cli.train_commands import queue, race, train
-from mtl_core.cli.work_commands import cluster, work
-from mtl_core.errors import MTLError
+    import click
+
+    from mtl_core import settings
+    from mtl_core.cli.affinity_commands import affinity
+    from mtl_core.cli.branch_command import branch
+    from mtl_core.cli.control_commands import pause, proceed, stop
+    from mtl_core.cli.cost_commands import cost
+    from mtl_core.cli.dashboard import serve, ui
+    from mtl_core.cli.doctor import doctor
+    from mtl_core.cli.evaluate_commands import evaluate
+    from mtl_core.cli.export_commands import export
+    from mtl_core.cli.library_commands import COMMANDS
+    from mtl_core.cli.list_commands import data, presets, runs
+    from mtl_core.cli.output import complain, complain_of, json_refusals, say
+    from mtl_core.cli.part_commands import parts
+    from mtl_core.cli.predict_commands import predict
+    from mtl_core.cli.preflight_commands import backbones, preflight
+    from mtl_core.cli.repeat_commands import again, differences, drop, stop_study
+    from mtl_core.cli.resume_commands import fork, resume
+    from mtl_core.cli.study_commands import study
+    from mtl_core.cli.train_commands import queue, race, train
+    from mtl_core.cli.work_commands import cluster, work
+    from mtl_core.errors import MTLError
+except KeyboardInterrupt:  # the imports take most of a second
+    print("error:", "stopped", file=sys.stderr)
+    sys.exit(STOPPED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -81,12 +87,12 @@ for command in (cost, again, differences, stop_study, drop):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
-    logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
-    given = sys.argv[1:] if arguments is None else arguments
     try:
+        logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
+        for stream in (sys.stdout, sys.stderr):
+            if reconfigure := getattr(stream, "reconfigure", None):
+                reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
+        given = sys.argv[1:] if arguments is None else arguments
         if not {"-h", "--help"} & set(given) and "doctor" not in given[:1]:  # which says itself what is wrong with the settings
             _check_settings("--json" in given)
         settings.use_threads()
@@ -98,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         complain("stopped")
-        return 130
+        return STOPPED
     except MTLError as error:
         complain_of(error)
         return error.exit_code

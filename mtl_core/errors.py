@@ -7,6 +7,7 @@ Each message names the thing, what was expected, what was found and what to do. 
     │   ├── DeviceError    this machine does not have the requested device
     │   └── NotEnoughMemoryError  a run needs more memory than is free
     ├── DataError          the data cannot be read as described                (exit code 2)
+    │   └── MissingSetError  no imported data set has the name
     ├── StoreError         the run store cannot be opened or written           (exit code 2)
     │   ├── RunNotFoundError
     │   ├── RunTakenError  another process or thread has claimed the run
@@ -22,6 +23,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mtl_core.language import mark
 
@@ -44,10 +46,28 @@ class Problem:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
+@dataclass(frozen=True)
+class MemoryProblem(Problem):
+    """Too little memory.
+
+    Attributes:
+        fault: what was needed and what was free, without the cure.
+        fits: the largest batch size that fits; 0 if none does.
+    """
+
+    fault: str
+    fits: int
+
+
 class MTLError(Exception):
     """Root of all errors raised on purpose. ``exit_code``: the command line's exit code for it."""
 
     exit_code = 1
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the failure record of a run keeps beside the message, see ``mtl_core.runs.failures.Facts``."""
+        return {}
 
 
 class ConfigError(MTLError):
@@ -71,11 +91,31 @@ class DeviceError(ConfigError):
 class NotEnoughMemoryError(ConfigError):
     """A run needs more memory than is free."""
 
+    def __init__(self, problem: MemoryProblem):
+        self.fault, self.fits = problem.fault, problem.fits
+        super().__init__(Problem(problem.field, problem.message))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"fault": self.fault, "fits": self.fits}
+
 
 class DataError(MTLError):
     """A data set cannot be found or read as described."""
 
     exit_code = 2
+
+
+class MissingSetError(DataError):
+    """No imported data set has the name ``missing_set``."""
+
+    def __init__(self, message: str, missing_set: str):
+        self.missing_set = missing_set
+        super().__init__(message)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"missing_set": self.missing_set}
 
 
 class StoreError(MTLError):
@@ -121,16 +161,21 @@ class NonFiniteLossError(TrainingError):
     Attributes:
         task: the first task whose loss is not finite; empty if only the combined loss, or a gradient, is.
         step: the optimizer step in which it was first seen.
+        fault: what was not finite, and when, without the cure.
     """
 
     def __init__(self, task: str, step: int, value: float):
         self.task, self.step = task, step
         whose = f"the loss of task '{task}'" if task else "the combined loss or a gradient (no single task's loss)"
-        fault = f"{whose} is {not_finite(value)} at step {step}"
+        self.fault = f"{whose} is {not_finite(value)} at step {step}"
         super().__init__(
-            f"{fault}. Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
+            f"{self.fault}. Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
             "the checkpoints saved before this step are kept."
         )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"fault": self.fault, "task": self.task}
 
 
 def is_error(error: BaseException, kind: type[MTLError]) -> bool:

@@ -1,9 +1,12 @@
-"""The failure record of a run: kind, message, cure and trace of the exception that ended it."""
+"""The failure record of a run: kind, message, facts, cure and trace of the exception that ended it."""
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from mtl_core.errors import DISK_FULL
 
@@ -37,11 +40,36 @@ _KINDS_BY_CLASS = (  # first match wins; matched by name, because after a reload
     ("OSError", "file"),
 )
 
+# In messages that records without facts have. The words are joined by \s, so that the catalogue of translations takes them for no texts.
+_TASK = re.compile(r"task '([^']+)'")
+_FITS = re.compile(r"lower\sbatch_size\sto\sabout\s(\d+)")
+_SHORTAGE = re.compile(r"(?:batch_size: |backbone: )?(.*?): (?:lower|no) batch_size.*", re.DOTALL)
+_MISSING_SET = re.compile(r"unknown\simported\sdata\sset\s'([^']+)'.*", re.DOTALL)
 
-def failure_of(error: BaseException) -> dict[str, str]:
-    """``{"kind", "message", "cure", "trace"}`` of an exception that ended a run.
+_ALLOCATOR = re.compile(r"\.\s(?:Including|Process|If\sreserved)\s.*", re.DOTALL)  # what PyTorch adds to what was needed and what was free
 
-    ``kind`` is config, data, out_of_memory, non_finite, disk_full, store, file, training or bug.
+
+@dataclass(frozen=True)
+class Facts:
+    """What the pages read of a failure, beside its message.
+
+    Attributes:
+        fault: what happened, without what to do; empty if only the message says it.
+        task: the task whose loss was not finite; empty for none.
+        fits: the largest batch size that fits into the memory; 0 if none does, None if it is not known.
+        missing_set: the imported data set that is not there; empty for none.
+    """
+
+    fault: str = ""
+    task: str = ""
+    fits: int | None = None
+    missing_set: str = ""
+
+
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """``{"kind", "message", "facts", "cure", "trace"}`` of an exception that ended a run.
+
+    ``kind`` is config, data, out_of_memory, non_finite, disk_full, store, file, training or bug. ``facts``: see ``Facts``.
     """
     kind = _kind(error)
     message = str(error) or type(error).__name__
@@ -50,7 +78,28 @@ def failure_of(error: BaseException) -> dict[str, str]:
     if kind == "bug":
         message = f"{type(error).__name__}: {message}"
     trace = "".join(traceback.format_exception(error))
-    return {"kind": kind, "message": message, "cure": _CURES[kind], "trace": trace[-_LONGEST_TRACE:]}
+    known: dict[str, Any] = getattr(error, "facts", None) or ({"fault": _without_allocator(message)} if kind == "out_of_memory" else {})
+    return {"kind": kind, "message": message, "facts": asdict(Facts(**known)), "cure": _CURES[kind], "trace": trace[-_LONGEST_TRACE:]}
+
+
+def facts_of(failure: dict[str, Any]) -> Facts:
+    """The facts of a failure record. A run of an earlier version has none beside its message, which is searched for them."""
+    if failure.get("facts") is not None:
+        return Facts(**failure["facts"])
+    kind, message = failure.get("kind"), failure.get("message", "")
+    if kind == "non_finite":
+        task = _TASK.search(message)
+        return Facts(fault=message.partition(". ")[0].rstrip("."), task=task[1] if task else "")
+    if kind == "out_of_memory":
+        fits, shortage = _FITS.search(message), _SHORTAGE.fullmatch(message)
+        none = 0 if "no batch_size is low enough" in message else None
+        return Facts(fault=shortage[1] if shortage else _without_allocator(message), fits=int(fits[1]) if fits else none)
+    missing = _MISSING_SET.fullmatch(message) if kind == "data" else None
+    return Facts(missing_set=missing[1] if missing else "")
+
+
+def _without_allocator(message: str) -> str:
+    return _ALLOCATOR.sub("", message).rstrip(".")
 
 
 def _kind(error: BaseException) -> str:

@@ -95,7 +95,7 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
             write_facts(connection, each)
     for each in written:
         with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment
-            write_text(store.place(each) / "config.yaml", RunConfig.from_dict(configs[each]).to_yaml())
+            write_text(store.place(each) / "config.yaml", RunConfig.from_stored(configs[each]).to_yaml())
     if written:
         store.note(run_id, "info", f"all runs of {race} are computed in {settled['precision']}, {settled['layout']}")
     return configs[run_id]["precision"], configs[run_id]["layout"]

@@ -47,7 +47,7 @@ class Run:
         epoch: passes over the training split so far, with the fraction of the current one.
         steps_per_second: recent pace during training, mean pace of the whole run after its end; training steps only.
         info: ``RunStarted.info``, with ``constant`` of each task from the first epoch's end on (``EpochMetrics.constants``); empty before.
-        failure: ``kind``, ``message``, ``cure``, ``trace``; None unless failed.
+        failure: ``kind``, ``message``, ``facts``, ``cure``, ``trace``; None unless failed.
         device: the device in use; until it is known, the device of the config.
         queue_position: 1 for the next run; None unless queued.
         holder: token of the present or last claim; empty if the run was never claimed.

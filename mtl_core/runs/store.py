@@ -120,6 +120,7 @@ class RunStore(RunReading):
         Raises:
             StoreError: the run cannot be written; no part of it stays.
         """
+        request_id = schema.request_key(request_id)
         if request_id and (made := self._run_of_request(request_id)):
             return made
         self.database.check_writable()

@@ -214,7 +214,10 @@ def _regrets(study: Study, found: Mapping[tuple[str, int], Mapping[str, float]])
     """Cell -> task -> mean regret over the seeds."""
     rows = {cell.key: [found[cell.key, seed] for seed in study.seeds if (cell.key, seed) in found] for cell in study.cells}
     return {
-        key: {task: float(np.mean([each[task] for each in regrets if task in each])) for task in {task for each in regrets for task in each}}
+        key: {
+            task: float(np.mean([each[task] for each in regrets if task in each]))
+            for task in dict.fromkeys(task for each in regrets for task in each)
+        }
         for key, regrets in rows.items()
     }
 
@@ -227,7 +230,7 @@ def _delta_m(
     for task, baseline in comparison.baselines.items():
         places = [((comparison.cell, seed), (baseline, seed)) for seed in study.seeds]
         sides = [(every[ours], every[theirs]) for ours, theirs in places if ours in every and theirs in every]
-        for key in {key for side in sides for key in side[0] if key[0] == task and key in side[1]}:
+        for key in dict.fromkeys(key for side in sides for key in side[0] if key[0] == task and key in side[1]):  # a set has no fixed order
             pairs = [(ours[key], theirs[key]) for ours, theirs in sides if key in ours and key in theirs]
             values[key], bases[key] = (float(np.mean([pair[side][0] for pair in pairs])) for side in (0, 1))
             up[key] = pairs[0][0][1]

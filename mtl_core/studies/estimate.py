@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from mtl_core.config_fingerprint import fingerprint
@@ -13,7 +13,7 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.study import Study
-from mtl_core.studies.study_actions import run_ids
+from mtl_core.studies.study_actions import existing_runs, match, run_ids
 from mtl_core.studies.study_kind import Cell
 
 ALIKE = ("data", "backbone", "batch_size", "device")
@@ -40,16 +40,17 @@ def estimate(store: RunStore, study: Study) -> Estimate:
     linked = run_ids(store, study.id) if study.id else {}
     has_finished = schema.runs.c.status == RunStatus.FINISHED.value
     every = [run for name in {cell.config.data.own_name for cell in study.cells} for run in store.on_data(name, has_finished)]
-    known: dict[tuple[str, int], list[Run]] = {}
-    for run in every:
-        if run.parent is None:
-            known.setdefault((fingerprint(run.config), run.config.seed), []).append(run)
-    places = [(cell, seed) for cell in study.cells for seed in study.seeds]
-    left = [
-        (cell, seed)
-        for cell, seed in places
-        if (cell.key, seed) not in linked and not any(cell.is_measured_by(run.config) for run in known.get((fingerprint(cell.config), seed), []))
-    ]
+    known = existing_runs(store, study)
+    places = [(cell, seed) for seed in study.seeds for cell in study.cells]  # as ``study_actions.start`` goes through them
+    now, left = study, []
+    for cell, seed in places:
+        if (cell.key, seed) in linked:
+            continue
+        found = match(now, cell, known.get((fingerprint(cell.config), seed), []))
+        if found is None:
+            left.append((cell, seed))
+        else:
+            now = replace(now, precision=found.computed["precision"], layout=found.computed["layout"])  # the first one that is taken settles them
     total = study.planned_runs
     to_come = total - len(places)
     if not left and not to_come:

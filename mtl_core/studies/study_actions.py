@@ -205,14 +205,13 @@ def _queue_missing(store: RunStore, study: Study) -> Study:
 
 
 def _queue_cells(store: RunStore, study: Study) -> Study:
-    linked, existing = run_ids(store, study.id), {} if study.settings.repeats else _existing(store, study)
+    linked, existing = run_ids(store, study.id), existing_runs(store, study)
     for seed in study.seeds:  # all cells of a seed first: a verdict needs pairs
         for cell in study.cells:
             if (cell.key, seed) in linked:
                 continue
             study = get(store, study.id)  # another process may have settled its precision
-            candidates = existing.get((fingerprint(cell.config), seed), [])
-            found = _match(study, [run for run in candidates if cell.is_measured_by(run.config)])
+            found = match(study, cell, existing.get((fingerprint(cell.config), seed), []))
             if found is not None:
                 _take(store, study, cell, seed, found)
             else:
@@ -278,26 +277,31 @@ def _study_of(row: Any) -> Study:
     )
 
 
-def _existing(store: RunStore, study: Study) -> dict[tuple[str, int], list[Run]]:
-    """(fingerprint, seed) -> runs of the store that may serve as a cell of the study, finished ones first.
+def existing_runs(store: RunStore, study: Study) -> dict[tuple[str, int], list[Run]]:
+    """(fingerprint, seed) -> runs of the store that may serve as a cell of the study, finished ones first; none for one that repeats another.
 
     Not a fork, whose beginning had other settings, and not one that was trained on, whose learning rate jumped.
     """
+    if study.settings.repeats:
+        return {}
+    known = [run for run in reversed(store.of_fingerprints({fingerprint(cell.config) for cell in study.cells})) if run.parent is None]
     with store.database.read() as connection:
         log = schema.log
-        lengthened = set(connection.execute(select(log.c.run_id).where(log.c.text.startswith("trained on to "))).scalars())
+        lines = select(log.c.run_id).where(log.c.run_id.in_([run.id for run in known]), log.c.text.startswith("trained on to "))
+        lengthened = set(connection.execute(lines).scalars())
     found: dict[tuple[str, int], list[Run]] = {}
-    for run in reversed(store.of_fingerprints({fingerprint(cell.config) for cell in study.cells})):
-        if run.status != RunStatus.FAILED and run.parent is None and run.id not in lengthened:
+    for run in known:
+        if run.status != RunStatus.FAILED and run.id not in lengthened:
             found.setdefault((fingerprint(run.config), run.config.seed), []).append(run)
     return {key: sorted(runs, key=lambda run: run.status != RunStatus.FINISHED) for key, runs in found.items()}
 
 
-def _match(study: Study, candidates: Sequence[Run]) -> Run | None:
-    """The first candidate in the study's precision and layout; while they are open, the first whose own are known."""
+def match(study: Study, cell: Cell, candidates: Sequence[Run]) -> Run | None:
+    """The first candidate that measures the cell in the study's precision and layout; while they are open, the first whose own are known."""
+    wanted = {"precision": study.precision, "layout": study.layout}
     for run in candidates:
-        computed = run.computed
-        if all(computed[key] != OPEN and getattr(study, key) in (None, computed[key]) for key in ("precision", "layout")):
+        is_alike = all(run.computed[key] != OPEN and value in (None, run.computed[key]) for key, value in wanted.items())
+        if is_alike and cell.is_measured_by(run.config):
             return run
     return None
 

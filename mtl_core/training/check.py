@@ -62,7 +62,7 @@ def problems(config: RunConfig) -> list[Problem]:
         return found
     if _try(lambda: build_balancer(balancing, len(config.tasks)), found) is None:
         return found
-    return memory.problems(Parts(config, device, source, network, balancing, update), later=True)
+    return [*memory.problems(Parts(config, device, source, network, balancing, update), later=True)]
 
 
 def network_problems(config: RunConfig, source: DataSource) -> list[Problem]:

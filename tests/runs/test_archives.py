@@ -1,6 +1,7 @@
 """Archives of runs: what goes to another store and comes back, what an archive from outside may not do, and pruning."""
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from mtl_core.__main__ import main
-from mtl_core.errors import DataError, NotPossibleError, StoreError
+from mtl_core.errors import DataError, NonFiniteLossError, NotPossibleError, StoreError
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.archives import archive_reading
@@ -18,9 +19,11 @@ from mtl_core.runs.archives.archive_reading import read_archive
 from mtl_core.runs.archives.pruning import prunable
 from mtl_core.runs.archives.run_archive import write_archive
 from mtl_core.runs.claims import held_by_us
+from mtl_core.runs.failures import facts_of, failure_of
 from mtl_core.runs.objects.set_transfer import megabytes
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import schema
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 
 INFO = {"tasks": {"digit": {"main_metric": "loss", "metrics": {"loss": {"higher_is_better": False, "title": "Loss", "unit": ""}}}}}
@@ -81,6 +84,18 @@ def test_a_run_that_is_there_stays_as_it_is(other, run, archive):
     actions.rename(other, run.id, "mine")
     assert read_archive(other, archive) == ([], [run.id])
     assert other.get(run.id).name == "mine"
+
+
+def test_a_failure_is_the_same_in_another_store(store, other, config, tmp_path):
+    ids = []
+    for failure in (failure_of(NonFiniteLossError("digit", 3, math.nan)), {"kind": "bug", "message": "of an earlier version", "cure": "none"}):
+        run = store.create(config(), columns=held_by_us("cpu"))
+        store.end(run.id, RunStatus.FAILED, {"trace": "", **failure})
+        ids.append(run.id)
+    write_archive(store, [store.get(run_id) for run_id in ids], tmp_path / "runs.zip")
+    assert read_archive(other, tmp_path / "runs.zip") == (ids, [])
+    assert [facts_of(other.get(run_id).failure) for run_id in ids] == [facts_of(store.get(run_id).failure) for run_id in ids]
+    assert other.get(ids[0]).failure == store.get(ids[0]).failure
 
 
 def test_an_imported_run_is_not_resumed_or_forked(other, run, archive):

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.events import EpochMetrics, StepScalars
@@ -113,6 +113,16 @@ def test_one_request_id_makes_one_run(store, config):
     assert store.create(config("b"), request_id="click 2").id != first.id
     assert [store.create(config()).id == first.id for _ in range(2)] == [False, False]  # without one, every call makes a run
     assert len(list((store.home / "runs").iterdir())) == len(store.runs()) == 4
+
+
+def test_a_long_request_id_fits_its_column_and_makes_one_run(store, config):
+    """PostgreSQL refuses what is longer than a column; SQLite does not."""
+    ways = [f"drop.{store.create(config()).id}.{'a task with a long name ' * 2}.12.{way}" for way in "01"]
+    first, second = (store.create(config(), request_id=way) for way in ways)
+    assert (store.create(config(), request_id=ways[0]).id, first.id == second.id) == (first.id, False)
+    with store.database.read() as connection:
+        longest = connection.execute(select(func.max(func.length(schema.runs.c.request_id)))).scalar()
+    assert longest <= schema.runs.c.request_id.type.length
 
 
 def test_one_request_id_makes_one_run_from_two_threads_at_once(store, config):

@@ -11,7 +11,16 @@ import pytest
 from evidence import brief, rows_of
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError, DeviceError, NonFiniteLossError, Problem, RunTakenError
+from mtl_core.errors import (
+    ConfigError,
+    DeviceError,
+    MemoryProblem,
+    MissingSetError,
+    NonFiniteLossError,
+    NotEnoughMemoryError,
+    Problem,
+    RunTakenError,
+)
 from mtl_core.events import Control
 from mtl_core.runs.executor import execute
 from mtl_core.runs.failures import failure_of
@@ -77,6 +86,8 @@ def test_a_killed_process_interrupts_the_run_and_one_process_resumes_it(store, s
         ConfigError([Problem("batch_size", "too large"), Problem("tasks", "none")]),
         DeviceError(Problem("device", "not here")),
         NonFiniteLossError("digit", 7, float("nan")),
+        NotEnoughMemoryError(MemoryProblem("batch_size", "too large", "too little memory", 3)),
+        MissingSetError("unknown", "cells"),
         RunTakenError("taken"),
         OSError(28, "No space left on device"),
         RuntimeError("CUDA out of memory"),
@@ -86,7 +97,7 @@ def test_a_killed_process_interrupts_the_run_and_one_process_resumes_it(store, s
 )
 def test_an_error_of_a_process_is_the_error_of_the_run(error):
     again = unpacked(json.loads(json.dumps(packed(error))))
-    assert failure_of(again)["kind"] == failure_of(error)["kind"]
+    assert [failure_of(again)[fact] for fact in ("kind", "facts")] == [failure_of(error)[fact] for fact in ("kind", "facts")]
     assert str(error) in str(again)
     assert getattr(again, "problems", ()) == getattr(error, "problems", ())
     assert "Error" in failure_of(again)["trace"]

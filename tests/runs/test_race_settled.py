@@ -44,6 +44,15 @@ def test_the_first_answer_is_written_into_every_config(store, queued):
     assert f"all runs of {queued} are computed in bf16, channels_last" in [line.text for line in store.log(second.id)]
 
 
+def test_a_run_of_the_race_with_a_part_that_is_not_installed_stops_no_other(store, queued):
+    first, second, _ = method_race.runs_of(store, queued)
+    config = first.config.to_dict() | {"augmentation": first.config.to_dict()["augmentation"] | {"no_longer_installed": {"share": 1}}}
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == first.id).values(config=json.dumps(config)))
+    assert method_race.settle(store, second.id, "fp32", "contiguous") == ("fp32", "contiguous")
+    assert yaml.safe_load((store.folder(first.id) / "config.yaml").read_text())["augmentation"]["no_longer_installed"] == {"share": 1}
+
+
 def test_begun_at_once_they_agree(store, queued):
     runs, together = method_race.runs_of(store, queued), threading.Barrier(len(METHODS))
 

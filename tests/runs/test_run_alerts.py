@@ -90,6 +90,17 @@ def test_a_threshold_is_reported_once_also_after_a_restart(alerts):
     assert due(again) == []
 
 
+def test_a_threshold_that_is_set_anew_after_it_was_reached_is_reported_again(alerts):
+    add_threshold(alerts.folder, "val/digit/accuracy", True, 0.9)
+    alerts.take(EpochMetrics(20, 1, {"val/digit/accuracy": 0.95}))
+    assert len(due(alerts)) == 1
+    alerts.take(EpochMetrics(40, 2, {"val/digit/accuracy": 0.5}))
+    add_threshold(alerts.folder, "val/digit/accuracy", True, 0.9)
+    assert due(alerts) == []
+    alerts.take(EpochMetrics(60, 3, {"val/digit/accuracy": 0.96}))
+    assert due(alerts) == [(ALERT, "Accuracy of digit (val) is above 0.9: 0.96 after epoch 3")]
+
+
 def test_a_new_threshold_looks_at_the_latest_value(alerts):
     alerts.take(StepScalars(7, 0.25, {"train/digit/loss": 0.05}))
     assert due(alerts) == []

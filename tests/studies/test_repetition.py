@@ -13,6 +13,7 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.store import open_store
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
+from mtl_core.studies.estimate import estimate
 from mtl_core.studies.repetition import repeat, repetition_of
 
 CONFIG = {
@@ -44,6 +45,25 @@ def trained(tmp_path_factory):
     studies.start(store, second.id)
     train(store, second)
     return store, studies.get(store, first.id), studies.get(store, second.id)
+
+
+def test_the_work_of_a_repetition_is_all_of_its_runs(trained):
+    store, first, _ = trained
+    drafted = studies.draft("share", first.base, {}, first.seeds)
+    assert estimate(store, drafted).existing == len(PLACES)  # start would take them
+    again = repeat(store, first.id)
+    expected = estimate(store, again)
+    assert (expected.runs, expected.existing) == (len(PLACES), 0)
+    assert expected.seconds is not None
+    assert expected.seconds > 0
+    studies.forget(store, again.id)
+
+
+def test_runs_in_another_precision_are_work_to_do(trained):
+    store, first, _ = trained
+    other = "bf16" if first.precision == "fp32" else "fp32"
+    drafted = studies.draft("share", first.base.model_copy(update={"precision": other}), {}, first.seeds)
+    assert estimate(store, drafted).existing == 0
 
 
 def test_every_cell_is_trained_anew_and_gives_the_same_bits(trained):

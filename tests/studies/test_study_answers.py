@@ -1,6 +1,9 @@
 """What a study answers: the difference and its verdict, the tables, ranks, groups and fronts."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import update
@@ -39,6 +42,24 @@ def test_the_answer(store, made, engine):
     assert answer.spreads["joint"]["ink"].values == {seed: pytest.approx(0.849 + 0.002 * seed) for seed in range(3)}
     on_test = answer_of(store, made, "test")
     assert {line.verdict.word for line in on_test.lines} == {Word.SAME}
+
+
+def test_the_mean_over_metrics_has_the_same_bits_in_every_process():
+    """Sets of words have another order in each process, and a sum in another order has other last bits."""
+    code = """if True:
+        from types import SimpleNamespace
+        from mtl_core.studies.answer import _delta_m, _regrets
+        from mtl_core.studies.study_kind import Comparison
+        names = [(task, f"metric {number}") for task in "ab" for number in range(7)]
+        every = {(cell, 0): {name: (start + place**1.5, True) for place, name in enumerate(names)} for cell, start in (("x", 0.3), ("base", 1.7))}
+        study = SimpleNamespace(seeds=(0,), cells=[SimpleNamespace(key="x")])
+        print(_delta_m(study, Comparison("x", "", {"a": "base", "b": "base"}), every))
+        print(_regrets(study, {("x", 0): {f"task {number}": number for number in range(7)}}))"""
+    ways = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True) for seed in "1234"
+    ]
+    assert all(way.returncode == 0 for way in ways), ways[0].stderr
+    assert len({way.stdout for way in ways}) == 1
 
 
 def test_equal_values_have_no_interval_in_any_table():

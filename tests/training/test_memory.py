@@ -201,6 +201,8 @@ def test_it_is_looked_at_again_as_the_run_begins(free, tmp_path):
         list(train(config, tmp_path, tmp_path, Control()))
     failure = failure_of(refused.value)
     assert (failure["kind"], "1 MB is free" in failure["message"]) == ("out_of_memory", True)
+    assert failure["facts"]["fault"].endswith(" of memory, and 1 MB is free")
+    assert failure["facts"]["fits"] == 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_differences import value_of
 from mtl_core.language import HalfUp, mark, tr
 from mtl_core.runs import resume_and_fork
+from mtl_core.runs.failures import Facts, facts_of
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui.run.run_actions import clone_of, fork_of, give_up_button
@@ -29,9 +30,6 @@ TITLES = {
     "bug": mark("An error in the program"),
 }
 KEY = re.compile(r" ?[(（]([a-z_]+)(?:\.[a-z_]+)*(?:[:：] ?\w+)?[)）]")  # in brackets
-TASK = re.compile(r"task '([^']+)'")
-FITS = re.compile(r"lower batch_size to about (\d+)")
-FACT = re.compile(r"(?:batch_size: |backbone: )?(.*?)(?:: (?:lower|no) batch_size.*|\. (?:Including|Process|If reserved) .*|\.?\Z)", re.DOTALL)
 TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
 
 
@@ -118,11 +116,11 @@ def _failed(store: RunStore, run: Any) -> None:
     with st.container(border=True, key="failure"):
         title = tr(TITLES.get(failure.get("kind", ""), mark("The run failed")))
         where = words.how_far(run.epoch if run.step else 0)
-        message = words.plain(what_happened(failure, run.config.imported_set))
+        message = words.plain(what_happened(failure))
         st.error(tr("**{title}** {where}.", title=title, where=where) + f"  \n{message}", icon=":material/error:")
         kept = [checkpoint.epoch for checkpoint in resume_and_fork.forkable(store, run.id)]
         now = resume_and_fork.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with the live changes until then
-        offered = cures(now, failure.get("kind", ""), kept, failure.get("message", ""))
+        offered = cures(now, failure.get("kind", ""), kept, facts_of(failure))
         said = advice(store, run, now, failure, [label for label, *_ in offered])
         lines = [f":material/healing: {said}"] if said else []
         lines += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
@@ -141,16 +139,16 @@ def advice(store: RunStore, run: Any, config: Any, failure: dict[str, Any], butt
         config: its settings where it failed, with its live changes.
         buttons: labels of the buttons below the advice.
     """
-    kind, message = failure.get("kind", ""), failure.get("message", "")
+    kind, facts = failure.get("kind", ""), facts_of(failure)
     if kind == "non_finite":
-        return _of_a_loss(config, message, buttons)
+        return _of_a_loss(config, facts.task, buttons)
     if kind == "out_of_memory":
-        return _of_memory(run, config, message, buttons)
-    if kind == "data" and config.imported_set and f"'{config.imported_set}'" in message:
+        return _of_memory(run, config, buttons)
+    if facts.missing_set:
         said = mark(
             "The run needs the imported data set **{name}**. Import its files under this name, with **Import it** below. Then press **Resume**."
         )
-        return tr(said, name=words.plain(config.imported_set))
+        return tr(said, name=words.plain(facts.missing_set))
     if kind == "disk_full":
         free, there = shutil.disk_usage(store.home).free, words.plain(str(store.home))
         said = mark(
@@ -166,16 +164,15 @@ def advice(store: RunStore, run: Any, config: Any, failure: dict[str, Any], butt
     return words.plain(without_keys(tr(failure["cure"]))) if failure.get("cure") else ""
 
 
-def _of_a_loss(config: Any, message: str, buttons: list[str]) -> str:
+def _of_a_loss(config: Any, task: str, buttons: list[str]) -> str:
     bound = tr("no bound on the gradient") if config.gradient_clip is None else tr("a gradient clip of {clip:g}", clip=config.gradient_clip)
     expected = mark("Every loss has to be a finite number. The run had a learning rate of {lr:g} and {bound}.")
     said = [tr(expected, lr=HalfUp(config.optimizer.lr), bound=bound)]
     if buttons:
         said.append(tr("Press **{button}** below.", button=buttons[0]))
     clip = tr("set a *gradient clip* of 1") if config.gradient_clip is None else tr("halve the *gradient clip*")
-    task = TASK.search(message)
-    if task and task[1] in config.tasks:
-        name = max([task[1], *config.tasks], key=lambda each: config.tasks[each].loss_weight)  # the named one, if no other weighs more
+    if task in config.tasks:
+        name = max([task, *config.tasks], key=lambda each: config.tasks[each].loss_weight)  # the named one, if no other weighs more
         weight = value_of(("tasks", name, "loss_weight"), config.tasks[name].loss_weight)
         again = mark("If it happens again, {clip}, or lower the loss weight of **{task}**, which is {weight}.")
         said.append(tr(again, clip=clip, task=words.plain(name), weight=words.plain(weight)))
@@ -184,7 +181,7 @@ def _of_a_loss(config: Any, message: str, buttons: list[str]) -> str:
     return " ".join(said)
 
 
-def _of_memory(run: Any, config: Any, message: str, buttons: list[str]) -> str:
+def _of_memory(run: Any, config: Any, buttons: list[str]) -> str:
     parts = tr(" in {parts} parts", parts=config.accumulate) if config.accumulate > 1 else ""
     device = tr("this machine") if run.device in ("cpu", "auto") else run.device
     step = mark("A step takes {batch:,} {batch:image|images}{parts}, and the memory of {device} has to hold it.")
@@ -204,17 +201,14 @@ def without_keys(text: str) -> str:
     return KEY.sub(lambda found: "" if found[1] in RunConfig.model_fields else found[0], text)
 
 
-def what_happened(failure: dict[str, Any], imported_set: str = "") -> str:
+def what_happened(failure: dict[str, Any]) -> str:
     """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
-    message, kind = failure.get("message") or mark("No reason was recorded."), failure.get("kind")
-    if kind == "data" and imported_set and message.startswith("unknown imported data set"):
-        return tr("There is no imported data set '{name}' in this store.", name=imported_set)
-    if kind == "non_finite":
-        return words.capitalised(tr("{sentence}.", sentence=tr(message.partition(". ")[0].rstrip("."))))
-    if kind == "out_of_memory":  # what was needed and found, without keys of settings and advice on the allocator
-        fact = FACT.match(message)
-        return words.capitalised(tr("{sentence}.", sentence=tr((fact[1] if fact else message).rstrip("."))))
-    return words.capitalised(tr(message))
+    facts = facts_of(failure)
+    if facts.missing_set:
+        return tr("There is no imported data set '{name}' in this store.", name=facts.missing_set)
+    if facts.fault:
+        return words.capitalised(tr("{sentence}.", sentence=tr(facts.fault)))
+    return words.capitalised(tr(failure.get("message") or mark("No reason was recorded.")))
 
 
 def _cures(run: Any, offered: list[tuple[str, int | None, str]]) -> None:
@@ -230,11 +224,10 @@ def _cures(run: Any, offered: list[tuple[str, int | None, str]]) -> None:
             st.button(label, type=first, icon=icon, key=f"cure.{number}.{run.id}", on_click=go, args=args)
 
 
-def cures(config: Any, kind: str, kept: list[int], message: str = "") -> list[tuple[str, int | None, str]]:
+def cures(config: Any, kind: str, kept: list[int], facts: Facts) -> list[tuple[str, int | None, str]]:
     """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
-    if kind == "out_of_memory" and config.batch_size > 1 and "no batch_size is low enough" not in message:
-        fits = FITS.search(message)
-        less = min(int(fits[1]), config.batch_size - 1) if fits else config.batch_size // 2
+    if kind == "out_of_memory" and config.batch_size > 1 and facts.fits != 0:
+        less = min(facts.fits, config.batch_size - 1) if facts.fits else config.batch_size // 2
         smaller = (tr("Clone with batch size {batch_size}", batch_size=less), None, f"batch_size={less}")
         parts = 2 * config.accumulate
         if config.batch_size % parts:

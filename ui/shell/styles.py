@@ -147,8 +147,9 @@ button[kind="tertiary"]:not(:disabled):is(:hover, :active, [aria-expanded="true"
 [data-rac]:has(> div > input[type="range"]:focus-visible) {outline: 2px solid #1F87D6 !important; outline-offset: 2px;}
 .js-plotly-plot .modebar-btn {min-width: 24px; min-height: 24px;}
 /* A live page reruns every few seconds. Fading it each time would flicker, and without a GPU the cores that train would paint every frame
-   of the fade. */
+   of the fade. Streamlit fades the heads of expanders and tabs as well, and marks them with no attribute. */
 [data-stale="true"] {opacity: 1 !important; transition: none !important;}
+:is(.stExpander summary, .stExpander > div, .stTabs [role="tablist"], .stTabs [role="tab"]:not([data-disabled])) {opacity: 1 !important;}
 .stProgress div {transition: none !important;}
 [data-testid="stStatusWidget"] {display: none;}
 </style>

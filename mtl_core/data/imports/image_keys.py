@@ -21,12 +21,13 @@ _MOST_FRAMES = 5000
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about one usable image: (width, height), whether it is grey, and hashes of its file and of its pixels."""
+    """Facts about one usable image: (width, height), whether it is grey, hashes of its file and of its pixels, and ``Picture.since``."""
 
     size: tuple[int, int]
     grey: bool
     content: str
     pixels: str
+    since: int = 0
 
 
 class ImageReader:

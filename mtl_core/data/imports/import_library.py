@@ -13,7 +13,7 @@ from mtl_core import settings
 from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
-from mtl_core.errors import DataError
+from mtl_core.errors import DataError, MissingSetError
 from mtl_core.names import SET_NAME
 from mtl_core.registry import unknown_name
 
@@ -153,7 +153,7 @@ def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
         shared.refresh()
     folder = home_folder(home) / "imports" / name
     if not SET_NAME.fullmatch(name) or not (folder / "set.json").is_file():
-        raise DataError(unknown_name("imported data set", name, [known.name for known in imported(home)]))
+        raise MissingSetError(unknown_name("imported data set", name, [known.name for known in imported(home)]), name)
     return read_set(folder)
 
 

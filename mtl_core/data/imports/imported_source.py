@@ -13,9 +13,9 @@ from pydantic import Field
 from mtl_core.data.data_source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.imports.checking.frames import Placement, place_image, placement
-from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
+from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine, preparation_of
 from mtl_core.data.imports.formats import Targets
-from mtl_core.data.imports.import_library import get_imported, shared_library
+from mtl_core.data.imports.import_library import ImportedSet, get_imported, shared_library
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
 from mtl_core.errors import DataError, StoreError
@@ -121,6 +121,15 @@ def _value(target: Targets, key: str, place: Placement) -> np.ndarray:
     return row if value is None else kind.imported_row(row, value, place)
 
 
+def _check_way(known: ImportedSet, now: int) -> None:
+    """Raise DataError if a set was prepared by an earlier version of PREPARATION than ``now``."""
+    if known.preparation < now:
+        raise DataError(
+            f"the prepared images of '{known.name}' are lost, and an earlier version made them in another "
+            f"way (version {known.preparation}, now {now}). Import '{known.path}' again under another name."
+        )
+
+
 def cache_name(digest: str) -> str:
     """Folder name of the prepared data with this digest."""
     return f"imported-{digest[:16]}"
@@ -206,12 +215,9 @@ class Imported(DataSource):
         """The source made from the user's files again, if the cache was lost. The files must be unchanged."""
         if self._source is None:
             known = get_imported(self.options.set)
-            if known.preparation != PREPARATION:
-                raise DataError(
-                    f"the prepared images of '{known.name}' are lost, and an earlier version made them in another "
-                    f"way (version {known.preparation}, now {PREPARATION}). Import '{known.path}' again under another name."
-                )
+            _check_way(known, PREPARATION)
             examined = examine(known.path, known.spec(), lambda share, what: progress(0.0, what))
+            _check_way(known, preparation_of(examined.facts))
             if examined.report.digest != known.digest:
                 raise DataError(
                     f"the files of the imported data set '{known.name}' in '{known.path}' have changed since it was imported. "

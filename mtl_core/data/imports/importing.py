@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.imports.checking.check_report import Report
-from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
+from mtl_core.data.imports.checking.scan import Examined, examine, preparation_of
 from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, name_problem, sets_here, shared_library
 from mtl_core.data.imports.imported_source import PreparedSource, cache_name
 from mtl_core.data.imports.reading_progress import Cancelled
@@ -109,7 +109,7 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
         "image_shape": list(report.image_shape),
         "split_sizes": report.split_sizes,
         "digest": report.digest,
-        "preparation": PREPARATION,
+        "preparation": preparation_of(examined.facts),
         "created_at": time.time(),
         "counts": report.counts,
     }

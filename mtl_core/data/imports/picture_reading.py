@@ -36,6 +36,7 @@ MOST_PIXELS = 50_000_000
 MOST_BYTES = 128 << 20
 _SAMPLES = 277  # TIFF's number of channels
 _ORIENTATION = 0x0112
+_TURNED_BEFORE = ("JPEG", "TIFF", "WEBP", "PNG")  # what versions of PREPARATION before 4 set upright
 
 Image.MAX_IMAGE_PIXELS = min(Image.MAX_IMAGE_PIXELS or MOST_PIXELS, MOST_PIXELS)
 
@@ -48,11 +49,13 @@ class Picture:
         image: mode L or RGB; may be smaller than ``size`` if a draft was requested.
         size: (width, height) of the whole picture, upright.
         changes: (kind, sentence) for everything done to it beyond decoding.
+        since: the version of PREPARATION from which on it is read so; 0 for all.
     """
 
     image: Image.Image
     size: tuple[int, int]
     changes: tuple[tuple[str, str], ...]
+    since: int = 0
 
 
 def is_picture(name: str) -> bool:
@@ -91,16 +94,18 @@ def read_picture(
         image.draft(image.mode, draft)
     # Pillow turns a TIFF itself while it decodes it; the size that it gives before is that of the upright picture.
     turned = getattr(image, "tag_v2", {}).get(_ORIENTATION, 0) if image.format == "TIFF" else 0
+    since = 0
     _decoded(image)
     if not turned:
         turned = image.getexif().get(_ORIENTATION, 0)
         if turned in range(2, 9):
+            since = 0 if image.format in _TURNED_BEFORE else 4
             image = ImageOps.exif_transpose(image)
             size = size if turned < 5 else (size[1], size[0])
     if turned in range(2, 9):
         changes.append(("turned", f"set upright as its EXIF orientation ({turned}) says"))
     image, change = eight_bits(image, levels)
-    return Picture(image, size, (*changes, *change))
+    return Picture(image, size, (*changes, *change), since)
 
 
 def open_image(content: bytes) -> Image.Image:

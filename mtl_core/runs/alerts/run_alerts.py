@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import shutil
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ class RunAlerts:
         self._non_finite: set[str] = set()
         self._lines: list[tuple[str, str]] = []
         self._low_disk = self._has_skipped = self.trains = False
-        self._told: set[str] = set()  # names of thresholds, in case the disk is full and the file cannot say it
+        self._told: set[str] = set()  # names of thresholds that were reached and whose files cannot say it, as on a full disk
 
     def take(self, event: Any) -> None:
         """Note an event of the trainer. Reads and writes nothing, because the training thread waits for it."""
@@ -140,9 +139,10 @@ class RunAlerts:
                 if threshold.is_reached_by(value):
                     scalar = scalar_words(threshold.key, self._tasks)
                     lines.append((ALERT, _reached_words(scalar, threshold, value, step, epoch)))
-                    self._told.add(threshold.name)
-                    with suppress(StoreError):  # a full disk: the alert is repeated after a restart
+                    try:
                         mark_reached(self.folder, threshold, value, int(step), epoch)
+                    except StoreError:  # the alert is repeated after a restart
+                        self._told.add(threshold.name)
                     break
         return lines
 

@@ -20,6 +20,7 @@ from mtl_core.errors import ConfigError, DataError, RunNotFoundError
 from mtl_core.names import title_problem
 from mtl_core.runs.actions import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE
 from mtl_core.runs.archives.run_archive import COLUMNS, DOCUMENTS, FORMAT, is_moved
+from mtl_core.runs.failures import Facts
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.result_rows import compute_results
 from mtl_core.runs.sql.run_rows import is_in_store
@@ -56,6 +57,7 @@ class _Failure(BaseModel):
     kind: str
     message: str
     cure: str
+    facts: Facts | None = None
     trace: str = ""
 
 

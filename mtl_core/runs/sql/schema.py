@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from functools import cache
@@ -11,6 +12,7 @@ from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, La
 
 SCHEMA_VERSION = 6
 LEAST_LEASE = 15.0  # seconds, see ``leases``
+LONGEST_REQUEST = 64  # characters; PostgreSQL refuses longer ones
 
 HELD_SLOT = "slot IS NOT NULL AND status IN ('running', 'pausing', 'paused', 'stopping')"  # the states in which a process holds a run
 
@@ -54,7 +56,7 @@ runs = Table(
     Column("parent_id", String(64)),  # the run from which it was forked; it may be deleted
     Column("parent_epoch", Integer),
     Column("parent_step", Integer),
-    Column("request_id", String(64)),  # id of the form's request: a second click on the same form finds this run
+    Column("request_id", String(LONGEST_REQUEST)),  # id of the form's request: a second click on the same form finds this run
     Index("runs_by_request", "request_id", unique=True),
     # since version 4
     Column("last_row", Integer, nullable=False, server_default="0"),  # number of the newest row in ``points``
@@ -196,6 +198,11 @@ def _sqlite_statements() -> tuple[str, ...]:
     engine = create_mock_engine("sqlite://", lambda statement, *_: made.append(str(statement.compile(dialect=engine.dialect))))
     metadata.create_all(engine, checkfirst=False)
     return tuple(made)
+
+
+def request_key(request_id: str | None) -> str | None:
+    """The id of a request as ``runs.request_id`` holds it: a longer one, as with a task's name in it, becomes its SHA-256."""
+    return request_id if request_id is None or len(request_id) <= LONGEST_REQUEST else hashlib.sha256(request_id.encode()).hexdigest()
 
 
 def to_json(value: Any) -> str:

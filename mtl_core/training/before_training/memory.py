@@ -21,7 +21,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig
 from mtl_core.data.batches import DEVICE_RESIDENT_BYTES, Batch
 from mtl_core.data.data_source import DataSource
-from mtl_core.errors import ConfigError, NotEnoughMemoryError, Problem
+from mtl_core.errors import ConfigError, MemoryProblem, NotEnoughMemoryError
 from mtl_core.machine import free_memory
 from mtl_core.machine.device_names import kind_of
 from mtl_core.sharing.model import trained
@@ -93,10 +93,10 @@ class Estimate:
 def check(parts: Parts) -> None:
     """Raise NotEnoughMemoryError if a run that starts now would not fit."""
     if found := problems(parts):
-        raise NotEnoughMemoryError(found)
+        raise NotEnoughMemoryError(found[0])
 
 
-def problems(parts: Parts, later: bool = False) -> list[Problem]:
+def problems(parts: Parts, later: bool = False) -> list[MemoryProblem]:
     """Problems if a config does not fit into the free memory; empty if it fits or ``MTL_MEMORY_CHECK`` is off.
 
     Args:
@@ -285,7 +285,7 @@ def _tensors(nested: Any) -> list[Tensor]:
     return [tensor for value in values for tensor in _tensors(value)]
 
 
-def _refusal(parts: Parts, needs: Estimate, free: int) -> Problem:
+def _refusal(parts: Parts, needs: Estimate, free: int) -> MemoryProblem:
     """The problem: the missing memory, and the settings that reduce the need."""
     config = parts.config
     need = _gigabytes(needs.total(config.batch_size))
@@ -306,7 +306,7 @@ def _refusal(parts: Parts, needs: Estimate, free: int) -> Problem:
     if fits and getattr(parts.balancing.options, "gradients", "") != "blocks":
         cure = f"lower batch_size to about {fits}, let the batch pass in more parts (accumulate: {2 * config.accumulate}), or {smaller}"
     advice = "End other programs that use memory, or set MTL_MEMORY_CHECK=off if you know better"
-    return Problem("batch_size" if fits else "backbone", f"{said}: {cure}. {advice}")
+    return MemoryProblem("batch_size" if fits else "backbone", f"{said}: {cure}. {advice}", said, fits)
 
 
 def _without_gradients(parts: Parts, needs: Estimate) -> tuple[str, float]:

@@ -132,6 +132,6 @@ def unpacked(told: Told) -> Exception:
     elif told["name"] in ("MemoryError", "OutOfMemoryError"):
         error = MemoryError(text)
     else:
-        error = RuntimeError(f"{told['name']}: {text}")
+        error = RuntimeError(text if told["name"] == "RuntimeError" else f"{told['name']}: {text}")
     error.add_note(told["trace"])
     return error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, features
 
 from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
@@ -20,6 +20,8 @@ from mtl_core.data.imports.image_keys import image_keys
 from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import DataError
+
+ORIENTATION = ExifTags.Base.Orientation
 
 
 def spec_of(root, **changes) -> ImportSpec:
@@ -134,7 +136,7 @@ def test_lost_arrays_are_made_again_from_unchanged_files_only(import_shapes, mak
 
 def test_another_way_of_preparing_gives_other_arrays_and_never_passes_for_the_old_one(import_shapes, make_shapes, home, monkeypatch):
     old = import_shapes("old")
-    for module in ("checking.scan", "importing", "imported_source"):
+    for module in ("checking.scan", "imported_source"):
         monkeypatch.setattr(sys.modules[f"mtl_core.data.imports.{module}"], "PREPARATION", PREPARATION + 1)
     new = import_dataset(old.path, old.spec(), "new")
     assert (old.preparation, new.preparation) == (PREPARATION, PREPARATION + 1)
@@ -144,6 +146,30 @@ def test_another_way_of_preparing_gives_other_arrays_and_never_passes_for_the_ol
     shutil.rmtree(home / "data")
     assert len(prepare(open_source(PartConfig(name="imported", set="new")), home / "data").train)
     with pytest.raises(DataError, match="an earlier version made them in another way"):
+        prepare(open_source(PartConfig(name="imported", set="old")), home / "data")
+
+
+@pytest.mark.parametrize("ending", ["avif", "mpo.jpg"])
+def test_a_set_of_pictures_that_were_not_set_upright_before_is_not_made_again_in_another_way(tmp_path, home, monkeypatch, ending):
+    kind = {"avif": "AVIF", "mpo.jpg": "MPO"}[ending]
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    root, more = tmp_path / "turned", {"save_all": True, "append_images": [Image.new("RGB", (20, 12))]} if kind == "MPO" else {}
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    for number in range(20):
+        path = root / ("cat", "dog")[number % 2] / f"{number}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = np.random.default_rng(number).integers(0, 256, (12, 20, 3), np.uint8)
+        Image.fromarray(picture).save(path, kind, exif=exif, **more)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("mtl_core.data.imports.picture_reading._ORIENTATION", 0)  # versions before 4 left such pictures as they lie
+        old = import_dataset(root, propose(root).spec, "old")
+    new = import_dataset(root, propose(root).spec, "new")
+    assert (old.preparation, new.preparation, old.digest == new.digest) == (3, 4, False)
+    shutil.rmtree(home / "data")
+    assert len(prepare(open_source(PartConfig(name="imported", set="new")), home / "data").train)
+    with pytest.raises(DataError, match=r"an earlier version made them in another way \(version 3, now 4\)\. Import .* under another name"):
         prepare(open_source(PartConfig(name="imported", set="old")), home / "data")
 
 

@@ -35,9 +35,10 @@ from mtl_core.registry import unknown_name, validated
 from mtl_core.tasks import kind_of
 
 MOST_BOXES = 1000  # per image
-PREPARATION = 3  # version of the preparation; raise it with every change that makes other arrays of the same files
+PREPARATION = 3  # version of the preparation; raise it with every change that makes other arrays of the same files (of some: ``Picture.since``)
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
+# 4: only of sets that have them, AVIF pictures and phones' JPEGs with a second picture are set upright as their EXIF orientation says
 _NOTES = ("wrong_extension", "one_level", "levels")  # kinds of findings about a picture that is used unchanged
 _TURNED_BOXES = (
     "EXIF rotates this picture, and its boxes state no picture size: they are read in the upright picture. "
@@ -162,7 +163,7 @@ class _Examination:
         except MemoryError:
             return UnreadableError("decoding it takes more memory than there is")
         pixels = hashlib.sha256(picture.image.tobytes() + repr((picture.size, picture.image.mode)).encode()).hexdigest()
-        facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels)
+        facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels, picture.since)
         levels: Any = picture.image.getextrema()  # (low, high), or a list of them with one for each channel
         one = picture.size != (1, 1) and all(low == high for low, high in ([levels] if picture.image.mode == "L" else levels))
         said = [("one_level", "all its pixels are the same: empty, or in numbers too small for 'images.levels'")] if one else []
@@ -324,7 +325,7 @@ class _Examination:
 
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
         """Digest of everything that the arrays depend on; the path and the set's name are not part of it."""
-        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
+        sum_ = hashlib.sha256(repr((preparation_of(facts), shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
         points = [[getattr(task, name) for name in POINT_FIELDS] for task in tasks]  # not in a task's representation
         if any(any(fields) for fields in points):
             sum_.update(repr(points).encode())
@@ -335,6 +336,11 @@ class _Examination:
                     sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
                 sum_.update(b"\n")
         return sum_.hexdigest()
+
+
+def preparation_of(facts: dict[str, Facts]) -> int:
+    """The version of the preparation of a set with these pictures: the first one that makes the arrays that are made now."""
+    return max([PREPARATION, *(fact.since for fact in facts.values())])
 
 
 def _gives_nothing(source: SourceSpec) -> bool:
