@@ -210,9 +210,11 @@ def _ask_what_lines_hold(lines: TextLines, length: int, count: int, options: dic
         taken = poses[-1]
     else:
         taken = readings[1] if length == 9 else readings[0]
-    corners = " Turned boxes always have four corners; outlines rarely all do." if length == 9 else ""
     evidence = (
-        f"All {count:,} such lines have {length} numbers.{corners} In {lines.inside:,} the points lie in the box that the first four numbers make."
+        f"All {count:,} such lines have {length} numbers. Turned boxes always have four corners; outlines rarely all do. "
+        f"In {lines.inside:,} the points lie in the box that the first four numbers make."
+        if length == 9
+        else f"All {count:,} such lines have {length} numbers. In {lines.inside:,} the points lie in the box that the first four numbers make."
     )
     options |= dict(taken.changes)
     more = []
