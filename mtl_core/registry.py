@@ -112,13 +112,19 @@ def _not_loaded(noun: str, name: str, place: str, error: Exception) -> str:
     )
 
 
-def unknown_name(noun: str, name: str, available: Any) -> str:
-    """The error text for a name that does not exist."""
+def unknown_name(noun: str, name: str, available: Any, owner: str = "") -> str:
+    """The error text for a name that does not exist. A name that differs only in case, or in '-' for '_', is the closest.
+
+    Args:
+        owner: what has the names, for people, such as ``"data set 'cells'"``.
+    """
     names = list(available)
     name = str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
+    alike = {each.casefold().replace("-", "_"): each for each in names}
+    close = difflib.get_close_matches(name.casefold().replace("-", "_"), alike, n=1)
+    hint = f"; did you mean '{alike[close[0]]}'?" if close else "."
+    listed = ", ".join(names) or "none"
+    return f"unknown {noun} '{name}' of {owner}{hint} Available: {listed}" if owner else f"unknown {noun} '{name}'{hint} Available: {listed}"
 
 
 def validated(model: type[Model], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None) -> Model:
@@ -189,6 +195,9 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         elif detail["type"] == "model_type" and isinstance(detail["input"], str) and _has_name(model, detail["loc"]):
             written = detail["input"][:40]
             message = f"expected keys and values, the name among them, found {_found(detail['input'])}; write it as 'name: {written}'"
+        elif detail["type"] == "dict_type" and _names_only(detail["input"]):
+            written = ", ".join(f"{name}: {{}}" for name in detail["input"])
+            message = f"expected keys and values, found a list; write it as {{{written}}}"
         elif detail["type"] in ("model_type", "dict_type"):
             message = f"expected keys and values ({{}} for none), found {_found(detail['input'])}"
         elif detail["type"] == "value_error":  # our own sentences already say what was found
@@ -217,6 +226,11 @@ def _has_name(model: type[BaseModel], location: tuple[Any, ...]) -> bool:
     """Whether the keys at ``location`` are those of a part with a name."""
     owner = _model_at(model, location)
     return owner is not model and "name" in owner.model_fields
+
+
+def _names_only(value: Any) -> bool:
+    """Whether a value is a short list of names, which somebody wrote in the place of keys without values."""
+    return isinstance(value, list) and 0 < len(value) <= 20 and all(isinstance(name, str) and 0 < len(name) <= LONGEST for name in value)
 
 
 def _found(value: Any) -> str:

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from mtl_core import registry
-from mtl_core.registry import Registry
+from mtl_core.registry import Registry, unknown_name
 
 
 @pytest.mark.parametrize(("place", "error"), [("mtl_core.no_such_file:Mine", ModuleNotFoundError), ("mtl_core.errors:Mine", AttributeError)])
@@ -21,3 +21,10 @@ def test_a_part_of_another_package_takes_no_name_of_ours(monkeypatch):
     found = Registry("balancer", "group", {"ours": "mtl_core.errors:Problem"})
     assert found.table == {"ours": "mtl_core.errors:Problem", "new": "theirs:New"}
     assert found.hidden == {"ours": "theirs:Part"}
+
+
+@pytest.mark.parametrize("written", ["count_rbc", "COUNT_RBC", "count-RBC", "Count_Rbc"])
+def test_a_name_that_differs_in_case_or_hyphen_is_the_closest(written):
+    names = ["count_Platelets", "count_WBC", "count_RBC"]
+    said = unknown_name("task", written, names, "data set 'cells'")
+    assert said == f"unknown task '{written}' of data set 'cells'; did you mean 'count_RBC'? Available: count_Platelets, count_WBC, count_RBC"

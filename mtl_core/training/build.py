@@ -150,7 +150,7 @@ def build_kinds(config: RunConfig, tasks: Mapping[str, Task], statistics: dict[s
     kinds, found = {}, []
     for name, task_config in config.tasks.items():
         if name not in tasks and name not in SELF_SUPERVISED:
-            message = unknown_name(f"task of data set '{config.data.name}'", name, [*tasks, *SELF_SUPERVISED])
+            message = unknown_name("task", name, [*tasks, *SELF_SUPERVISED], f"data set '{config.data.own_name}'")
             raise ConfigError(Problem(f"tasks.{name}", message))
         kind_class = TASK_KINDS.load(tasks[name].kind if name in tasks else name, f"tasks.{name}")
         options = validated(kind_class.Options, task_config.options, f"tasks.{name}", beside=TaskConfig.model_fields)

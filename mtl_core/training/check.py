@@ -115,7 +115,7 @@ def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:
     """Problems of ``data.partition.among``: names of tasks that the data set does not have."""
     partition, known = config.data.partition, [task.name for task in source.tasks()]
     unknown = [name for name in partition.among if name not in known and name not in SELF_SUPERVISED] if partition.kind == "disjoint" else []
-    return [Problem("data.partition.among", unknown_name(f"task of data set '{config.data.name}'", name, known)) for name in unknown]
+    return [Problem("data.partition.among", unknown_name("task", name, known, f"data set '{config.data.own_name}'")) for name in unknown]
 
 
 def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
