@@ -17,12 +17,12 @@ def constants_in(info: Mapping[str, Any]) -> dict[str, float]:
 
 
 def unlearnt_notes(study: Study, metrics: Mapping[str, TaskMetric], on_val: Values, constants: Values) -> list[str]:
-    """A note for each task in which cells are, in the mean over their seeds, no better than a constant prediction.
+    """Notes on the tasks in which cells are, in the mean over their seeds, no better than a constant prediction.
 
     Args:
         on_val: (cell, seed) -> task -> value of its main metric on val. ``constants``: what a constant prediction reaches there.
     """
-    notes = []
+    notes, by_none = [], []
     for task, metric in metrics.items():
         known, behind = 0, []
         for cell in study.cells:
@@ -32,12 +32,15 @@ def unlearnt_notes(study: Study, metrics: Mapping[str, TaskMetric], on_val: Valu
             if ahead and (sum(ahead) <= 0 if metric.higher_is_better else sum(ahead) >= 0):
                 behind.append(cell.label)
         if behind and len(behind) == known:
-            notes.append(
-                f"no network that has finished has learnt '{task}': on val, none is better than a constant prediction (the mean or the most "
-                "frequent class). What the verdict says about it, and overall, is then no answer; train longer, or change the settings"
-            )
+            by_none.append(f"'{task}'")
         elif behind:
             more = len(behind) - MOST_NAMED
             named = ", ".join(f"'{label}'" for label in behind[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
             notes.append(f"'{task}' is not learnt in {named}: on val it is no better there than a constant prediction (the mean or the most frequent class)")
+    if by_none:
+        notes.insert(
+            0,
+            f"no network that has finished has learnt {', '.join(by_none)}: on val, none is better than a constant prediction (the mean or the most "
+            "frequent class). What the verdict says there, and overall, is then no answer; train longer, or change the settings",
+        )
     return notes
