@@ -45,7 +45,7 @@ def open_source(part: PartConfig) -> DataSource:
     """
     data = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
     if data.name not in DATA_SOURCES and _is_imported(data.name):
-        message = f"'{data.name}' is an imported set; write it as {{name: imported, set: {data.name}}}"
+        message = f"'{data.name}' is an imported set; write it as 'name: imported, set: {data.name}'"
         raise ConfigError(Problem("data.name", message))
     source_class = DATA_SOURCES.load(data.name, "data.name")
     source = source_class(validated(source_class.Options, data.options, "data", beside=DataConfig.model_fields))
