@@ -112,19 +112,31 @@ def _not_loaded(noun: str, name: str, place: str, error: Exception) -> str:
     )
 
 
-def unknown_name(noun: str, name: str, available: Any, owner: str = "") -> str:
-    """The error text for a name that does not exist. A name that differs only in case, or in '-' for '_', is the closest.
+def unknown_name(noun: str, name: str, available: Any) -> str:
+    """The error text for a name that does not exist."""
+    names, name = list(available), _shown(name)
+    close, listed = _closest(name, names), ", ".join(names) or "none"
+    return f"unknown {noun} '{name}'; did you mean '{close}'? Available: {listed}" if close else f"unknown {noun} '{name}'. Available: {listed}"
 
-    Args:
-        owner: what has the names, for people, such as ``"data set 'cells'"``.
-    """
-    names = list(available)
-    name = str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
+
+def unknown_task(name: str, available: Any, data: str) -> str:
+    """The error text for a task that the data set ``data`` does not have."""
+    names, name = list(available), _shown(name)
+    close, listed = _closest(name, names), ", ".join(names) or "none"
+    if close:
+        return f"data set '{data}' has no task '{name}'; did you mean '{close}'? Available: {listed}"
+    return f"data set '{data}' has no task '{name}'. Available: {listed}"
+
+
+def _shown(name: Any) -> str:
+    return str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
+
+
+def _closest(name: str, names: list[str]) -> str:
+    """The name that is most like this one; empty if none is. Case, and '-' for '_', make no difference."""
     alike = {each.casefold().replace("-", "_"): each for each in names}
     close = difflib.get_close_matches(name.casefold().replace("-", "_"), alike, n=1)
-    hint = f"; did you mean '{alike[close[0]]}'?" if close else "."
-    listed = ", ".join(names) or "none"
-    return f"unknown {noun} '{name}' of {owner}{hint} Available: {listed}" if owner else f"unknown {noun} '{name}'{hint} Available: {listed}"
+    return alike[close[0]] if close else ""
 
 
 def validated(model: type[Model], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None) -> Model:
