@@ -52,7 +52,8 @@ batch_size: 64
 seed: 0
 ```
 
-`mtl parts` lists every name with its options, `mtl data list` the tasks of every data set, and `mtl export RUN --format yaml` writes the config of a run with every key.
+`mtl parts` lists every name with its options, `mtl data list` the tasks of every data set.
+`mtl export RUN --format yaml` writes the config of a run with every key.
 """
 
 

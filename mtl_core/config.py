@@ -226,7 +226,9 @@ class RunConfig(Strict):
             with Path(path).open(encoding="utf-8") as file:
                 values = read_yaml(file.read(LONGEST + 1), aliases=True)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the config file '{path}': {why_unread(error)}. Give the path of a YAML file in UTF-8, or --preset NAME.") from None
+            raise ConfigError(
+                f"cannot read the config file '{path}': {why_unread(error)}. Give the path of a YAML file in UTF-8, or --preset NAME."
+            ) from None
         except ConfigError as error:
             raise ConfigError(f"the config file '{path}': {error}") from None
         return cls.from_dict(values)

@@ -36,7 +36,9 @@ def unlearnt_notes(study: Study, metrics: Mapping[str, TaskMetric], on_val: Valu
         elif behind:
             more = len(behind) - MOST_NAMED
             named = ", ".join(f"'{label}'" for label in behind[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-            notes.append(f"'{task}' is not learnt in {named}: on val it is no better there than a constant prediction (the mean or the most frequent class)")
+            notes.append(
+                f"'{task}' is not learnt in {named}: on val it is no better there than a constant prediction (the mean or the most frequent class)"
+            )
     if by_none:
         notes.insert(
             0,

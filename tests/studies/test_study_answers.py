@@ -88,8 +88,8 @@ def test_a_task_that_no_network_or_only_some_have_learnt_is_named(store, made, e
     constant(store, [run.id for run in studies.runs_of(store, made).values()], {"digit": 0.852, "slant": 0.802, "ink": 0.852})
     for split in ("val", "test"):
         assert answer_of(store, made, split).notes == [
-            "no network that has finished has learnt 'digit', 'ink': on val, none is better than a constant prediction (the mean or the most frequent "
-            "class). What the verdict says there, and overall, is then no answer; train longer, or change the settings",
+            "no network that has finished has learnt 'digit', 'ink': on val, none is better than a constant prediction (the mean or the most "
+            "frequent class). What the verdict says there, and overall, is then no answer; train longer, or change the settings",
             "'slant' is not learnt in 'slant alone': on val it is no better there than a constant prediction (the mean or the most frequent class)",
         ]
 

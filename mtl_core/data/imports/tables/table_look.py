@@ -27,11 +27,11 @@ from mtl_core.data.imports.tables.table_kin import ask_second_table, class_of_li
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_questions import (
-    ask_marks,
     ask_empty_boxes,
     ask_folder,
     ask_image_column,
     ask_landmarks,
+    ask_marks,
     ask_same,
     ask_unlisted,
 )
