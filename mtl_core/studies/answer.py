@@ -27,15 +27,16 @@ from mtl_core.studies.study_values import (
     TaskMetric,
     Values,
     all_metrics_of,
+    constants_in,
     gain_of,
     metrics_of,
     pairs_of,
     ranks_of,
     regrets_of,
     spreads_of,
+    unlearnt_notes,
     values_of,
 )
-from mtl_core.studies.unlearnt import constants_in, unlearnt_notes
 from mtl_core.studies.verdict import LEAST_SEEDS
 
 HASH = 12  # digits of a hash that tables show
