@@ -30,7 +30,7 @@ def _ask_points(sample: Sample) -> list[Question]:
     sample.thousands = "."
     readings = (
         Reading("thousands", f"thousands: {pointed[0]} is {pointed[0].replace('.', '')}", {"thousands": "."}),
-        Reading("decimal", f"decimals: {pointed[0]} is {pointed[0].replace('.', ',')}", {"thousands": ""}),
+        Reading("decimal", f"decimals: {pointed[0]} is {pointed[0].partition('.')[0]} and a fraction", {"thousands": ""}),
     )
     commas = next(cell for cell in cells if re.fullmatch(r"[-+]?\d+,\d+", cell))
     evidence = f"every number with a point has three digits after it ({', '.join(pointed[:4])}); others of this table have a decimal comma ({commas})"
