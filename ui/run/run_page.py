@@ -305,10 +305,11 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
     if not has_labels:
         st.metric(title, tr("no labels"), help=tr("No test image is labelled for this task."))
         return
-    value, constant = summary.get(f"test/{task}/{info['main_metric']}", {}).get("last"), info.get("constant")
-    st.metric(title, words.measured(value, metric.get("unit", "")))
+    on_test, on_val = (summary.get(f"{split}/{task}/{info['main_metric']}", {}) for split in ("test", "val"))
+    st.metric(title, words.measured(on_test.get("last"), metric.get("unit", "")))
+    value, constant = on_val.get("chosen"), info.get("constant")  # what a constant prediction reaches is known on val
     if value is not None and constant is not None and no_better(value, constant, bool(metric["higher_is_better"])):
-        st.caption(tr("{constant} no better than a constant prediction (the mean or the most frequent class)", constant=CONSTANT))
+        st.caption(tr("{constant} on val no better than a constant prediction (the mean or the most frequent class)", constant=CONSTANT))
 
 
 def _details(store: RunStore, now: Moment) -> None:
