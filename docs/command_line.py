@@ -36,6 +36,24 @@ mtl resume RUN --epochs 20                           # train on
 mtl race my.yaml --methods fixed,uncertainty,pcgrad  # the same config once for each method
 mtl predict RUN photos/ --out predicted              # a picture and a JSON file for each image
 ```
+
+A config of one's own. Only `data`, `tasks` and `backbone` are needed:
+
+```yaml
+data: {name: digits}  # imported pictures: {name: imported, set: cells}
+tasks:
+  digit: {}
+  slant: {loss_weight: 0.5}
+backbone: {name: mlp}
+balancing: {name: pcgrad}
+optimizer: {name: adamw, lr: 0.002}
+epochs: 5
+batch_size: 64
+seed: 0
+```
+
+`mtl parts` lists every name with its options, `mtl data list` the tasks of every data set.
+`mtl export RUN --format yaml` writes the config of a run with every key.
 """
 
 

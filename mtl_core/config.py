@@ -30,7 +30,7 @@ from mtl_core.config_sections import (
 )
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem
-from mtl_core.plain_yaml import LONGEST, read_yaml, write_yaml
+from mtl_core.plain_yaml import LONGEST, read_yaml, sort_of, why_unread, write_yaml
 from mtl_core.registry import validated
 
 MOST_TASKS = 1000  # each has a head, curves and a slider
@@ -206,7 +206,7 @@ class RunConfig(Strict):
     def from_dict(cls, values: Any) -> RunConfig:
         """Checked config from plain values, as YAML or JSON give them."""
         if not isinstance(values, dict):
-            raise ConfigError(f"a config must be a mapping of keys such as data, tasks, backbone; found {type(values).__name__}")
+            raise ConfigError(f"a config must be a mapping of keys such as data, tasks, backbone; found {sort_of(values)}")
         return validated(cls, values, "")  # type: ignore[return-value]
 
     @classmethod
@@ -226,7 +226,9 @@ class RunConfig(Strict):
             with Path(path).open(encoding="utf-8") as file:
                 values = read_yaml(file.read(LONGEST + 1), aliases=True)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the config file '{path}': {error}. Give the path of a YAML file, or --preset NAME.") from None
+            raise ConfigError(
+                f"cannot read the config file '{path}': {why_unread(error)}. Give the path of a YAML file in UTF-8, or --preset NAME."
+            ) from None
         except ConfigError as error:
             raise ConfigError(f"the config file '{path}': {error}") from None
         return cls.from_dict(values)

@@ -17,6 +17,8 @@ from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
 UNNAMED = (*(key for key in INDIFFERENT if key != "seed"), "changes", "device", "select_by")  # settings that are no part of a run's name
+WHERE_FILES_LIE = (("data", "root"), ("data", "download"))  # on this machine: no part of a run's name either
+GIVEN = ("set", "name", "root", "weights_file", "weights_run", "model", "branches", "select_by", "among")  # a person's or another project's names
 PART_SORTS = {"balancing": "balancing", "sharing": "sharing", "update": "updates", "backbone": "backbones", "data": "data", "denoise": "denoisers"}
 ABOUT_TASKS, ABOUT_METHOD, ABOUT_WEIGHTS = 0, 1, 2  # places of a phrase in a list; the lower, the more it says about a run
 PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epochs": 8, "batch_size": 9, "optimizer": 10, "schedule": 11, "seed": 14}
@@ -122,7 +124,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], parents: Path = ()) ->
 def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[Phrase]:
     """The differences as phrases, what says most about a run first. Settings in ``UNNAMED`` are left out."""
     found = [(ABOUT_TASKS, each) for each in _tasks_in_words(list(old["tasks"]), list(new["tasks"]))]
-    changed = [(path, value) for path, value in differences(old, new) if path[0] not in UNNAMED]
+    changed = [(path, value) for path, value in differences(old, new) if path[0] not in UNNAMED and path not in WHERE_FILES_LIE]
     added_or_gone = {task for task in (*old["tasks"], *new["tasks"]) if task not in old["tasks"] or task not in new["tasks"]}
     replaced = [path[:-1] for path, _ in changed if path[-1] == "name" and len(path) > 1]
     own_optimizers = {path[1] for path, _ in changed if path[0] == "tasks" and path[2:3] == ("optimizer",)} - added_or_gone
@@ -220,12 +222,12 @@ def _with_value(path: Path, spoken: str, value: Any) -> Phrase:
         return phrase(mark("no {setting}"), setting=key)
     if isinstance(value, list) and not all(isinstance(each, int | float | str) for each in value):
         return phrase(mark("other {setting}"), setting=key)
-    return phrase(mark("{setting} {value}"), setting=key, value=Phrase(_spoken(value)) if _is_word(path, value) else _plain_value(value))
+    return phrase(mark("{setting} {value}"), setting=key, value=Phrase(_spoken(value)) if _is_word(path, value) else _plain_value(path, value))
 
 
 def _is_word(path: Path, value: Any) -> bool:
-    """Whether a value is a choice of ours, and not a name that a person gave."""
-    return isinstance(value, str) and _last(path) not in ("set", "name")
+    """Whether a value is a choice of ours, and not a name or a file that somebody gave, whose letters all count."""
+    return isinstance(value, str) and _last(path) not in GIVEN
 
 
 def _images(value: Any, some: str, every: str) -> Phrase:
@@ -290,17 +292,17 @@ def value_of(path: Path, value: Any) -> str:
         return tr("none")
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    return tr(_plain_value(value)) if _is_word(path, value) else _plain_value(value)
+    return tr(_spoken(value)) if _is_word(path, value) else _plain_value(path, value)
 
 
-def _plain_value(value: Any) -> str:
+def _plain_value(path: Path, value: Any) -> str:
     if isinstance(value, float):
         return f"{HalfUp(value):g}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return ", ".join(_plain_value(each) for each in value)
-    return _spoken(value)
+        return ", ".join(_plain_value(path, each) for each in value)
+    return _spoken(value) if _is_word(path, value) else str(value)
 
 
 def _spoken(text: Any) -> str:

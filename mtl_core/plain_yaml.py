@@ -104,6 +104,20 @@ def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:
         raise ConfigError(f"the text is not usable YAML: {type(error).__name__} ({str(error)[:100]})") from None
 
 
+def sort_of(values: Any) -> str:
+    """What stands in the place of keys and values, in words: for a message that says what was found."""
+    if values is None:
+        return "nothing"
+    return "a list" if isinstance(values, list) else "a text" if isinstance(values, str) else f"'{values}'"
+
+
+def why_unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file of YAML cannot be read, in words."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+
+
 def _more_than(most: int, values: Any) -> bool:
     """Whether there are more values than ``most``; an object in several places counts once for each."""
     count, waiting = 0, [values]

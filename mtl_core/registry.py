@@ -114,11 +114,29 @@ def _not_loaded(noun: str, name: str, place: str, error: Exception) -> str:
 
 def unknown_name(noun: str, name: str, available: Any) -> str:
     """The error text for a name that does not exist."""
-    names = list(available)
-    name = str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
+    names, name = list(available), _shown(name)
+    close, listed = _closest(name, names), ", ".join(names) or "none"
+    return f"unknown {noun} '{name}'; did you mean '{close}'? Available: {listed}" if close else f"unknown {noun} '{name}'. Available: {listed}"
+
+
+def unknown_task(name: str, available: Any, data: str) -> str:
+    """The error text for a task that the data set ``data`` does not have."""
+    names, name = list(available), _shown(name)
+    close, listed = _closest(name, names), ", ".join(names) or "none"
+    if close:
+        return f"data set '{data}' has no task '{name}'; did you mean '{close}'? Available: {listed}"
+    return f"data set '{data}' has no task '{name}'. Available: {listed}"
+
+
+def _shown(name: Any) -> str:
+    return str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
+
+
+def _closest(name: str, names: list[str]) -> str:
+    """The name that is most like this one; empty if none is. Case, and '-' for '_', make no difference."""
+    alike = {each.casefold().replace("-", "_"): each for each in names}
+    close = difflib.get_close_matches(name.casefold().replace("-", "_"), alike, n=1)
+    return alike[close[0]] if close else ""
 
 
 def validated(model: type[Model], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None) -> Model:
@@ -189,6 +207,9 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         elif detail["type"] == "model_type" and isinstance(detail["input"], str) and _has_name(model, detail["loc"]):
             written = detail["input"][:40]
             message = f"expected keys and values, the name among them, found {_found(detail['input'])}; write it as 'name: {written}'"
+        elif detail["type"] == "dict_type" and _names_only(detail["input"]):
+            written = ", ".join(f"{name}: {{}}" for name in detail["input"])
+            message = f"expected keys and values, found a list; write it as {{{written}}}"
         elif detail["type"] in ("model_type", "dict_type"):
             message = f"expected keys and values ({{}} for none), found {_found(detail['input'])}"
         elif detail["type"] == "value_error":  # our own sentences already say what was found
@@ -217,6 +238,11 @@ def _has_name(model: type[BaseModel], location: tuple[Any, ...]) -> bool:
     """Whether the keys at ``location`` are those of a part with a name."""
     owner = _model_at(model, location)
     return owner is not model and "name" in owner.model_fields
+
+
+def _names_only(value: Any) -> bool:
+    """Whether a value is a short list of names, which somebody wrote in the place of keys without values."""
+    return isinstance(value, list) and 0 < len(value) <= 20 and all(isinstance(name, str) and 0 < len(name) <= LONGEST for name in value)
 
 
 def _found(value: Any) -> str:

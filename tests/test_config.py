@@ -8,6 +8,7 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.imports import ImportSpec
 from mtl_core.errors import ConfigError
 from mtl_core.presets import get_preset, load_presets
 from mtl_core.registry import validated
@@ -168,9 +169,25 @@ def test_what_is_missing_or_empty_is_said_with_what_belongs_there():
     assert len(problems_of(changed(epochs=list(range(1000))))["epochs"]) < 200
 
 
-def test_text_that_is_no_mapping_is_refused():
-    with pytest.raises(ConfigError, match="mapping"):
-        RunConfig.from_yaml("- a\n- b")
+@pytest.mark.parametrize(("text", "found"), [("", "nothing"), ("- a\n- b", "a list"), ("hello", "a text"), ("3", "'3'")])
+def test_text_that_is_no_mapping_is_refused_in_words(text, found):
+    for read in (RunConfig.from_yaml, ImportSpec.from_yaml):
+        with pytest.raises(ConfigError, match=rf"must be a mapping of keys such as .*; found {found}$"):
+            read(text)
+
+
+@pytest.mark.parametrize(("name", "why"), [("none.yaml", "there is no such file"), (".", "is a directory"), ("wide.yaml", "it is no text in UTF-8")])
+def test_why_a_file_cannot_be_read_is_said_in_words(tmp_path, name, why):
+    (tmp_path / "wide.yaml").write_text("data: {name: digits}", encoding="utf-16")
+    for read in (RunConfig.from_file, ImportSpec.from_file):
+        with pytest.raises(ConfigError, match=f"^cannot read the [a-z ]+ '.*': {why}. Give the path of a YAML file in UTF-8"):
+            read(tmp_path / name)
+
+
+def test_tasks_in_a_list_are_told_how_they_are_written():
+    said = problems_of(changed(tasks=["digit", "ink"]))["tasks"]
+    assert said == "expected keys and values, found a list; write it as {digit: {}, ink: {}}"
+    assert problems_of(changed(tasks=[1, 2]))["tasks"] == "expected keys and values ({} for none), found [1, 2]"
 
 
 def test_missing_file_is_named(tmp_path):

@@ -3,9 +3,10 @@
 import pytest
 
 from mtl_core.config import RunConfig
-from mtl_core.config_differences import differences_in_words, title_of, value_of
+from mtl_core.config_differences import differences_in_words, phrase_of, title_of, value_of
 from mtl_core.language import speaking
 from mtl_core.presets import get_preset
+from mtl_core.run_names import run_name
 from tests.pages.english_texts import english_words
 
 QUICK = get_preset("digits-quick").config
@@ -44,6 +45,23 @@ def in_english(old, new):
 )
 def test_differences_in_words(assigned, said):
     assert in_english(QUICK.to_dict(), QUICK.with_overrides(assigned).to_dict()) == said
+
+
+def test_names_and_files_that_somebody_gave_keep_every_letter():
+    given = {("data", "root"): "/my_sets/oxford_pets", ("data", "set"): "my_days"}
+    given |= {("backbone", "weights_file"): "my_net.pt", ("backbone", "model"): "regnety_002"}
+    for path, value in given.items():
+        assert value_of(path, value) == value
+        assert phrase_of(path, value).english.endswith(value)
+    assert value_of(("select_by",), ["count_RBC", "wbc_type"]) == "count_RBC, wbc_type"
+    assert value_of(("layout",), "channels_last") == "channels last"
+
+
+def test_where_the_files_of_a_data_set_lie_is_no_part_of_a_name():
+    pets = get_preset("pets-random").config
+    after = pets.with_overrides(["data.root=/my_sets", "data.download=false", "epochs=1"])
+    assert in_english(pets.to_dict(), after.to_dict()) == ["1 epoch"]
+    assert run_name(pets.with_overrides(["data.root=/my_sets"])).title == run_name(pets).title
 
 
 def test_what_says_most_comes_first():

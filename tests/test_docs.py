@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from PIL import Image
 
 from docs import architecture, balancing_pages, tables
 from docs.__main__ import pages
@@ -15,6 +16,8 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.data import DATA_SOURCES
+from mtl_core.data.imports import get_imported
+from mtl_core.training.check import problems
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -134,7 +137,6 @@ def test_the_readme_has_a_picture_that_moves_and_two_more():
     pictures = [ROOT / link for link in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)]
     assert [path.suffix for path in pictures] == [".gif", ".png", ".png"]
     assert [path.name for path in pictures if path.stat().st_size > 2_000_000] == []
-    from PIL import Image
 
     with Image.open(pictures[0]) as moving:
         assert moving.n_frames > 5
@@ -149,11 +151,31 @@ def test_the_readmes_python_example_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_python_page_begins_with_the_same_example_and_the_next_one_runs(home, capsys):
-    mine, with_store, _ = re.findall(r"```python\n(.*?)```", read("docs/python.md"), re.DOTALL)
+    mine, with_store, compared, *_ = re.findall(r"```python\n(.*?)```", read("docs/python.md"), re.DOTALL)
     assert mine in README
-    exec(compile(with_store, "docs/python.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(with_store, "docs/python.md", "exec"), names)
     status, accuracy = capsys.readouterr().out.split()
     assert (status, 0 < float(accuracy) <= 1, (home / "store.sqlite").is_file()) == ("finished", True, True)
+    exec(compile(compared, "docs/python.md", "exec"), names)
+    said = capsys.readouterr().out
+    assert re.findall(r"^(\w+) \{'val/", said, re.MULTILINE) == ["fixed", "pcgrad"]
+    assert not names["rows"][names["rows"]["key"] == "conflict/digit/slant"].empty
+    recorded = {key.split("/")[0] for key in names["store"].summary(names["run"].id)}
+    assert recorded >= {"val", "test", "train", "conflict", "gradient_norm", "gradient_share", "loss_weight"}, "the table of keys is true"
+
+
+def test_the_config_on_the_command_lines_page_can_be_trained():
+    [text] = re.findall(r"```yaml\n(.*?)```", read("docs/cli.md"), re.DOTALL)
+    assert problems(RunConfig.from_yaml(text)) == []
+
+
+def test_the_python_page_imports_a_dataset_of_pictures_and_labels(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *_, code, _ = re.findall(r"```python\n(.*?)```", read("docs/python.md"), re.DOTALL)
+    dataset = [(Image.new("RGB", (16, 16), (10 * n, 0, 0)), ("disc", "ring")[n % 2], n + 0.5) for n in range(20)]
+    exec(compile(code, "docs/python.md", "exec"), {"dataset": dataset})
+    assert {task.name: task.kind for task in get_imported("mine").tasks} == {"shape": "classification", "size": "regression"}
 
 
 def test_the_changelog_has_one_fact_on_a_line_under_the_usual_headings():

@@ -142,7 +142,9 @@ def test_a_bad_setting_is_named_and_nothing_is_written(home, engine, written, ca
 
 def test_a_missing_file_and_an_unknown_preset_exit_2(home, engine, capsys):
     assert main(["train", "nowhere.yaml"]) == 2
-    assert capsys.readouterr().err.startswith("error: cannot read the config file 'nowhere.yaml'")
+    assert capsys.readouterr().err == (
+        "error: cannot read the config file 'nowhere.yaml': there is no such file. Give the path of a YAML file in UTF-8, or --preset NAME.\n"
+    )
     assert main(["train", "--preset", "digit-scene"]) == 2
     assert "did you mean 'digit-scenes'" in capsys.readouterr().err
     assert not home.exists()

@@ -121,8 +121,8 @@ def interrupt(run_id: str) -> None:
 def export_runs(run_ids: tuple[str, ...], path: Path) -> None:
     """Write runs into one file that 'runs import' takes into another store.
 
-    The file holds config, curves, log, evaluations, probe predictions and networks. It holds no training state, so an imported run can be compared,
-    evaluated and used, but not resumed or forked. 'export' writes one run in other formats."""
+    The file holds config, curves, log, evaluations, probe predictions and networks. It holds no training state, so an imported run can be compared
+    and used, but not resumed or forked. 'evaluate' also needs its data set in the store. 'export' writes one run in other formats."""
     from mtl_core.runs.archives.run_archive import write_archive
 
     store = open_store()

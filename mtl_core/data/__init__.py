@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data.data_source import DataSource
+from mtl_core.errors import ConfigError, DataError, Problem
 from mtl_core.registry import Registry, validated
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def open_source(part: PartConfig) -> DataSource:
         ConfigError: unknown source or option.
     """
     data = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
+    if data.name not in DATA_SOURCES and _is_imported(data.name):
+        message = f"'{data.name}' is an imported set; write it as 'name: imported, set: {data.name}'"
+        raise ConfigError(Problem("data.name", message))
     source_class = DATA_SOURCES.load(data.name, "data.name")
     source = source_class(validated(source_class.Options, data.options, "data", beside=DataConfig.model_fields))
     if not data.preprocessing.changes_images:
@@ -50,6 +54,16 @@ def open_source(part: PartConfig) -> DataSource:
     from mtl_core.data.preprocessing.preprocessed import Preprocessed
 
     return Preprocessed(source, data.preprocessing)
+
+
+def _is_imported(name: str) -> bool:
+    from mtl_core.data.imports.import_library import get_imported
+
+    try:
+        get_imported(name)
+    except DataError:
+        return False
+    return True
 
 
 def open_source_of_run(config: RunConfig, folder: Path) -> DataSource:

@@ -83,7 +83,7 @@ def _as_rgb(picture: Image.Image, levels: tuple[float, float] | None) -> np.ndar
 
 
 def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarray:
-    """uint8 (H, W, 3) of a path, a Pillow image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3), or floats in 0..1 of these shapes.
+    """uint8 (H, W, 3) of a path, a Pillow image, or an array or tensor: uint8 (H, W), (H, W, 1), (H, W, 3), or floats in 0..1 of these shapes.
 
     Raises:
         ImageFileError: the file cannot be read.
@@ -93,7 +93,7 @@ def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarra
         return read_image(image, levels)
     if isinstance(image, Image.Image):
         return rgb(image, levels)
-    values = np.asarray(image)
+    given = values = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)  # a tensor may be on a GPU, or have a gradient
     if levels is not None and values.ndim == 2 and values.dtype in (np.uint16, np.int32):
         return rgb(Image.fromarray(values.astype(np.int32)), levels)
     if values.dtype.kind == "f" and values.size and np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1:
@@ -101,8 +101,11 @@ def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarra
     if values.ndim == 2:
         values = values[..., None]
     if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] not in (1, 3) or not values.size:
+        first = given.ndim == 3 and given.shape[0] in (1, 3) and given.shape[2] not in (1, 3)
+        outside = given.dtype.kind == "f" and given.size and not (np.isfinite(given).all() and given.min() >= 0 and given.max() <= 1)
         raise DataError(
-            f"expected an image as uint8 (or float in 0..1) of shape (H, W), (H, W, 1) or (H, W, 3), found {values.dtype} of shape {values.shape}"
+            f"expected an image as uint8 (or float in 0..1) of shape (H, W), (H, W, 1) or (H, W, 3), found {given.dtype} of shape {given.shape}"
+            + (", with channels first; put them last" if first else ", with values outside 0..1" if outside else "")
         )
     return np.ascontiguousarray(np.repeat(values, 3 // values.shape[2], axis=2))
 

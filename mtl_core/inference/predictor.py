@@ -73,7 +73,7 @@ class Predictor:
 
         Args:
             images: one image or several (a list, or an array (N, H, W, 3)). An image is a path, a file's content as bytes, a Pillow image, or an
-                array: uint8, or float in 0..1, of shape (H, W), (H, W, 1) or (H, W, 3). They may differ in size.
+                array or tensor: uint8, or float in 0..1, of shape (H, W), (H, W, 1) or (H, W, 3). They may differ in size.
 
         Raises:
             ImageFileError, DataError: one of them is not an image; no predictions are returned then.
@@ -154,8 +154,10 @@ def _grey(image: np.ndarray) -> np.ndarray:
 def _several(images: Any) -> list[Any]:
     if isinstance(images, str | Path | bytes | Image.Image):
         return [images]
+    if isinstance(images, Tensor):  # its first axis would be read as images
+        images = images.detach().cpu().numpy()
     if not isinstance(images, Iterable):
-        raise DataError(f"expected one image or several (path, bytes, Pillow image or array), found {type(images).__name__}")
+        raise DataError(f"expected one image or several (path, bytes, Pillow image, array or tensor), found {type(images).__name__}")
     if isinstance(images, np.ndarray):
         if images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3)):
             return [images]

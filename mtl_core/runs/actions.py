@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from mtl_core.errors import ConfigError, NotPossibleError, Problem
+from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.names import title_problem
+from mtl_core.runs.failures import is_disk_full
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.clock import store_time
@@ -21,7 +23,7 @@ from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import QUEUE_ORDER, forget_run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.runs.trash import move_to_trash, remove, restore_from_trash
+from mtl_core.runs.trash import move_to_trash, remove, remove_training_state, restore_from_trash
 
 LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
 
@@ -198,22 +200,37 @@ def _line(field: str, text: str, longest: int) -> str:
 def delete_run(store: RunStore, run_id: str) -> None:
     """Delete a run and its folder permanently. Its forks stay complete.
 
+    To delete rows takes some room. Where the disk has none, the run's training state, its largest files, goes first.
+
     Raises:
         NotPossibleError: a process holds the run.
         StoreError: the folder cannot be removed; the run is not deleted then.
     """
     run = store.get(run_id)  # ``get`` marks a run whose process is gone as interrupted, so it can be deleted
+    try:
+        thrown = _move_out(store, run)
+    except StoreError as error:
+        if not is_disk_full(error):
+            raise
+        thrown = _move_out(store, run, makes_room=True)
+    remove(thrown)
+    store.artifacts.remove(run.id)
+
+
+def _move_out(store: RunStore, run: Run, makes_room: bool = False) -> Path:
+    """Delete the run's rows, and move its folder into the trash: both or neither. ``makes_room``: its training state is removed before."""
     thrown = None
     try:
         with store.database.write() as connection:
             status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
             if status in ACTIVE:
                 raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
+            if makes_room:
+                remove_training_state(store.place(run.id))
             forget_run(connection, run.id)
             thrown = move_to_trash(store.place(run.id))  # last, so that its failure rolls back the rest
     except BaseException:
         if thrown:
             restore_from_trash(thrown)
         raise
-    remove(thrown)
-    store.artifacts.remove(run.id)
+    return thrown

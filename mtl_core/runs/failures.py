@@ -103,8 +103,7 @@ def _without_allocator(message: str) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    chain = list(_chain(error))
-    if any(_is_disk_full(link) for link in chain):
+    if is_disk_full(error):
         return "disk_full"
     text = str(error).lower()
     if isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text):
@@ -113,7 +112,12 @@ def _kind(error: BaseException) -> str:
     return next((kind for name, kind in _KINDS_BY_CLASS if name in names), "bug")
 
 
-def _is_disk_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
+    """Whether this error, or one that it came of, says that a disk has no room."""
+    return any(_says_full(link) for link in _chain(error))
+
+
+def _says_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return True
     text = str(error).lower()

@@ -50,6 +50,12 @@ def remove(thrown: Path) -> None:
         shutil.rmtree(thrown, ignore_errors=True)
 
 
+def remove_training_state(folder: Path) -> None:
+    """Delete the training states of a run's checkpoints. What can be measured or exported of the run stays."""
+    for path in folder.glob("checkpoints/*/state.pt"):
+        path.unlink(missing_ok=True)
+
+
 def sweep(home: Path, database: Database) -> None:
     """Finish or undo interrupted deletions. On a full or read-only disk they stay for the next sweep."""
     if not any((home / "runs").glob(f"{_PREFIX}*")):

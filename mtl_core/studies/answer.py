@@ -27,12 +27,14 @@ from mtl_core.studies.study_values import (
     TaskMetric,
     Values,
     all_metrics_of,
+    constants_in,
     gain_of,
     metrics_of,
     pairs_of,
     ranks_of,
     regrets_of,
     spreads_of,
+    unlearnt_notes,
     values_of,
 )
 from mtl_core.studies.verdict import LEAST_SEEDS
@@ -144,6 +146,8 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
     told = metrics_of(run["info"] for run in finished.values())
     metrics = {task: told[task] for task in study.base.tasks if task in told}  # in the config's order, whichever run was first
     values = {place: values_of(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
+    on_val = values if split == "val" else {at: values_of(results[run["id"]], metrics, "val", study.settings.value) for at, run in finished.items()}
+    constants = {place: constants_in(run["info"]) for place, run in finished.items()}
     every = {place: all_metrics_of(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
     spreads = {cell.key: spreads_of(cell.key, study.seeds, metrics, values) for cell in study.cells}
     return Answer(
@@ -161,7 +165,11 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         {place: run["status"] for place, run in runs.items()},
         {place: run["id"] for place, run in runs.items()},
         hashes,
-        notes + _other_data(study, {place: found for place, found in hashes.items() if place in finished}),
+        [
+            *notes,
+            *_other_data(study, {place: found for place, found in hashes.items() if place in finished}),
+            *unlearnt_notes(study, metrics, on_val, constants),
+        ],
     )
 
 

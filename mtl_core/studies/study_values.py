@@ -1,4 +1,4 @@
-"""The values that a study compares: main metrics, spreads over the seeds, pairs of equal seed, relative gains."""
+"""The values that a study compares: main metrics, spreads over the seeds, pairs of equal seed, relative gains, and which tasks are not learnt."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mtl_core.runs.run_results import Result
 from mtl_core.studies import aggregates
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_kind import Comparison
+
+MOST_NAMED = 3  # cells in a note
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,41 @@ def ranks_of(cells: Sequence[str], seeds: Sequence[int], metrics: Mapping[str, T
     directions = [metric.higher_is_better for metric in metrics.values()]
     tables = [aggregates.mean_ranks([[values[cell, seed][task] for task in metrics] for cell in ranked], directions) for seed in common]
     return {cell: float(rank) for cell, rank in zip(ranked, np.mean(tables, axis=0), strict=True)}
+
+
+def constants_in(info: Mapping[str, Any]) -> dict[str, float]:
+    """Task -> what a constant prediction reaches on val in its main metric, as the run has recorded it."""
+    return {task: about["constant"] for task, about in info.get("tasks", {}).items() if about.get("constant") is not None}
+
+
+def unlearnt_notes(study: Study, metrics: Mapping[str, TaskMetric], on_val: Values, constants: Values) -> list[str]:
+    """Notes on the tasks in which cells are, in the mean over their seeds, no better than a constant prediction: a difference between two networks
+    that know nothing says nothing about sharing.
+
+    Args:
+        on_val: (cell, seed) -> task -> value of its main metric on val. ``constants``: what a constant prediction reaches there.
+    """
+    notes, by_none = [], []
+    for task, metric in metrics.items():
+        known, behind = 0, []
+        for cell in study.cells:
+            places = [(cell.key, seed) for seed in study.seeds]
+            ahead = [on_val[at][task] - constants[at][task] for at in places if task in on_val.get(at, {}) and task in constants.get(at, {})]
+            known += bool(ahead)
+            if ahead and (sum(ahead) <= 0 if metric.higher_is_better else sum(ahead) >= 0):
+                behind.append(cell.label)
+        if behind and len(behind) == known:
+            by_none.append(f"'{task}'")
+        elif behind:
+            more = len(behind) - MOST_NAMED
+            named = ", ".join(f"'{label}'" for label in behind[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            notes.append(
+                f"'{task}' is not learnt in {named}: on val it is no better there than a constant prediction (the mean or the most frequent class)"
+            )
+    if by_none:
+        notes.insert(
+            0,
+            f"no network that has finished has learnt {', '.join(by_none)}: on val, none is better than a constant prediction (the mean or the most "
+            "frequent class). What the verdict says there, and overall, is then no answer; train longer, or change the settings",
+        )
+    return notes

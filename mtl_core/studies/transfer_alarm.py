@@ -76,12 +76,17 @@ def drop_task(store: RunStore, run_id: str, task: str) -> list[str]:
     """Queue two forks from the run's newest checkpoint, without and with the task; their ids. A second call within the same epoch adds nothing.
 
     Raises:
-        NotPossibleError: the run has no checkpoint of a whole epoch yet.
+        NotPossibleError: the run has no checkpoint of a whole epoch yet, or was trained to its end.
     """
     kept = forkable(store, run_id)
     if not kept:
         raise NotPossibleError("the run has no checkpoint of a whole epoch yet; wait for the next one")
     run, epoch = store.get(run_id), int(kept[-1].epoch)
+    if epoch >= run.config.epochs:
+        raise NotPossibleError(
+            f"run {run.id} has been trained to its end, so nothing of it is left to train without '{task}'; fork it from an earlier epoch, and set "
+            f"tasks.{task}.loss_weight to 0"
+        )
     made = []
     for change in ([f"tasks.{task}.loss_weight=0"], []):
         request = f"drop.{run_id}.{task}.{epoch}.{len(change)}"

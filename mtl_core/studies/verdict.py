@@ -12,6 +12,7 @@ from mtl_core.studies.paired import PairedDifference
 
 LEAST_SEEDS = 3  # fewer give no verdict: at 2 seeds Student's factor is 12.7
 LEAST_P = 0.0001  # smaller p-values are only said to be smaller
+ALPHA = round(1 - LEVEL, 12)  # a corrected p-value below it, and an interval that excludes 0, make a verdict
 MOST_SEEDS = 100  # beyond this the advice is "more than", because nobody plans so many
 
 
@@ -43,8 +44,12 @@ class Verdict:
 
     @property
     def p_number(self) -> str:
-        """The corrected p-value with two digits. Below 0.0001 only that, because smaller ones rest on the tails of assumptions."""
-        return f"< {LEAST_P:g}" if self.p_corrected < LEAST_P else f"{self.p_corrected:.2g}"
+        """The corrected p-value with two digits, or as many more as show on which side of 5 % it is. Below 0.0001 only that, because smaller ones
+        rest on the tails of assumptions."""
+        if self.p_corrected < LEAST_P:
+            return f"< {LEAST_P:g}"
+        texts = [f"{self.p_corrected:.{digits}g}" for digits in range(2, 9)]
+        return next((text for text in texts if (float(text) < ALPHA) == (self.p_corrected < ALPHA)), texts[-1])
 
     @property
     def p_text(self) -> str:
@@ -73,15 +78,14 @@ def verdict(difference: PairedDifference, p_corrected: float, comparisons: int =
         p_corrected: see ``paired.holm``.
         comparisons: number of comparisons of the study, for the number of seeds.
     """
-    alpha = 1 - LEVEL
     if difference.n < LEAST_SEEDS:
         missing = LEAST_SEEDS - difference.n
         return Verdict(Word.NONE, difference, p_corrected, missing, _missing(missing))
     if -difference.band <= difference.low and difference.high <= difference.band and difference.band > 0:
         return Verdict(Word.SAME, difference, p_corrected, None)
-    if p_corrected < alpha and difference.low > 0 and difference.mean > 0:
+    if p_corrected < ALPHA and difference.low > 0 and difference.mean > 0:
         return Verdict(Word.HELPS, difference, p_corrected, None)
-    if p_corrected < alpha and difference.high < 0 and difference.mean < 0:
+    if p_corrected < ALPHA and difference.high < 0 and difference.mean < 0:
         return Verdict(Word.HURTS, difference, p_corrected, None)
     if difference.spread == 0 and difference.mean == 0:
         return Verdict(Word.UNKNOWN, difference, p_corrected, None, tr("the values were equal in every seed"))
@@ -101,7 +105,7 @@ def seeds_missing(difference: PairedDifference, comparisons: int = 1) -> int | N
     mean, spread = abs(difference.mean), difference.spread
     if math.isnan(spread):
         return None
-    strict = 1 - (1 - LEVEL) / max(comparisons, 1)
+    strict = 1 - ALPHA / max(comparisons, 1)
     for n in range(difference.n + 1, MOST_SEEDS + 1):
         error = spread / math.sqrt(n)
         if mean > t_factor(n - 1, strict) * error or (difference.band > 0 and mean + t_factor(n - 1) * error <= difference.band):

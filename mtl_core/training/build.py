@@ -27,7 +27,7 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
 from mtl_core.randomness import Generators, unnoticed
 from mtl_core.ranks import ALONE, Ranks
-from mtl_core.registry import unknown_name, validated
+from mtl_core.registry import unknown_task, validated
 from mtl_core.sharing.frozen_parts import first_backbone, freeze
 from mtl_core.sharing.loss_scale import LossScale
 from mtl_core.sharing.model import MultiTaskModel
@@ -150,7 +150,7 @@ def build_kinds(config: RunConfig, tasks: Mapping[str, Task], statistics: dict[s
     kinds, found = {}, []
     for name, task_config in config.tasks.items():
         if name not in tasks and name not in SELF_SUPERVISED:
-            message = unknown_name(f"task of data set '{config.data.name}'", name, [*tasks, *SELF_SUPERVISED])
+            message = unknown_task(name, [*tasks, *SELF_SUPERVISED], config.data.own_name)
             raise ConfigError(Problem(f"tasks.{name}", message))
         kind_class = TASK_KINDS.load(tasks[name].kind if name in tasks else name, f"tasks.{name}")
         options = validated(kind_class.Options, task_config.options, f"tasks.{name}", beside=TaskConfig.model_fields)

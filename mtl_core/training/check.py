@@ -15,7 +15,7 @@ from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.target_geometry import resize_misfits
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem, title_problem
-from mtl_core.registry import unknown_name
+from mtl_core.registry import unknown_task
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import UPDATES
 from mtl_core.training.before_training import memory
@@ -115,7 +115,7 @@ def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:
     """Problems of ``data.partition.among``: names of tasks that the data set does not have."""
     partition, known = config.data.partition, [task.name for task in source.tasks()]
     unknown = [name for name in partition.among if name not in known and name not in SELF_SUPERVISED] if partition.kind == "disjoint" else []
-    return [Problem("data.partition.among", unknown_name(f"task of data set '{config.data.name}'", name, known)) for name in unknown]
+    return [Problem("data.partition.among", unknown_task(name, known, config.data.own_name)) for name in unknown]
 
 
 def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:

@@ -39,6 +39,9 @@ def test_from_check_to_a_run(home, shapes, capsys, tmp_path):
     config = "{data: {name: imported, set: tones}, tasks: {class: {}}, "
     config += "backbone: {name: mlp}, epochs: 2, batch_size: 8, precision: fp32, layout: contiguous}"
     (tmp_path / "run.yaml").write_text(config)
+    (tmp_path / "short.yaml").write_text(config.replace("name: imported, set: tones", "name: tones"))
+    assert main(["train", str(tmp_path / "short.yaml")]) == 2
+    assert "data.name: 'tones' is an imported set; write it as 'name: imported, set: tones'" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "run.yaml"), "--json"]) == 0
     run = json.loads(capsys.readouterr().out)
     assert run["status"] == "finished"

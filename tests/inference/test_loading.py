@@ -243,6 +243,12 @@ def test_what_is_no_image_is_refused_in_words(trained):
     predictor = mtl_core.load(trained.run.id, home=trained.store.home)
     with pytest.raises(DataError, match=r"found \(3, 64, 64\)\. Channels come last"):  # not three grey images
         predictor.predict(np.zeros((3, 64, 64), np.uint8))
+    with pytest.raises(DataError, match=r"found \(3, 64, 64\)\. Channels come last"):
+        predictor.predict(torch.zeros(3, 64, 64))
+    with pytest.raises(DataError, match=r"found float32 of shape \(3, 64, 64\), with channels first; put them last"):
+        predictor.predict(torch.zeros(2, 3, 64, 64))
+    with pytest.raises(DataError, match=r"found float64 of shape \(8, 8, 3\), with values outside 0\.\.1"):
+        predictor.predict(np.full((8, 8, 3), np.nan))
     with pytest.raises(DataError, match="found int"):
         predictor.predict(3)
     prediction = predictor.predict(np.zeros((64, 64, 3), np.uint8))[0]
@@ -250,6 +256,17 @@ def test_what_is_no_image_is_refused_in_words(trained):
     assert "every kind, epoch" in repr(predictor)
     with pytest.raises(KeyError, match="did you mean 'boxes'"):
         prediction["box"]
+
+
+def test_tensors_are_read_as_arrays_are(trained):
+    predictor = mtl_core.load(trained.run.id, home=trained.store.home)
+    pixels = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
+    tensor = torch.tensor(pixels, requires_grad=True)
+    for tensors, arrays, count in ((tensor, pixels, 2), (list(tensor), list(pixels), 2), (tensor[0], pixels[0], 1)):
+        found = predictor.predict(tensors)
+        assert len(found) == count
+        for one, other in zip(found, predictor.predict(arrays), strict=True):
+            same(one.raw, other.raw)
 
 
 def test_nothing_pretrained_is_loaded_to_predict(trained, monkeypatch):

@@ -60,6 +60,18 @@ def test_a_task_that_no_test_image_is_labelled_for_says_so(open_page, make_run, 
     assert [(tile.value, tile.help) for tile in tiles] == [("0.625", ""), ("no labels", "No test image is labelled for this task.")]
 
 
+def test_a_result_no_better_than_a_constant_prediction_says_so(open_page, make_run, store):
+    run = make_run()
+    on_val = {"val/digit/accuracy": 0.5, "val/slant/mae": 1.0, "selection/score": 9.0}
+    store.append(run.id, EpochMetrics(4, 2, on_val, {"digit": 0.5, "slant": 1.1}))
+    store.append(run.id, EpochMetrics(4, 2, {"test/digit/accuracy": 0.99, "test/slant/mae": 1.25}))
+    store.append(run.id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
+    app = open_page("run", run=run.id)
+    assert [tile.value for tile in app.metric] == ["0.990", "1.250 degrees"]
+    said = [caption.value for caption in app.caption if "constant prediction" in caption.value]
+    assert said == ["○ on val no better than a constant prediction (the mean or the most frequent class)"]
+
+
 def place_of_tabs(block, path=()):
     """Where the tabs stand in the page's tree: the browser remembers which one is open only while this stays the same."""
     for number, child in block.children.items():

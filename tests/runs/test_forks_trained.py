@@ -8,7 +8,7 @@ import pytest
 from evidence import BRIEF_STEPS, brief, rows_of, weights_of
 
 from mtl_core.__main__ import main
-from mtl_core.errors import ConfigError, MTLError
+from mtl_core.errors import ConfigError, MTLError, NotPossibleError
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.inference.loading import find_model, load
 from mtl_core.inference.predictor import Predictor
@@ -169,3 +169,5 @@ def test_a_task_is_dropped_by_two_forks_that_differ_in_it_alone(store, wholes):
     assert (dropped.status, kept.status) == ("finished", "finished")
     whole = execute(store, store.create(brief(epochs=4)).id)
     assert_repeats(store, kept, whole, epoch)
+    with pytest.raises(NotPossibleError, match=r"has been trained to its end, .* fork it from an earlier epoch, and set tasks\.ink\."):
+        drop_task(store, whole.id, "ink")

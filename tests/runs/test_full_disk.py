@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from mtl_core.errors import StoreError
 from mtl_core.events import EpochMetrics
-from mtl_core.runs import executor
+from mtl_core.runs import actions, executor
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.sql.database import Database
@@ -144,6 +144,36 @@ def test_a_database_that_cannot_grow(store, wholes, config, monkeypatch):
     execute(store, run.id)
     wholes.assert_same(store, run.id)
     assert_kept(before, rows_of(store, run.id))
+
+
+@pytest.mark.parametrize("frees", [True, False])
+def test_a_run_can_be_deleted_where_nothing_can_be_written(store, config, monkeypatch, frees):
+    """The disk has no room for a transaction as long as the run's training states lie on it, or whatever is deleted."""
+    run, write = execute(store, store.create(config).id), Database.write
+    folder = store.folder(run.id)
+    states = len(list(folder.glob("checkpoints/*/state.pt")))
+    assert states > 0
+
+    @contextmanager
+    def write_where_there_is_room(database):
+        with write(database) as connection:
+            yield connection
+            if not frees or any((store.home / "runs").glob("*/checkpoints/*/state.pt")):
+                raise OperationalError("commit", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "write", write_where_there_is_room)
+        if frees:
+            actions.delete_run(store, run.id)
+        else:
+            with pytest.raises(StoreError, match="is full"):
+                actions.delete_run(store, run.id)
+    if frees:
+        assert (store.runs(), list((store.home / "runs").iterdir())) == ([], [])
+    else:  # it stays, and what was measured with it
+        assert store.get(run.id).status == "finished"
+        assert (folder / "config.yaml").is_file()
+        assert list(folder.glob("checkpoints/*/model.safetensors"))
 
 
 def test_an_end_that_cannot_be_written_is_shown_and_written_later(store, wholes, config, monkeypatch, python):

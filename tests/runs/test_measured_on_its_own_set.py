@@ -60,8 +60,11 @@ def test_a_run_from_an_archive_knows_its_data(store, finished, tmp_path, monkeyp
     write_archive(store, [finished], tmp_path / "runs.zip")
     there = open_store(tmp_path / "there")
     read_archive(there, tmp_path / "runs.zip")
-    import_as(there, pictures(tmp_path / "second", seed=1))
     monkeypatch.setenv("MTL_HOME", str(there.home))
+    assert main(["evaluate", finished.id]) == 2
+    said = "unknown imported data set 'days'. Available: none. The run was made for that set: import its files again under this name"
+    assert said in capsys.readouterr().err
+    import_as(there, pictures(tmp_path / "second", seed=1))
     assert main(["evaluate", finished.id]) == 2
     assert OTHER in capsys.readouterr().err
 

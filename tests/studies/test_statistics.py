@@ -253,6 +253,15 @@ def test_small_p_values_are_only_said_to_be_small(p, said):
     assert said.endswith(found.p_number)
 
 
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.0498, "0.0498"), (0.049998, "0.049998"), (0.0502, "0.05"), (0.05, "0.05"), (0.047, "0.047"), (0.052, "0.052")]
+)
+def test_a_p_value_near_the_level_shows_its_side(p, said):
+    found = verdict(paired_difference([1.0, 2.0, 3.5], [0.9, 1.9, 3.39], True, 0.0), p)
+    assert found.p_number == said
+    assert (found.word == Word.HELPS) == (float(said) < 0.05)
+
+
 def test_a_metric_that_is_0_everywhere_asks_for_no_seeds():
     """A detector that has learnt nothing: 1 % of 0 is no band."""
     found = paired_difference([0.0] * 4, [0.0] * 4, True, 0.0)

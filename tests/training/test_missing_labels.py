@@ -128,7 +128,7 @@ def test_a_task_without_any_training_label_is_refused_in_words(cache):
     )
     [problem] = problems(config)
     assert problem.field == "data.partition.among"
-    assert "unknown task of data set 'digits' 'colour'" in problem.message
+    assert "data set 'digits' has no task 'colour'" in problem.message
     with pytest.raises(ConfigError, match="ink would get none"):
         RunConfig.from_dict({**BASE, "data": {"name": "digits", "partition": {"kind": "disjoint", "among": ["digit", "slant"]}}})
 

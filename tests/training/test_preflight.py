@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
+from mtl_core.training.before_training import preflight as module
 from mtl_core.training.before_training.preflight import TaskFinding, preflight, with_suggestions
 from mtl_core.training.build import build
 from mtl_core.training.losses import separate_losses
@@ -49,6 +51,13 @@ def test_losses_and_norms_are_those_of_the_first_batch(shared_cache):
     assert found.steps == 3 * setup.run.steps_per_epoch
     assert found.eta_seconds == pytest.approx(found.steps * found.seconds_per_step + 3 * found.seconds_per_evaluation)
     assert (found.problems, found.peak_bytes > 0, found.estimated_bytes > 0) == ([], True, True)
+
+
+def test_an_evaluation_is_timed_after_one_that_loads_what_it_needs(monkeypatch, shared_cache):
+    setup, clock, costs = build(resolve(RunConfig.from_dict(CONFIG)), shared_cache), [0.0], iter([9.0, 1.0])
+    monkeypatch.setattr(module, "evaluate", lambda *_: clock.append(clock[-1] + next(costs)))
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[-1]))
+    assert module.evaluation_seconds(setup) == pytest.approx((len(setup.run.data.val) + module.TRAIN_PART) / module.EVALUATED)
 
 
 def test_worked_weights():

@@ -18,6 +18,7 @@ from mtl_core.runs import jobs
 from mtl_core.runs.sets.set_states import before_training
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from ui.compare.race_table import CONSTANT, no_better
 from ui.drawing.network_panel import network_panel
 from ui.drawing.plotly_chart import load_ahead
 from ui.drawing.run_charts import colours_of, kept_summary, panel_style, scalars_feed, task_panels, view_controls
@@ -304,8 +305,11 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
     if not has_labels:
         st.metric(title, tr("no labels"), help=tr("No test image is labelled for this task."))
         return
-    entry = summary.get(f"test/{task}/{info['main_metric']}")
-    st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
+    on_test, on_val = (summary.get(f"{split}/{task}/{info['main_metric']}", {}) for split in ("test", "val"))
+    st.metric(title, words.measured(on_test.get("last"), metric.get("unit", "")))
+    value, constant = on_val.get("chosen"), info.get("constant")  # what a constant prediction reaches is known on val
+    if value is not None and constant is not None and no_better(value, constant, bool(metric["higher_is_better"])):
+        st.caption(tr("{constant} on val no better than a constant prediction (the mean or the most frequent class)", constant=CONSTANT))
 
 
 def _details(store: RunStore, now: Moment) -> None:

@@ -69,7 +69,7 @@ def _draw(study: studies.Study) -> None:
     _heading(study, stage)
     _progress(study, answer, stage, finished)
     for note in answer.notes:
-        st.warning(words.plain(tr(note)), icon=":material/warning:")
+        st.warning(words.plain(words.capitalised(tr(note))), icon=":material/warning:")
     if finished < answer.total:
         watch(answer)
     verdicts(answer)

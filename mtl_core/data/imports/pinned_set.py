@@ -38,7 +38,11 @@ def check_pin(folder: Path, name: str, home: Path | None = None) -> None:
         pinned = (noted["set"], noted["digest"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"'{folder / PIN}', which says what data the run was made for, is damaged ({error}). Make the run again.") from None
-    if pinned != (name, get_imported(name, home).digest):
+    try:
+        here = get_imported(name, home).digest
+    except DataError as error:
+        raise DataError(f"{error}. The run was made for that set: import its files again under this name") from None
+    if pinned != (name, here):
         raise DataError(
             f"the data set '{name}' is not the one that this run was made for: other files were imported under this name since, or on this machine. "
             "Make the run again to train on the set that is there now, or delete that set and import the earlier files under this name."

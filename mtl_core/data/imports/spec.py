@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.errors import ConfigError
-from mtl_core.plain_yaml import read_yaml, write_yaml
+from mtl_core.plain_yaml import read_yaml, sort_of, why_unread, write_yaml
 from mtl_core.registry import validated
 
 SPEC_NAME = "dataset.yaml"  # file name of a description beside its data
@@ -131,7 +131,7 @@ class ImportSpec(Strict):
     def from_dict(cls, values: Any) -> ImportSpec:
         """Checked spec from plain values."""
         if not isinstance(values, dict):
-            raise ConfigError(f"a data set's description must be a mapping of keys such as images, sources, splits; found {type(values).__name__}")
+            raise ConfigError(f"a data set's description must be a mapping of keys such as images, sources, splits; found {sort_of(values)}")
         return validated(cls, values, "")  # type: ignore[return-value]
 
     @classmethod
@@ -146,7 +146,7 @@ class ImportSpec(Strict):
             with Path(path).open("rb") as file:
                 return cls.from_yaml(file.read(SPEC_BYTES + 1).decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the description '{path}': {error}. Give the path of a YAML file in UTF-8.") from None
+            raise ConfigError(f"cannot read the description '{path}': {why_unread(error)}. Give the path of a YAML file in UTF-8.") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out."""

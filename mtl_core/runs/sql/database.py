@@ -327,16 +327,16 @@ def _sentence(path: Path, error: Exception) -> str:
             f"'{path.name}-wal' and '{path.name}-shm' elsewhere and start again: the run folders stay, the list of runs starts empty."
         )
     if "full" in reason:
-        return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
+        return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then try again."
     if read_only.is_disk_read_only(path):
         return (
             f"the disk that holds the run store '{path}' is read-only ({reason}), as a system makes it after a fault of the disk. "
-            "Check the disk, make it writable, then start the run again."
+            "Check the disk, make it writable, then try again."
         )
     if "disk I/O error" in reason:  # SQLite reports most kinds of a full disk this way
         return (
             f"the run store '{path}' cannot be read or written ({reason}). The disk or a quota on it may be full, or the disk has a fault. "
-            "Free some space, then start the run again."
+            "Free some space, then try again."
         )
     if "no such table" in reason or "no such column" in reason:
         return (

@@ -199,7 +199,7 @@ _REASONS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("does not exist", lambda name: f"the PostgreSQL server has no database, or no table, of '{name}'. Create it, or correct MTL_STORE_URL."),
     ("permission denied", lambda name: f"the user may not write the PostgreSQL database '{name}'. Give it the rights, or use another user."),
     ("lock timeout", lambda name: f"the PostgreSQL database '{name}' has been held by another process for {LOCK_SECONDS} s. Try again."),
-    ("No space", lambda name: f"the disk of the PostgreSQL database '{name}' is full. Free some space, then start the run again."),
+    ("No space", lambda name: f"the disk of the PostgreSQL database '{name}' is full. Free some space, then try again."),
     ("invalid connection option", lambda name: f"MTL_STORE_URL has an option after its '?' that PostgreSQL does not know (for '{name}'). Remove it."),
     ("NUL", lambda name: f"the PostgreSQL database '{name}' cannot hold a text with a zero byte. Remove it from the text."),
 )

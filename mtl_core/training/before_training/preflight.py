@@ -193,14 +193,17 @@ def with_suggestions(found: dict[str, TaskFinding]) -> dict[str, TaskFinding]:
 
 
 def evaluation_seconds(setup: Setup) -> float:
-    """Seconds of the evaluation after an epoch, from that of a few images of val."""
+    """Seconds of the evaluation after an epoch, from the second one of a few images of val: the first one also loads what measuring needs."""
     run, val = setup.run, setup.run.data.val
     count = min(EVALUATED, len(val))
     if not count:
         return 0.0
-    started = time.perf_counter()
-    evaluate(run, setup.network.model, run.evaluation_batches(rows_of(val, range(count))), Control())
-    return (time.perf_counter() - started) / count * (len(val) + min(TRAIN_PART, len(run.data.train)))
+    seconds = 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        evaluate(run, setup.network.model, run.evaluation_batches(rows_of(val, range(count))), Control())
+        seconds = time.perf_counter() - started
+    return seconds / count * (len(val) + min(TRAIN_PART, len(run.data.train)))
 
 
 def peak_bytes(device: str) -> int:

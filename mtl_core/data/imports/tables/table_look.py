@@ -27,11 +27,11 @@ from mtl_core.data.imports.tables.table_kin import ask_second_table, class_of_li
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_questions import (
-    ask_commas,
     ask_empty_boxes,
     ask_folder,
     ask_image_column,
     ask_landmarks,
+    ask_marks,
     ask_same,
     ask_unlisted,
 )
@@ -95,7 +95,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     first = tables[0]
     if is_via(first.names):
         return look_at_via(context, [(table.options, table.keys) for table in tables], sample)
-    questions = ask_commas(sample, first.options)
+    questions = ask_marks(sample, first.options)
     options = first.options.model_copy(update={"decimal": sample.decimal, "thousands": sample.thousands})
     sizes = _sizes(context, [key for table in tables for key in table.keys if key])
     boxes = boxes_without_header(sample, options) or look_at_boxes(sample, options, sizes)

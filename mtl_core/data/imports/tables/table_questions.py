@@ -12,10 +12,37 @@ from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_reading import ImageNames, read_table
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+_POINT = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+")
 
 
-def ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
-    """Set ``sample.decimal`` and ``sample.thousands``. Asks if every number can be read both ways."""
+def ask_marks(sample: Sample, options: CsvOptions) -> list[Question]:
+    """Set ``sample.decimal`` and ``sample.thousands``. Asks if every number with a comma, or with a point, can be read both ways."""
+    asked = _ask_commas(sample, options)
+    return asked or _ask_points(sample)
+
+
+def _ask_points(sample: Sample) -> list[Question]:
+    """Ask what the point is where the comma is the decimal mark and every number with a point could have it between thousands."""
+    cells = [cell for column in sample.columns.values() for cell in column[:400]]
+    pointed = [cell for column in sample.columns.values() if _are_numbers(column[:400]) for cell in column[:400] if "." in cell]
+    if (sample.decimal, sample.thousands) != (",", "") or not pointed or not all(map(_POINT.fullmatch, pointed)):
+        return []
+    sample.thousands = "."
+    readings = (
+        Reading("thousands", f"thousands: {pointed[0]} is {pointed[0].replace('.', '')}", {"thousands": "."}),
+        Reading("decimal", f"decimals: {pointed[0]} is {pointed[0].partition('.')[0]} and a fraction", {"thousands": ""}),
+    )
+    commas = next(cell for cell in cells if re.fullmatch(r"[-+]?\d+,\d+", cell))
+    evidence = f"every number with a point has three digits after it ({', '.join(pointed[:4])}); others of this table have a decimal comma ({commas})"
+    return [Question("points", f"What is the point in numbers such as {pointed[0]}?", readings, "thousands", evidence)]
+
+
+def _are_numbers(cells: list[str]) -> bool:
+    known = [cell for cell in cells if cell]
+    return bool(known) and all(re.fullmatch(r"[-+]?[\d.,]+", cell) for cell in known)
+
+
+def _ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
     cells = [cell for column in sample.columns.values() for cell in column[:400] if re.fullmatch(r"[-+]?\d[\d.,' ]*", cell)]
     commas = [cell for cell in cells if "," in cell and cell.count(",") == 1 and re.fullmatch(r"[-+]?\d+,\d+", cell)]
     if any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells):

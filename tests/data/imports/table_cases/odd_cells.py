@@ -112,6 +112,24 @@ CELLS: dict[str, Case] = {
         {"commas"},
         answers={"commas": "decimal"},
     ),
+    "points_asked": Case(
+        FLAT,
+        {"d.csv": rows("image;price;weight", *(f"{FLAT[n]};{n + 1}.{n:03};{n},5" for n in range(N)))},
+        {"price": ("regression", each(lambda n: 1000.0 * (n + 1) + n)), "weight": ("regression", each(lambda n: n + 0.5))},
+        {"points"},
+    ),
+    "points_are_decimals": Case(
+        FLAT,
+        {"d.csv": rows("image;price;weight", *(f"{FLAT[n]};{n + 1}.{n:03};{n},5" for n in range(N)))},
+        {"price": ("regression", each(lambda n: n + 1 + n / 1000)), "weight": ("regression", each(lambda n: n + 0.5))},
+        {"points"},
+        answers={"points": "decimal"},
+    ),
+    "points_and_commas_are_decimals": Case(
+        FLAT,
+        {"d.csv": rows("image;price;weight", *(f"{FLAT[n]};{n}.125;{n},5" for n in range(N)))},
+        {"price": ("regression", each(lambda n: n + 0.125)), "weight": ("regression", each(lambda n: n + 0.5))},
+    ),
     "no_header": Case(FLAT, {"d.csv": rows(*([FLAT[n], colour(n)] for n in range(N)))}, {"class": COLOURS}),
     "unclosed_quote": Case(
         FLAT,

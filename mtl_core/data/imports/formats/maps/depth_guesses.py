@@ -101,7 +101,7 @@ def _guess(context: Context, pair: Pair, numbers: _Numbers, pictures: set[str]) 
     count = sum(1 for file in context.tree.files if is_map(file) and pair.files.core(file) is not None)
     says = []
     missing = [0.0]
-    says.append(f"0 ({numbers.zero / numbers.pixels:.1%} of the pixels)")
+    says.append(f"0 ({numbers.zero / numbers.pixels:.1%} of the pixels looked at)")
     if numbers.top and numbers.whole:
         missing.append(65535.0)
         says.append(f"65535 ({numbers.top / numbers.pixels:.1%})")
@@ -128,7 +128,7 @@ def _described(known: np.ndarray, numbers: _Numbers) -> str:
     counts, _ = np.histogram(known, 24, (low, high if high > low else low + 1))
     bars = "".join(_BARS[round(7 * float(count) / float(counts.max()))] for count in counts)
     kind = "8-bit numbers" if numbers.eight else "whole numbers" if numbers.whole else "floats"
-    return f"The files hold {kind} from {low:.5g} to {high:.5g} (quarters at {quarter:.5g}, {middle:.5g}, {most:.5g}): {bars}."
+    return f"The pixels looked at hold {kind} from {low:.5g} to {high:.5g} (quarters at {quarter:.5g}, {middle:.5g}, {most:.5g}): {bars}."
 
 
 def _readings(numbers: _Numbers, inverse: bool) -> tuple[Reading, ...]:
