@@ -1,0 +1,24 @@
+"""Ctrl-C while the command line is still being imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("imported", ["click", "sqlalchemy", "mtl_core.cli.work_commands"])
+def test_ctrl_c_while_the_command_line_is_imported_ends_quietly(imported):
+    code = f"""if True:
+        import os, runpy, signal, sys
+        class Interrupts:
+            def find_spec(self, name, *_):
+                if name == {imported!r}:
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupts())
+        runpy.run_module("mtl_core", run_name="__main__")"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
