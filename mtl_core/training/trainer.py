@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.data.prepared_identity import data_hash
+from mtl_core.errors import StoreError
 from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.part_titles import data_title
 from mtl_core.ranks import ALONE, Ranks
@@ -48,21 +49,27 @@ class Outcome(Enum):
     STOPPED = auto()
 
 
-def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
+def train(config: RunConfig, folder: Path | str, cache: Path | str, control: Control) -> Iterator[Event]:
     """Train as ``config`` says and yield the run's events. A run on several devices trains in a process for each of them.
 
     The consumer should commit each event before it requests the next. Metrics are yielded before the checkpoint of the same
     epoch is published, so a crash between the two repeats an epoch and loses none.
 
     Args:
-        folder: the run's folder, for probes and checkpoints.
+        folder: the run's folder, for probes and checkpoints; it is made if it is not there.
         cache: folder for prepared data, shared by all runs.
         control: polled before every step and batch for stops, pauses and changes.
 
     Raises:
         ConfigError, DataError: before ``RunStarted``; the run cannot start.
+        StoreError: the folder cannot be made.
         TrainingError: the run started and failed.
     """
+    folder, cache = Path(folder), Path(cache)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the run's folder '{folder}' cannot be made: {error.strerror}. Give the path of a folder that may be written.") from error
     count = device_count(config)
     return train_as(ALONE, config, folder, cache, control) if count == 1 else train_in_ranks(count, config, folder, cache, control)
 

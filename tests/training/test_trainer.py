@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from mtl_core.config import RunConfig
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
-from mtl_core.errors import ConfigError, NonFiniteLossError
+from mtl_core.errors import ConfigError, NonFiniteLossError, StoreError
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.training import build as build_module
 from mtl_core.training import checkpoints
@@ -236,9 +236,19 @@ def test_a_loss_that_is_not_finite_names_task_and_step(tmp_path, shared_cache):
 def test_impossible_configs_leave_nothing_behind(tmp_path, shared_cache):
     folder = tmp_path / "run"
     folder.mkdir()
-    with pytest.raises(ConfigError, match="unknown task"):
+    with pytest.raises(ConfigError, match="has no task 'digits'"):
         list(train(config_of(tasks={"digits": {}}), folder, shared_cache, Control()))
     assert list(folder.iterdir()) == []
+
+
+def test_the_folder_is_made_and_may_be_a_text(tmp_path, shared_cache):
+    events = list(train(config_of(epochs=1), str(tmp_path / "runs" / "first"), str(shared_cache), Control()))
+    assert events[-1].status == "finished"
+    assert (tmp_path / "runs" / "first" / "checkpoints").is_dir()
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(StoreError, match=f"the run's folder '.*{place}' cannot be made: .*Give the path of a folder"):
+            train(config_of(), tmp_path / place, shared_cache, Control())
 
 
 def test_probes_say_which_images_of_val_they_are(tmp_path, shared_cache):
