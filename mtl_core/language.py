@@ -228,11 +228,14 @@ def _pattern(english: str) -> re.Pattern[str]:
     return re.compile(made, re.DOTALL)
 
 
-def _by_template(text: str, name: str) -> str | None:
+def _by_template(text: str, name: str, is_part: bool = False) -> str | None:
+    """``is_part``: of a longer text. A value that has a semicolon is none then: it would be the rest of a list."""
     if len(text) > LONGEST:
         return None
     for template in _templates(name):
         if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
+            if is_part and any("; " in value for value in match.groupdict().values()):
+                continue
             return template.translation.format(**{place: _translated_value(value, name) for place, value in match.groupdict().items()})
     return None
 
@@ -296,7 +299,7 @@ def _longest_known(parts: list[str], place: int, name: str) -> tuple[int, str]:
     """
     for end in range(min(len(parts), place + 2 * MOST_SENTENCES - 1), place + 1, -2):
         text = "".join(parts[place:end])
-        known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name))
+        known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name, is_part=True))
         if known:
             return end, known
     text = parts[place]
