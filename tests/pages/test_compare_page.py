@@ -14,7 +14,7 @@ from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
 from ui.drawing.table_sizes import head_width
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import LETTERS, names_apart
 
 
 @pytest.fixture
@@ -36,6 +36,17 @@ def test_boxes_have_the_name_alone_until_two_are_alike(in_state):
     told = names_apart([one, other, same])
     assert told[other.id] == "b"
     assert [told[run.id].split("  ·  ")[::2] for run in (one, same)] == [["a", one.id[-4:]], ["a", same.id[-4:]]]
+
+
+def test_boxes_show_both_ends_of_long_names(in_state):
+    """Those of one sweep begin alike. Two that differ only in their middle have their ids."""
+    long = "all tasks in one network, learning rate {rate}, width 16, batches of 64 images, seed {seed}"
+    runs = [in_state("finished", name=long.format(rate=rate, seed=seed)) for rate, seed in ((0.1, 1), (0.1, 2), (0.3, 2))]
+    told = names_apart(runs)
+    ends = ["seed 1", *(f"seed 2  ·  {run.id[-4:]}" for run in runs[1:])]
+    for run, end in zip(runs, ends, strict=True):
+        assert (told[run.id][:16], told[run.id][-len(end) :]) == ("all tasks in one", end)
+    assert max(map(len, told.values())) <= LETTERS
 
 
 def charts(app):
