@@ -126,8 +126,11 @@ CSS = """
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
-/* A tile's title has the lines that it needs. */
+/* A tile's title has the lines that it needs. The values stand in one line at the bottom of their row. */
 [class*="st-key-test_"] [data-testid="stMetricLabel"] :is(*, p) {white-space: normal; overflow: visible;}
+[class*="st-key-test_"] :is([data-testid="stElementContainer"], [data-testid="stMetric"], [data-testid="stMetric"] > div) {
+  display: flex; flex-direction: column; flex: 1;}
+[class*="st-key-test_"] [data-testid="stMetricValue"] {margin-top: auto;}
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 /* A list is as wide as its longest text, where its box is narrower. */
