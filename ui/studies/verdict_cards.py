@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import HalfUp, mark, tr
+from mtl_core.studies.aggregates import OVERALL_METRIC
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
@@ -107,7 +108,7 @@ def _unbroken(text: str, before: str = " %") -> str:
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("main metric") if line.task else _unbroken(tr("mean relative gain of the tasks' main metrics ↑"), " ↑")
+        return tr("main metric") if line.task else _unbroken(tr(OVERALL_METRIC), " ↑")
     return words.plain(f"{words.with_unit(tr(line.metric.title), line.metric.unit)}\u00a0{words.better(line.metric.higher_is_better)}")
 
 
@@ -126,7 +127,7 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         tr("comparison"): line.label,
         tr("task"): line.task or tr("overall"),
-        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain in %"),
+        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain of main metrics in %"),
         tr("better by"): said.difference.mean if said else math.nan,
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,
