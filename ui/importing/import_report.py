@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports import name_problem
+from mtl_core.data.imports.checking.check_report import group_of
 from mtl_core.language import mark, tr
 from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
@@ -19,7 +19,8 @@ from ui.shell.state import hold, run_store
 ROWS = 1000  # of the table on screen; the CSV has all listed findings
 GROUPS = {  # group of findings -> text on its button, text in the table
     "image": (mark("Images that cannot be used"), mark("Image not used")),
-    "skipped": (mark("Targets and rows that are not used"), mark("Target or row not used")),
+    "file": (mark("Files that are not read"), mark("File not read")),
+    "target": (mark("Targets and rows that are not used"), mark("Target or row not used")),
     "repaired": (mark("Repaired"), mark("Repaired")),
     "note": (mark("Unusual, but used"), mark("Unusual")),
 }
@@ -82,9 +83,7 @@ def _findings(report: Any) -> None:
     if not report.counts:
         st.success(tr("Every file can be used unchanged."), icon=":material/check:")
         return
-    groups: Counter[str] = Counter()
-    for key, count in report.counts.items():
-        groups[group_of(*key.split("/"))] += count
+    groups = report.groups()
     with st.container(horizontal=True, vertical_alignment="center"):
         options = [group for group in GROUPS if groups[group]]
         shown = st.pills(
@@ -100,7 +99,7 @@ def _findings(report: Any) -> None:
         st.download_button(
             tr("All findings as CSV"), report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
         )
-    if groups["skipped"]:
+    if groups["target"]:
         st.caption(tr("An image with an unusable target or table row is still imported, without that target."))
     if not shown:
         st.caption(tr("No findings are selected. Choose above which ones to list."))
@@ -133,11 +132,6 @@ def _findings(report: Any) -> None:
             if report.left_out
             else tr("The first {shown:,} of {rows:,} are shown; the CSV has all.", shown=ROWS, rows=len(rows))
         )
-
-
-def group_of(outcome: str, kind: str) -> str:
-    """The group (``GROUPS``) of a finding. An unusable image is another group than an unusable target of an image."""
-    return "image" if (outcome, kind) == ("skipped", "picture") else outcome
 
 
 def _leaks(report: Any) -> None:

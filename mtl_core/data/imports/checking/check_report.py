@@ -14,6 +14,9 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.imports.looking.questions import Question
 
 Outcome = Literal["repaired", "skipped", "note"]
+Group = Literal["image", "file", "target", "repaired", "note"]
+# Kinds of skipped findings about a file of which nothing is read, whatever it holds (``tree.py``).
+FILES = frozenset({"link", "name", "deep", "unreadable", "not_a_file", "too_large", "nested_archive"})
 ROWS_KEPT = 20_000  # most findings that are listed; more are only counted, to bound the memory
 
 
@@ -34,6 +37,13 @@ class Finding:
     file: str
     message: str
     task: str = ""
+
+
+def group_of(outcome: str, kind: str) -> Group:
+    """What a finding is about: an image that is not used, another file, a target or a row of a table; or something that is used."""
+    if outcome == "skipped":
+        return "image" if kind == "picture" else "file" if kind in FILES or kind.startswith("zip_") else "target"
+    return "repaired" if outcome == "repaired" else "note"
 
 
 class Findings:
@@ -144,6 +154,14 @@ class Report:
     bytes_prepared: int
     digest: str
     questions: tuple[Question, ...] = ()
+
+    def groups(self) -> Counter[Group]:
+        """Number of findings of each group, over all of them."""
+        found: Counter[Group] = Counter()
+        for key, count in self.counts.items():
+            outcome, kind = key.split("/")
+            found[group_of(outcome, kind)] += count
+        return found
 
     def csv_lines(self) -> Iterator[str]:
         """The findings as CSV, a line at a time, for a download. A cell that a spreadsheet would read as a formula starts with a '."""
