@@ -302,6 +302,8 @@ def _longest_known(parts: list[str], place: int, name: str) -> tuple[int, str]:
         known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name, is_part=True))
         if known:
             return end, known
+        if text[-1] in _JOINTS and (known := _catalogue(name).get(text[:-1]) or _by_template(text[:-1], name, is_part=True)):
+            return end, known + _JOINTS[text[-1]]
     text = parts[place]
     if text[-1:] in _JOINTS and (known := _translated(text[:-1], name)) != text[:-1]:  # one of a list of reasons
         return place + 1, known + _JOINTS[text[-1]]

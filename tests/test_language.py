@@ -28,6 +28,7 @@ WORDS = {
     "{name} ({status})": "{name}（{status}）",
     "{low} to {high}": "{low} 至 {high}",
     "it is empty": "为空",
+    "without a header: unknown": "没有表头：含义未知",
     "it counts the rows": "它是行号",
     " It was measured on test.": "在测试集上测得。",
 }
@@ -80,6 +81,7 @@ def test_a_text_without_a_translation_stays_english(chinese):
         ("a run (it is new); b (it is empty)", "a run（it is new）；b（为空）"),
         ("a run (of mine)", "a run (of mine)"),
         ("Choose the folder. It was measured on test.", "选择文件夹。在测试集上测得。"),
+        ("not read: without a header: unknown; it is empty", "not read: 没有表头：含义未知；为空"),
         ("it is empty: 0.5 to 3", "为空：0.5 至 3"),
         ("one other", "one other"),  # '{a} {b}' has too few words of its own to be recognised
         ("", ""),

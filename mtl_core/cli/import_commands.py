@@ -16,7 +16,8 @@ from mtl_core.language import filled
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
-    from mtl_core.data.imports.checking.check_report import Finding, Group
+    from mtl_core.data.imports.checking.check_report import Finding
+    from mtl_core.data.imports.checking.finding_kinds import Group
     from mtl_core.data.imports.checking.scan import Examined
     from mtl_core.data.imports.looking.proposal import Proposal
     from mtl_core.data.imports.looking.questions import Question

@@ -35,7 +35,8 @@ def _say_instead(key: str, texts: dict[str, str], hidden: str) -> None:
         return
     widget = f'[class*="st-key-{re.sub("[^a-zA-Z0-9_-]", "-", key)}"]'
     rules = "".join(
-        f"{widget} {place} {hidden} {{display: none;}} {widget} {place}::after {{content: {_css_text(text)};}}" for place, text in texts.items()
+        f"{widget} {place} {hidden} {{display: none;}} {widget} {place}::after {{content: {_css_text(text)}; font-size: .875rem;}}"
+        for place, text in texts.items()
     )
     st.html(f"<style>{rules}</style>")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports import name_problem
-from mtl_core.data.imports.checking.check_report import group_of
+from mtl_core.data.imports.checking.finding_kinds import group_of, kind_title
 from mtl_core.language import mark, tr
 from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
@@ -24,7 +24,6 @@ GROUPS = {  # group of findings -> text on its button, text in the table
     "repaired": (mark("Repaired"), mark("Repaired")),
     "note": (mark("Unusual, but used"), mark("Unusual")),
 }
-SORTS = {"picture": mark("not readable")}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
 CLASS_LETTERS = 50  # of a task's classes in one line
 SIZES = 6  # the most frequent ones
@@ -111,7 +110,7 @@ def _findings(report: Any) -> None:
         [
             {
                 "": tr(GROUPS[group_of(row.outcome, row.kind)][1]),
-                tr("type"): f"{tr((SORTS.get(row.kind) or row.kind).replace('_', ' '))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                tr("type"): f"{tr(kind_title(row.kind))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
                 tr("file"): row.file,
                 **({tr("task"): row.task} if with_task else {}),
                 tr("finding"): tr(row.message),

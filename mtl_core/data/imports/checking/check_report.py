@@ -11,12 +11,10 @@ from typing import Any, Literal
 
 from mtl_core.csv_text import safe_cell
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.checking.finding_kinds import Group, group_of
 from mtl_core.data.imports.looking.questions import Question
 
 Outcome = Literal["repaired", "skipped", "note"]
-Group = Literal["image", "file", "target", "repaired", "note"]
-# Kinds of skipped findings about a file of which nothing is read, whatever it holds (``tree.py``).
-FILES = frozenset({"link", "name", "deep", "unreadable", "not_a_file", "too_large", "nested_archive"})
 ROWS_KEPT = 20_000  # most findings that are listed; more are only counted, to bound the memory
 
 
@@ -26,7 +24,7 @@ class Finding:
 
     Attributes:
         outcome: ``repaired``: changed and used; ``skipped``: not used; ``note``: used unchanged, but unusual.
-        kind: short stable name of the finding's type, such as ``truncated`` or ``box_empty``.
+        kind: short stable name of the finding's type, such as ``box_cut`` or ``box_empty``; ``finding_kinds.KINDS`` has its words.
         file: name below the path, with the line if that helps (``a.csv:17``).
         message: a sentence with the expected and found values and the action taken.
         task: name of its task; empty for the image itself or the whole set.
@@ -37,13 +35,6 @@ class Finding:
     file: str
     message: str
     task: str = ""
-
-
-def group_of(outcome: str, kind: str) -> Group:
-    """What a finding is about: an image that is not used, another file, a target or a row of a table; or something that is used."""
-    if outcome == "skipped":
-        return "image" if kind == "picture" else "file" if kind in FILES or kind.startswith("zip_") else "target"
-    return "repaired" if outcome == "repaired" else "note"
 
 
 class Findings:
