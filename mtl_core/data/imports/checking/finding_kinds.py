@@ -89,7 +89,7 @@ KINDS = {
     "same_name": mark("same name"),
     "spelling": mark("similar names"),
     "supercategory": mark("supercategory"),
-    "category_gaps": mark("gaps in the ids"),
+    "category_gaps": mark("category gaps"),
     "other_ids": mark("other form of ids"),
     "duplicate": mark("duplicate"),
     "duplicate_id": mark("duplicate id"),
