@@ -31,6 +31,11 @@ PAGES = {
     "lesson": ("learn?lesson=one_task", "button"),
     "board": ("learn?lesson=one_task&class={course}&board=1", "[data-testid=stAlert]"),
 }
+# Columns in lines: for each part of a row of columns, the upper edges that it has in them.
+LINES = """() => [...document.querySelectorAll('[class*=st-key-lines_]')].flatMap(row => {
+    const columns = [...row.querySelectorAll('[data-testid=stColumn]')].map(column => [...column.querySelectorAll('[data-testid=stElementContainer]')]
+        .map(part => Math.round(part.getBoundingClientRect().top)));
+    return columns[0].map((_, place) => columns.filter(tops => tops.length > place).map(tops => tops[place])); })"""
 # The tiles of the test results: upper edge of each tile, lines of its title, upper edge of its value.
 TILES = """() => [...document.querySelectorAll('[class*=st-key-test_]')].map(tile => {
     const title = tile.querySelector('[data-testid=stMetricLabel] p'), value = tile.querySelector('[data-testid=stMetricValue]');
@@ -56,6 +61,9 @@ def test_a_page_by_keyboard_and_screen_reader(one_tab, server, request, name, sp
     assert check_focus(one_tab) >= 8
     if name == "run":
         check_tiles(one_tab)
+    lines = one_tab.evaluate(LINES)
+    assert [tops for tops in lines if len(set(tops)) > 1] == []
+    assert len(lines) > 3 or name != "learn"
 
 
 def check_tiles(page) -> None:

@@ -36,9 +36,9 @@ def source_step() -> None:
     )
     st.caption(tr("Supported formats: {formats}.", formats=words.plain(tr(", ").join(tr(FORMATS.load(name).title) for name in FORMATS))))
     left, right = st.columns(2, gap="large")
-    with left, st.container(border=True):
+    with left, st.container(border=True, height="stretch"):
         _upload()
-    with right, st.container(border=True):
+    with right, st.container(border=True, height="stretch"):
         _path()
     if "import_refused" in st.session_state:
         st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")

@@ -1,10 +1,13 @@
 """CSS that Streamlit's theme has no setting for, and the page icon. Most colours come from the theme, so light and dark both work."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from mtl_core.figures.colours import PALETTE
+from ui.shell.element_keys import element_key
 
 CSS = """
 <style>
@@ -131,6 +134,16 @@ CSS = """
 [class*="st-key-test_"] :is([data-testid="stElementContainer"], [data-testid="stMetric"], [data-testid="stMetric"] > div) {
   display: flex; flex-direction: column; flex: 1;}
 [class*="st-key-test_"] [data-testid="stMetricValue"] {margin-top: auto;}
+/* Columns whose parts stand in lines: a line is as high as its highest part, so that what follows a text of two lines stands beside its like. */
+@media (min-width: 641px) {
+  [class*="st-key-lines_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); grid-template-rows: repeat(10, auto); row-gap: 0;}
+  [class*="st-key-lines_"] :is([data-testid="stColumn"], [data-testid="stColumn"] > [data-testid="stVerticalBlock"],
+    [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"],
+    [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]) {
+    display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; grid-template-columns: minmax(0, 1fr); width: auto; row-gap: 0;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"] {margin-bottom: .5rem;}
+}
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 /* A list is as wide as its longest text, where its box is narrower. */
@@ -170,6 +183,12 @@ def page_icon() -> Image.Image:
 def apply_styles() -> None:
     """Add the CSS to the page; once per full script run."""
     st.html(CSS)
+
+
+def columns_in_lines(count: int, name: str) -> list[Any]:
+    """Columns whose first parts stand in one line, as do their second ones, and so on. ``name``: unique on the page."""
+    with st.container(key=element_key("lines", name)):
+        return st.columns(count)
 
 
 def hide_navigation() -> None:

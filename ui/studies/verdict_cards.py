@@ -18,6 +18,7 @@ from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
+from ui.shell.styles import columns_in_lines
 
 CARDS = 4  # in a row
 LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the badge, icon)
@@ -53,7 +54,7 @@ def verdicts(answer: Answer) -> None:
 def _cards(answer: Answer, lines: list[Line]) -> None:
     _explain(answer, lines)
     for start in range(0, len(lines), CARDS):
-        places = st.columns(min(CARDS, max(len(lines), 2)))
+        places = columns_in_lines(min(CARDS, max(len(lines), 2)), f"verdict-{start}")
         for place, line in zip(places, lines[start : start + CARDS], strict=False):
             with place.container(border=True, gap="small", height="stretch"):
                 _card(answer, line)
