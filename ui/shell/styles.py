@@ -22,6 +22,8 @@ CSS = """
 .st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
 .st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
 .st-key-strip .stPageLink a:hover, .st-key-lineage .stPageLink a:hover, [class*="st-key-queue_"] .stPageLink a:hover {text-decoration: underline;}
+/* A link to a page takes the lines that its title needs, except in a line of its own kind. */
+.stPageLink a > span:not(.st-key-strip *, .st-key-lineage *, [class*="st-key-queue_"] *) {white-space: normal; overflow: visible;}
 /* The bar stays one line on a narrow screen, so that what is below it does not move down while a run trains. */
 @media (max-width: 1450px) {
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
@@ -143,6 +145,7 @@ CSS = """
     [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]) {
     display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; grid-template-columns: minmax(0, 1fr); width: auto; row-gap: 0;}
   [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"] {margin-bottom: .5rem;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"]:last-child {margin-bottom: 0;}
 }
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
