@@ -54,7 +54,7 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         notes=[tr(note) for note in answer.notes],
         lines=[_verdict_row(line) for line in answer.lines],
         explained=explained(answer),
-        split=answer.split,
+        split=tr(answer.split),
         cell_head=[
             tr("cell"),
             *(heading(metric) for metric in answer.metrics.values()),
@@ -97,7 +97,7 @@ def explained(answer: Answer) -> str:
         band=band,
         comparisons=len(answer.lines),
         least=LEAST_SEEDS,
-        split=answer.split,
+        split=tr(answer.split),
         value=value,
     ) + (tr(chosen, points=points) if points > 1 else "")
 

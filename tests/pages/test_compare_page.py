@@ -111,6 +111,13 @@ def test_runs_of_different_names_are_called_as_the_first_without_its_seed(store,
     assert group.name == "mine · 2 seeds"
 
 
+def test_a_second_run_of_a_seed_is_no_further_seed(store, in_state):
+    runs = [store.get(in_state("finished", name="mine", seed=seed).id) for seed in (7, 8, 7)]
+    groups = groups_of(runs, store.places([run.id for run in runs]), by_seed=True)
+    assert [[run.config.seed for run in group.runs] for group in groups] == [[7, 8], [7]]
+    assert [group.name for group in groups] == ["mine · 2 seeds", "mine"]
+
+
 def test_the_names_of_settings_that_differ_are_not_cut_off(open_page, in_state):
     runs = [in_state("finished", conflict_every=every) for every in (10, 20)]
     app = open_page("compare", runs=",".join(run.id for run in runs))

@@ -110,7 +110,7 @@ CSS = """
 .st-key-class_link code {font-size: 1rem;}
 /* Tiles fill their columns, also where there are few: a narrower tile in a wide column would leave a gap. */
 .st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: .3rem; align-items: stretch;}
-.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
+.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap; align-items: start;}
 .st-key-class_tiles p {font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}

@@ -128,11 +128,11 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         tr("comparison"): line.label,
         tr("task"): line.task or tr("overall"),
+        tr("verdict"): said.text if said else tr("no pair of runs"),
         tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain of main metrics in %"),
         tr("better by"): said.difference.mean if said else math.nan,
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
         tr("p (Holm)"): said.p_number if said and known else None,
-        tr("verdict"): said.text if said else tr("no pair of runs"),
     }
