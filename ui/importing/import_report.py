@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.data.imports import name_problem
 from mtl_core.data.imports.checking.finding_kinds import group_of, kind_title
 from mtl_core.language import mark, tr
-from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width, whole_height
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
 from ui.importing.import_pictures import checked_pictures
 from ui.shell import words
@@ -25,6 +25,7 @@ GROUPS = {  # group of findings -> text on its button, text in the table
     "note": (mark("Unusual, but used"), mark("Unusual")),
 }
 LEAKS = 10
+FILE_PIXELS = 300  # of the column of files, at most
 CLASS_LETTERS = 50  # of a task's classes in one line
 SIZES = 6  # the most frequent ones
 
@@ -118,12 +119,13 @@ def _findings(report: Any) -> None:
             for row in rows[:ROWS]
         ]
     )
+    names = min(FILE_PIXELS, max(head_width(row.file) for row in rows[:ROWS]))  # what the names leave is for the sentences
     st.dataframe(
         table,
         hide_index=True,
         placeholder="",
         height=whole_height(len(table), 320),
-        column_config={tr("file"): st.column_config.TextColumn(width=300), tr("finding"): st.column_config.TextColumn(width=480)},
+        column_config={tr("file"): st.column_config.TextColumn(width=names), tr("finding"): st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(
