@@ -41,6 +41,11 @@ _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
 _QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
 _MORE, _AND_MORE = re.compile(r"(.+) and ([\d,]+) more"), " and {more} more"  # the end of a list that names the first few
 _NUMBER = r"[-+\d.,e%]+"
+_RANGE, _FROM_TO = re.compile(rf"(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})"), "{low} to {high}"
+_REASON = re.compile(r" \((?P<reason>[^()]+)\)(?P<join>, |; |$)")  # behind what it is about, alone or in a list: 'a', 'b' (each is empty); 'c' (...)
+_IN_BRACKETS = "{name} ({status})"
+_JOINTS = {";": "；", ":": "："}  # at the end of a part of a sentence, which the catalogue has without it
+_ENDS = ("。", "？", "！", *_JOINTS.values())
 _FORMS = "|"  # in a place's format: the words for one and for several
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
@@ -162,11 +167,15 @@ def _translated(text: str, name: str) -> str:
         return known[text]
     if not _WORD.search(text):
         return text
+    if numbers := _RANGE.fullmatch(text):
+        return known.get(_FROM_TO, _FROM_TO).format(**numbers.groupdict())
+    if f" {text}" in known:  # what follows another text begins with a space in the catalogue
+        return known[f" {text}"].lstrip(" ")
     core = text.strip()
     if core != text:
         start = text.index(core[0])
         return f"{text[:start]}{_translated(core, name)}{text[start + len(core) :]}"
-    return _by_template(text, name) or _after_key(text, name) or _by_sentence(text, name)
+    return _by_template(text, name) or _after_key(text, name) or _with_reasons(text, name) or _by_sentence(text, name)
 
 
 @dataclass(frozen=True)
@@ -179,9 +188,10 @@ class _Template:
 
 @cache
 def _templates(name: str) -> tuple[_Template, ...]:
-    """The catalogue's texts with places for values, those with the longest fixed text first."""
+    """The catalogue's texts with places for values, those with the longest fixed text first. A text that follows another one begins with a space
+    there; it is looked for without."""
     found = []
-    for english, text in _catalogue(name).items():
+    for english, text in ((english.lstrip(" "), text.lstrip(" ")) for english, text in _catalogue(name).items()):
         parts = _fixed_parts(english)
         if sum(len(_WORD.findall(part)) for part in parts) >= LEAST_WORDS:
             letters = sum(map(len, parts))
@@ -218,11 +228,14 @@ def _pattern(english: str) -> re.Pattern[str]:
     return re.compile(made, re.DOTALL)
 
 
-def _by_template(text: str, name: str) -> str | None:
+def _by_template(text: str, name: str, is_part: bool = False) -> str | None:
+    """``is_part``: of a longer text. A value that has a semicolon is none then: it would be the rest of a list."""
     if len(text) > LONGEST:
         return None
     for template in _templates(name):
         if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
+            if is_part and any("; " in value for value in match.groupdict().values()):
+                continue
             return template.translation.format(**{place: _translated_value(value, name) for place, value in match.groupdict().items()})
     return None
 
@@ -246,6 +259,22 @@ def _after_key(text: str, name: str) -> str | None:
     return f"{key[0]}{translated}" if key and translated != text else None
 
 
+def _with_reasons(text: str, name: str) -> str | None:
+    """Names with a reason or a kind in brackets behind them, such as ``'a', 'b' (every cell is empty); 'c' (it counts the rows)``."""
+    if not text.endswith(")"):
+        return None
+    said, place, known = "", 0, False
+    for match in _REASON.finditer(text):
+        about, reason = text[place : match.start()], _translated(match["reason"], name)
+        known = known or reason != match["reason"]
+        about = _translated_value(about, name)
+        said += _catalogue(name).get(_IN_BRACKETS, _IN_BRACKETS).format(name=about, status=reason) + _catalogue(name).get(
+            match["join"], match["join"]
+        )
+        place = match.end()
+    return said if known else None
+
+
 def _by_sentence(text: str, name: str) -> str:
     """Each line and each sentence by itself; what is not known stays English."""
     if "\n" in text:
@@ -257,7 +286,7 @@ def _by_sentence(text: str, name: str) -> str:
     while place < len(parts):
         end, known = _longest_known(parts, place, name)
         said += known
-        if end < len(parts) and not known.endswith(("。", "？", "！", "：", "；")):
+        if end < len(parts) and not known.endswith(_ENDS):
             said += parts[end]
         place = end + 1
     return said
@@ -270,7 +299,12 @@ def _longest_known(parts: list[str], place: int, name: str) -> tuple[int, str]:
     """
     for end in range(min(len(parts), place + 2 * MOST_SENTENCES - 1), place + 1, -2):
         text = "".join(parts[place:end])
-        known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name))
+        known = _catalogue(name).get(text) or (text != "".join(parts) and _by_template(text, name, is_part=True))
         if known:
             return end, known
-    return place + 1, _translated(parts[place], name)
+        if text[-1] in _JOINTS and (known := _catalogue(name).get(text[:-1]) or _by_template(text[:-1], name, is_part=True)):
+            return end, known + _JOINTS[text[-1]]
+    text = parts[place]
+    if text[-1:] in _JOINTS and (known := _translated(text[:-1], name)) != text[:-1]:  # one of a list of reasons
+        return place + 1, known + _JOINTS[text[-1]]
+    return place + 1, _translated(text, name)

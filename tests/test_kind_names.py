@@ -37,6 +37,7 @@ OTHER_MEANING = {
     "mtl_core/data/imports/looking/pairing.py": ("depth", "normals"),  # the same
     "mtl_core/data/imports/looking/first_look.py": ("depth",),  # the format of that name
     "mtl_core/data/imports/checking/dense.py": ("depth",),  # the name of a finding
+    "mtl_core/data/imports/checking/finding_kinds.py": ("depth",),  # the same
 }
 SETTINGS = {"rotation"}  # an augmentation of that name stands in every config, so the word says nothing
 NAMES = sorted(set(TASK_KINDS) - SETTINGS)

@@ -23,6 +23,14 @@ WORDS = {
     " and {more} more": "，以及另外 {more} 项",
     "braces {0} of another kind": "另一种 {0} 括号",
     "it says so in {file}{hint}": "{file} 中这样写明{hint}",
+    "; ": "；",
+    ", ": "、",
+    "{name} ({status})": "{name}（{status}）",
+    "{low} to {high}": "{low} 至 {high}",
+    "it is empty": "为空",
+    "without a header: unknown": "没有表头：含义未知",
+    "it counts the rows": "它是行号",
+    " It was measured on test.": "在测试集上测得。",
 }
 
 
@@ -68,6 +76,13 @@ def test_a_text_without_a_translation_stays_english(chinese):
         ("braces {0} of another kind", "另一种 {0} 括号"),
         ("some of the pictures are labelled", "some of the pictures are labelled"),  # the place of a number takes numbers only
         (f"no pictures in '{'x' * language.LONGEST}'. Start", f"no pictures in '{'x' * language.LONGEST}'. 开始"),  # too long for a search
+        ("not read: it counts the rows; it is empty; Start", "not read: 它是行号；为空；开始"),
+        ("'Start', 'b' (it is empty); 'c' (it counts the rows)", "'Start'、'b'（为空）；'c'（它是行号）"),
+        ("a run (it is new); b (it is empty)", "a run（it is new）；b（为空）"),
+        ("a run (of mine)", "a run (of mine)"),
+        ("Choose the folder. It was measured on test.", "选择文件夹。在测试集上测得。"),
+        ("not read: without a header: unknown; it is empty", "not read: 没有表头：含义未知；为空"),
+        ("it is empty: 0.5 to 3", "为空：0.5 至 3"),
         ("one other", "one other"),  # '{a} {b}' has too few words of its own to be recognised
         ("", ""),
     ],

@@ -129,3 +129,14 @@ def test_an_empty_choice_says_what_it_waits_for_in_the_readers_language():
             if may_be_empty and "placeholder" not in {part.arg for part in call.keywords}:
                 silent.append(f"{path.relative_to(root)}:{call.lineno}")
     assert silent == []
+
+
+def test_names_of_splits_are_told():
+    """``train``, ``val`` and ``test`` are words of the program, which a page in another language has in that language."""
+    root, silent = FOLDER.parents[1], []
+    for path in [*root.glob("ui/**/*.py"), *root.glob("pages/*.py"), *root.glob("mtl_core/**/*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "tr":
+                told = [ast.unparse(part.value) for part in call.keywords if part.arg and ("split" in part.arg or part.arg == "chosen_on")]
+                silent += [f"{path.relative_to(root)}:{call.lineno}: {value}" for value in told if not re.match(r"tr\(|splits$", value)]
+    assert silent == []

@@ -45,7 +45,7 @@ def cost(study_id: str, as_json: bool) -> None:
     for each in tables:
         emit(f"\n{each.title}")
         rows = [(f"{HalfUp(grouping.cost):.3g}", "; ".join(each.names(grouping)), each.gain(grouping)) for grouping in each.divisions]
-        gain = "mean affinity (%)" if each.is_predicted else "mean gain (%)"
+        gain = "mean affinity (%)" if each.is_predicted else "mean gain of main metrics (%)"
         emit_table(("from", "networks", gain), rows, numbers=("from", gain))
     if receipt.without_onnx:
         say(f"no times of ONNX Runtime: {receipt.without_onnx}")

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_sent, emit_table, json_refusals, say
+from mtl_core.language import filled
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
     from mtl_core.data.imports.checking.check_report import Finding
+    from mtl_core.data.imports.checking.finding_kinds import Group
     from mtl_core.data.imports.checking.scan import Examined
     from mtl_core.data.imports.looking.proposal import Proposal
     from mtl_core.data.imports.looking.questions import Question
@@ -28,6 +30,8 @@ ANSWER = click.option("--answer", "answers", multiple=True, metavar="QUESTION=RE
 _SHOWN = 25  # findings printed; --csv and --json have all
 _OF_A_KIND = 5  # printed findings of one kind, at most, so that they do not hide the others
 _LONGEST_FILE, _LONGEST_WHY = 50, 110  # characters
+# Findings that are skipped, but no images -> what the line above the findings says, so that it counts every row below it.
+_ALSO_SKIPPED: dict[Group, str] = {"file": "{n:,} {n:file|files} not read", "target": "{n:,} {n:target or row|targets or rows} skipped"}
 MOST_CLASSES = 12  # in a list
 
 
@@ -287,7 +291,9 @@ def _refuse_unanswered(questions: Sequence[Question], as_json: bool, also: str =
 
 def _emit_report(report) -> None:
     sizes = ", ".join(f"{count:,} {part}" for part, count in report.split_sizes.items())
-    emit(f"\n{report.images:,} of {report.found:,} images usable ({sizes}); {report.repaired:,} repaired, {report.skipped:,} skipped\n")
+    groups = report.groups()
+    others = "".join(f"; {filled(said, n=groups[group])}" for group, said in _ALSO_SKIPPED.items() if groups[group])
+    emit(f"\n{report.images:,} of {report.found:,} images usable ({sizes}); {report.repaired:,} repaired, {report.skipped:,} skipped{others}\n")
     rows = [(s.task.name, s.task.kind, *(f"{s.labelled[p]:,}" for p in ("train", "val", "test")), _range(s)) for s in report.tasks]
     emit_table(("task", "kind", "train", "val", "test", "classes, range"), rows, numbers=("train", "val", "test"))
     if report.findings:

@@ -241,7 +241,7 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         emit(f"twice the labels of {curve.labels} are worth to {metric.task} ({metric.name}): {worth_in_words(curve)}")
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
-        emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {grouping.mean_gain:+.2f} %)")
+        emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain of main metrics {grouping.mean_gain:+.2f} %)")
     for line in () if found is None else advised_lines(found):
         emit(line)
     for note in answer.notes:
@@ -311,7 +311,13 @@ def _row(line: Line) -> tuple[str, ...]:
     from mtl_core.studies.verdict import Word
 
     name = line.task or "overall"
-    metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "-" if line.task else "mean gain in %"
+    metric = (
+        f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}"
+        if line.metric
+        else "-"
+        if line.task
+        else "mean gain of main metrics in %"
+    )
     if line.verdict is None:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference

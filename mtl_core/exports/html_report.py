@@ -77,7 +77,7 @@ def _facts(source: ExportSource) -> list[tuple[str, str]]:
         frozen = tr(" · {frozen:,} frozen", frozen=counts["frozen"]) if counts.get("frozen") else ""
         share = counts["shared"] / max(1, total)
         facts[tr("Parameters")] = tr("{total:,} ({share:.0%} shared){frozen}", total=total, share=share, frozen=frozen)
-        facts[tr("Images")] = " · ".join(f"{number:,} {split}" for split, number in info["images"].items())
+        facts[tr("Images")] = " · ".join(f"{number:,} {tr(split)}" for split, number in info["images"].items())
     minutes = run.seconds / 60
     facts[tr("Time")] = tr("{minutes:.1f} min", minutes=minutes) if minutes >= 1 else tr("{seconds:.0f} s", seconds=run.seconds)
     return list(facts.items())

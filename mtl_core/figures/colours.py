@@ -4,7 +4,8 @@ The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/), distinguishab
 black, which cannot be read on white and on black. Runs have a grey in addition. Tasks have none, because grey means "no label", "shared" or
 "before the fork" in charts of tasks. The colours from the seventh task on are far (CIELAB) from all others, for normal vision and for
 protanopes, deuteranopes and tritanopes (simulated as in Machado et al. 2009, https://doi.org/10.1109/TVCG.2009.113), and can be read on
-white and on black.
+white and on black. The Learn page draws its tasks beside methods, which have the palette, and in thin lines: violet, olive and brown have a
+contrast of 3 on the background of both themes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A")
 TASK_PALETTE = (*PALETTE[:6], "#88AA55", "#8800EE", "#884422", "#664466", "#EE22FF", "#2244AA")
+DRAWN_BY_HAND = ("#9944FF", "#889955", "#995522")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from mtl_core.figures.colours import TASK_PALETTE
+from mtl_core.figures.colours import DRAWN_BY_HAND
 from mtl_core.language import tr
 
-FIRST, SECOND, FRONT = TASK_PALETTE[7], TASK_PALETTE[6], "#8A8A8A"
+FIRST, SECOND, FRONT = *DRAWN_BY_HAND[:2], "#8A8A8A"
 LEVELS, HEIGHT = 14, 520
 _LONGEST = 2.2  # length of the longest arrow on the plane, in its units
 
@@ -57,13 +57,11 @@ def plane_figure(
     figure.add_heatmap(x=x, y=y, z=values[0], customdata=values[1], opacity=0, showscale=False, hovertemplate=hover)  # takes the clicks
     for loss, colour, name in zip(values, (FIRST, SECOND), (tr("first loss"), tr("second loss")), strict=True):
         figure.add_contour(
-            x=x, y=y, z=loss, name=name, showlegend=True, showscale=False, hoverinfo="skip", opacity=0.8, ncontours=LEVELS,
+            x=x, y=y, z=loss, name=name, showlegend=True, showscale=False, hoverinfo="skip", ncontours=LEVELS,
             contours={"coloring": "none"}, line={"color": colour, "width": 1},
         )  # fmt: skip
     if len(front):
-        figure.add_scatter(
-            x=front[:, 0], y=front[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
-        )
+        figure.add_scatter(x=front[:, 0], y=front[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, hoverinfo="skip")
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.points[:, 0], y=path.points[:, 1], mode="lines", name=path.name, line=line, hoverinfo="skip")
@@ -84,9 +82,7 @@ def losses_figure(front: np.ndarray, paths: Sequence[Path]) -> go.Figure:
     figure = go.Figure()
     if len(front):
         order = front[front[:, 0].argsort()]
-        figure.add_scatter(
-            x=order[:, 0], y=order[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
-        )
+        figure.add_scatter(x=order[:, 0], y=order[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, hoverinfo="skip")
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.losses[:, 0], y=path.losses[:, 1], mode="lines", name=path.name, line=line, showlegend=False)

@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mtl_core.language import mark
+
+# Each title says what it is the mean of: a study shows several of these numbers, which differ.
+GAIN, DROP = mark("Δm of all metrics, by task (%) ↑"), mark("Δm of all metrics (%) ↓")
+OVERALL_METRIC = mark("mean relative gain of the tasks' main metrics ↑")
+GAIN_OVER_SINGLE = mark("mean gain of main metrics over single networks (%)")
 Metrics = Mapping[tuple[str, str], float]  # (task, metric) -> value
 Directions = Mapping[tuple[str, str], bool]  # (task, metric) -> higher is better
 

@@ -22,7 +22,7 @@ def explain_verdict(line: Line) -> Explanation:
     assert said is not None  # the caller asks
     found = said.difference
     if line.metric is None:
-        was = tr("the mean relative gain over the tasks was {gain}", gain=signed(found.mean, line))
+        was = tr("the mean relative gain of the tasks' main metrics was {gain}", gain=signed(found.mean, line))
     elif found.mean == 0:
         was = tr("{title} of {task} was the same as the baseline's", title=tr(line.metric.title), task=line.task)
     else:

@@ -13,6 +13,7 @@ from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, language, mark, speaking, tr
 from mtl_core.run_names import data_phrase
 from mtl_core.runs.store import RunStore
+from mtl_core.studies.aggregates import GAIN, GAIN_OVER_SINGLE, OVERALL_METRIC
 from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.label_worth import label_curves, worth_in_words
@@ -53,11 +54,11 @@ def _report(store: RunStore, answer: Answer, receipt: Mapping[str, Any] | None, 
         notes=[tr(note) for note in answer.notes],
         lines=[_verdict_row(line) for line in answer.lines],
         explained=explained(answer),
-        split=answer.split,
+        split=tr(answer.split),
         cell_head=[
             tr("cell"),
             *(heading(metric) for metric in answer.metrics.values()),
-            tr("Δm, tasks (%) ↑"),
+            tr(GAIN),
             tr("mean rank ↓"),
             tr("checkpoint regret ↓"),
         ],
@@ -96,7 +97,7 @@ def explained(answer: Answer) -> str:
         band=band,
         comparisons=len(answer.lines),
         least=LEAST_SEEDS,
-        split=answer.split,
+        split=tr(answer.split),
         value=value,
     ) + (tr(chosen, points=points) if points > 1 else "")
 
@@ -135,7 +136,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
 def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
     row = {"label": line.label, "task": line.task or tr("overall"), "baseline": "–", "value": "–"}
-    row["metric"] = tr("main metric") if line.task else tr("mean relative gain over the tasks ↑")
+    row["metric"] = tr("main metric") if line.task else tr(OVERALL_METRIC)
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:
@@ -189,7 +190,7 @@ def _beside_rows(answer: Answer, affinity: TaskAffinity | None) -> list[list[Any
 
 
 def _budget(table: BudgetTable) -> dict[str, Any]:
-    gain = tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)")
+    gain = tr("predicted: mean affinity (%)") if table.is_predicted else tr(GAIN_OVER_SINGLE)
     rows = [[f"{HalfUp(each.cost):.4g}", tr("; ").join(table.names(each)), table.gain(each)] for each in table.divisions]
     title = table.title
     return {"title": title[:1].upper() + title[1:], "head": [tr("from a budget of"), tr("division"), gain], "rows": rows}

@@ -31,6 +31,16 @@ PAGES = {
     "lesson": ("learn?lesson=one_task", "button"),
     "board": ("learn?lesson=one_task&class={course}&board=1", "[data-testid=stAlert]"),
 }
+# Columns in lines: for each part of a row of columns, the upper edges that it has in them.
+LINES = """() => [...document.querySelectorAll('[class*=st-key-lines_]')].flatMap(row => {
+    const columns = [...row.querySelectorAll('[data-testid=stColumn]')].map(column => [...column.querySelectorAll('[data-testid=stElementContainer]')]
+        .map(part => Math.round(part.getBoundingClientRect().top)));
+    return columns[0].map((_, place) => columns.filter(tops => tops.length > place).map(tops => tops[place])); })"""
+# The tiles of the test results: upper edge of each tile, lines of its title, upper edge of its value.
+TILES = """() => [...document.querySelectorAll('[class*=st-key-test_]')].map(tile => {
+    const title = tile.querySelector('[data-testid=stMetricLabel] p'), value = tile.querySelector('[data-testid=stMetricValue]');
+    const lines = title.getClientRects().length;
+    return [tile.getBoundingClientRect().top, lines, value.getBoundingClientRect().top].map(Math.round); })"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,3 +59,18 @@ def test_a_page_by_keyboard_and_screen_reader(one_tab, server, request, name, sp
     check_accessibility(one_tab)
     assert check_names(one_tab) >= 8  # the menu alone has as many
     assert check_focus(one_tab) >= 8
+    if name == "run":
+        check_tiles(one_tab)
+    lines = one_tab.evaluate(LINES)
+    assert [tops for tops in lines if len(set(tops)) > 1] == []
+    assert len(lines) > 3 or name != "learn"
+
+
+def check_tiles(page) -> None:
+    """In a narrow window some titles have two lines. The values of a row still stand in one line."""
+    size = page.viewport_size
+    page.set_viewport_size({"width": 760, "height": size["height"]})
+    page.wait_for_function(f"({TILES})().some(([, lines]) => lines > 1)")
+    tiles = page.evaluate(TILES)
+    page.set_viewport_size(size)
+    assert len({(tile, value) for tile, _, value in tiles}) == len({tile for tile, _, _ in tiles})

@@ -1,6 +1,7 @@
 """data check, import, show, delete, and a run on an imported set."""
 
 import json
+import re
 
 import pytest
 
@@ -51,6 +52,21 @@ def test_from_check_to_a_run(home, shapes, capsys, tmp_path):
     capsys.readouterr()
     assert main(["train", str(tmp_path / "run.yaml")]) == 2
     assert "unknown imported data set 'tones'" in capsys.readouterr().err
+
+
+def test_the_line_above_the_findings_counts_every_row_below_it(shapes, capsys, tmp_path):
+    (tmp_path / "outside.png").write_bytes(b"")
+    for number in range(2):
+        (tmp_path / "shapes" / "light" / f"link{number}.png").symlink_to(tmp_path / "outside.png")
+    names = [f"{('dark', 'light')[number % 2]}/{number}.png" for number in range(24)]
+    rows = "".join(f"{name},{number}.5\n" for number, name in enumerate([*names, "dark/gone.png"]))
+    (tmp_path / "shapes" / "numbers.csv").write_text(f"file,number\n{rows}")
+    main(["data", "check", shapes])
+    head, _, table = capsys.readouterr().out.partition(" images usable")
+    counts = [int(number) for number in re.findall(r"(\d+) (?:skipped|files? not read|targets? or rows? skipped)", table.splitlines()[0])]
+    assert head.endswith("24 of 25")
+    assert counts == [1, 2, 1]
+    assert sum(line.startswith("skipped ") for line in table.splitlines()) == sum(counts)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
+import tomllib
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mtl_core.figures.colours import PALETTE, TASK_PALETTE, run_styles, task_colours
+from mtl_core.figures.colours import DRAWN_BY_HAND, PALETTE, TASK_PALETTE, run_styles, task_colours
+from mtl_core.figures.plane_charts import losses_figure, plane_figure
 
 
 def test_task_colours_go_by_place():
@@ -62,12 +65,39 @@ def test_no_task_is_grey():
     assert min(np.hypot(*lab(colour, SEEN_BY["all"])[1:]) for colour in TASK_PALETTE) > 20
 
 
-def test_palette_can_be_read_on_light_and_dark():
-    def luminance(colour):
-        channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-        linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def luminance(colour):
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
+
+def test_palette_can_be_read_on_light_and_dark():
     for colour in TASK_PALETTE:
         on_white, on_black = 1.05 / (luminance(colour) + 0.05), (luminance(colour) + 0.05) / 0.05
         assert min(on_white, on_black) > 2, colour
+
+
+def on(background, colour, opacity):
+    """The colour that is seen where a drawing lets its background through."""
+    pairs = [(int(colour[start : start + 2], 16), int(background[start : start + 2], 16)) for start in (1, 3, 5)]
+    return "#" + "".join(f"{round(opacity * own + (1 - opacity) * below):02X}" for own, below in pairs)
+
+
+def test_thin_lines_of_the_plane_can_be_read_in_both_themes():
+    theme = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    x = np.linspace(-1, 1, 5)
+    front, losses = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.stack([np.add.outer(x, x), np.subtract.outer(x, x)])
+    drawn = [*plane_figure((x, x, losses), front, [], (0, 0), None).data, *losses_figure(front, []).data]
+    lines = [(trace.line.color, 1.0 if trace.opacity is None else trace.opacity) for trace in drawn if trace.type != "heatmap" and trace.line.color]
+    lines += [(colour, 1.0) for colour in DRAWN_BY_HAND]
+    assert len(lines) >= 7
+    for background in (theme[name]["backgroundColor"] for name in ("light", "dark")):
+        for colour, opacity in lines:
+            low, high = sorted((luminance(background), luminance(on(background, colour, opacity))))
+            assert (high + 0.05) / (low + 0.05) >= 3, (colour, opacity, background)
+
+
+@pytest.mark.parametrize("who", SEEN_BY)
+def test_tasks_that_are_drawn_beside_methods_are_told_apart_by(who):
+    places = {colour: lab(colour, SEEN_BY[who]) for colour in (*DRAWN_BY_HAND, *PALETTE[:6])}
+    assert min(np.linalg.norm(places[one] - places[other]) for one in DRAWN_BY_HAND for other in places if other != one) > 15

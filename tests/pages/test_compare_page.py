@@ -14,7 +14,7 @@ from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
 from ui.drawing.table_sizes import head_width
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import LETTERS, names_apart
 
 
 @pytest.fixture
@@ -36,6 +36,17 @@ def test_boxes_have_the_name_alone_until_two_are_alike(in_state):
     told = names_apart([one, other, same])
     assert told[other.id] == "b"
     assert [told[run.id].split("  ·  ")[::2] for run in (one, same)] == [["a", one.id[-4:]], ["a", same.id[-4:]]]
+
+
+def test_boxes_show_both_ends_of_long_names(in_state):
+    """Those of one sweep begin alike. Two that differ only in their middle have their ids."""
+    long = "all tasks in one network, learning rate {rate}, width 16, batches of 64 images, seed {seed}"
+    runs = [in_state("finished", name=long.format(rate=rate, seed=seed)) for rate, seed in ((0.1, 1), (0.1, 2), (0.3, 2))]
+    told = names_apart(runs)
+    ends = ["seed 1", *(f"seed 2  ·  {run.id[-4:]}" for run in runs[1:])]
+    for run, end in zip(runs, ends, strict=True):
+        assert (told[run.id][:16], told[run.id][-len(end) :]) == ("all tasks in one", end)
+    assert max(map(len, told.values())) <= LETTERS
 
 
 def charts(app):
@@ -98,6 +109,13 @@ def test_runs_of_different_names_are_called_as_the_first_without_its_seed(store,
     runs = [store.get(in_state("finished", name=name, seed=seed).id) for name, seed in (("mine · seed 7", 7), ("another", 8))]
     [group] = groups_of(runs, store.places([run.id for run in runs]), by_seed=True)
     assert group.name == "mine · 2 seeds"
+
+
+def test_a_second_run_of_a_seed_is_no_further_seed(store, in_state):
+    runs = [store.get(in_state("finished", name="mine", seed=seed).id) for seed in (7, 8, 7)]
+    groups = groups_of(runs, store.places([run.id for run in runs]), by_seed=True)
+    assert [[run.config.seed for run in group.runs] for group in groups] == [[7, 8], [7]]
+    assert [group.name for group in groups] == ["mine · 2 seeds", "mine"]
 
 
 def test_the_names_of_settings_that_differ_are_not_cut_off(open_page, in_state):

@@ -173,6 +173,11 @@ def test_equal_curves_of_a_class_are_one_line_with_a_count(store, texts, open_pa
     app = open_page("learn", **COURSE, board="1")
     assert drawn[-1] == ["2 passes: 2 learners", "Chen", "Dana"]
     assert "Equal curves are drawn once" in texts(app)
+    assert "a learner's last training" not in texts(app)  # each has one
+    end(store, train(store, NAME, learner, 5, class_id="class-1a2b3c4d", seed=5)[0], 0.75)
+    app = open_page("learn", **COURSE, board="1")
+    assert drawn[-1] == ["2 passes: 2 learners", "5 passes: 2 learners"]
+    assert "Each curve is of a learner's last training." in texts(app)
     assert "Last:" in texts(app)
     assert next(label for label in links(app) if "finished" in label).startswith("Dana · ")  # whose run it is
 

@@ -113,7 +113,7 @@ def test_columns_for_papers_are_shown_on_request(open_page, store, made):
     finish(store, made)
     app = open_page("studies", study=made.id)
     few = list(app.dataframe[0].value.columns)
-    assert few == ["cell", "Accuracy of digit ↑", "Mean error of slant ↓", "Δm, tasks (%) ↑"]
+    assert few == ["cell", "Accuracy of digit ↑", "Mean error of slant ↓", "Δm of all metrics, by task (%) ↑"]
     app.toggle(key=f"study.columns.{made.id}").set_value(True).run()
-    assert list(app.dataframe[0].value.columns)[: len(few) + 1] == [*few, "Δm, metrics (%) ↓"]
+    assert list(app.dataframe[0].value.columns)[: len(few) + 1] == [*few, "Δm of all metrics (%) ↓"]
     assert len(app.dataframe[0].value.columns) == len(few) + 5

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from docs.translations import read
 from mtl_core.studies.comparison_lines import OVERALL, Line
 from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.paired import paired_difference
@@ -39,3 +41,10 @@ def test_the_sentences_say_what_the_verdict_says(pairs, band, corrected_by, has_
     assert ("holds 0" in second) == (said.word == Word.UNKNOWN and found.low <= 0 <= found.high)
     assert ("not known" in second) == (found.n >= LEAST_SEEDS and math.isnan(found.low))
     assert "nan" not in first + second
+
+
+def test_every_mean_of_gains_says_which_metrics_it_counts():
+    """A study shows the mean over the main metrics beside the mean over all of them: two numbers, which would look like one."""
+    texts = [message.id for message in read("zh") if re.search(r"\b[Mm]ean (relative )?(gain|drop)|Δm", message.id or "")]
+    assert len(texts) >= 5
+    assert [text for text in texts if not re.search("main metrics|all metrics", text)] == []

@@ -76,6 +76,8 @@ def test_a_name_that_is_shortened_inside_keeps_both_ends():
     assert shortened_inside("abcdefghij", 10) == "abcdefghij"
     assert shortened_inside("abcdefghijk", 10) == "abcde…hijk"
     assert shortened_inside("a run of one, rate 0.1", 11) == "a run…e 0.1"
+    assert shortened_inside("第一个很长的名字", 16) == "第一个很长的名字"
+    assert shortened_inside("第一个很长的名字", 11) == "第一…名字"  # each as wide as two letters
 
 
 @pytest.mark.parametrize(("number", "text"), [(950, "950"), (12_345, "12.3 k"), (11_200_000, "11.2 M")])

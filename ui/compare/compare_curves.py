@@ -190,7 +190,7 @@ def title_of_scalar(key: str, entry: dict[str, Any]) -> str:
     """A scalar in words, such as ``digit: Accuracy (val)``; its key where it has no title of its own."""
     split, _, rest = key.partition("/")
     if split in ("val", "train", "test") and "/" in rest:
-        return f"{rest.rpartition('/')[0]}: {tr(entry.get('title') or rest.rpartition('/')[2])} ({split})"
+        return f"{rest.rpartition('/')[0]}: {tr(entry.get('title') or rest.rpartition('/')[2])} ({tr(split)})"
     if key in TITLES:
         return tr(TITLES[key])
     what = tr(split.replace("_", " ").capitalize())

@@ -42,13 +42,24 @@ def groups_of(chosen: list[Any], places: Mapping[str, int], by_seed: bool) -> li
         by_seed: whether runs that differ only in their seed are joined.
     """
     styles = {run.id: style_at(places.get(run.id, 0)) for run in chosen}
-    parts = grouped(chosen, [settings_key(run.config) for run in chosen]) if by_seed else [[run] for run in chosen]
+    parts = grouped(chosen, _keys(chosen)) if by_seed else [[run] for run in chosen]
     names = [_name(part) for part in parts]
     often = Counter(names)
     return [
         Group(name if often[name] == 1 else f"{name} ({part[0].id[-4:]})", tuple(part), *styles[part[0].id])
         for part, name in zip(parts, names, strict=True)
     ]
+
+
+def _keys(chosen: list[Any]) -> list[tuple[str, int]]:
+    """Equal for runs that differ only in their seed. A second run of a seed is no further seed, so it has a key of its own."""
+    before: Counter[tuple[str, int]] = Counter()
+    keys = []
+    for run in chosen:
+        settings = settings_key(run.config)
+        keys.append((settings, before[settings, run.config.seed]))
+        before[settings, run.config.seed] += 1
+    return keys
 
 
 def _name(runs: list[Any]) -> str:

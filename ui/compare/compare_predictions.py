@@ -15,9 +15,11 @@ from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import is_ours
+from ui.shell.run_picker import names_apart
 from ui.shell.state import hold_first, torch_is_ready
 
 MOST = 6  # runs
+LETTERS = 70  # of the name above a run's pictures
 IMAGES = 6
 SHEET_PIXELS = 900
 
@@ -43,26 +45,27 @@ def predictions(store: RunStore, chosen: list[Any]) -> None:
     over, every = all(run.status.is_ended() for run in same), sorted({epoch for run in same for epoch in known[run.id]})
     epoch = epoch_slider("-".join(run.id[-4:] for run in same), every, key="compare.epoch", has_ended=over)
     with_task = [run for run in same if task in run.info["tasks"]]
+    names = names_apart(with_task, LETTERS)
     for start in range(0, len(with_task[:MOST]), 2):
         for place, run in zip(st.columns(2), with_task[start : min(start + 2, MOST)], strict=False):
             with place.container(border=True, key=element_key("compared", run.id), gap="small"):
                 at = nearest(known[run.id], epoch)
                 late = tr(" :orange[(its nearest epoch to {epoch})]", epoch=epoch) if at != epoch else ""
-                st.markdown(tr("**{name}** :gray[after epoch {at}]{late}", name=words.plain(shown_name(run)), at=at, late=late))
+                st.markdown(tr("**{name}** :gray[after epoch {at}]{late}", name=words.plain(names[run.id]), at=at, late=late))
                 info = run.info["tasks"][task]
                 sheet = probe_sheet(store.folder(run.id), at, task, info, columns=IMAGES, rows=1, width=SHEET_PIXELS, text_height=17)
                 st.image(
                     sheet,
                     width="stretch",
-                    alt=tr("Targets and predictions of {task} by {name} after epoch {at}", task=task, name=shown_name(run), at=at),
+                    alt=tr("Targets and predictions of {task} by {name} after epoch {at}", task=task, name=names[run.id], at=at),
                 )
     if with_task:
         legend(task_of(task, with_task[0].info["tasks"][task]))
     if len(with_task) > MOST:
         st.caption(tr("The first {most} runs are shown.", most=MOST))
     if others:
-        names = ", ".join(words.plain(shown_name(run)) for run in others)
-        st.caption(tr("Not shown, because their images are others (other data, size or number of probe images): {names}.", names=names))
+        left_out = ", ".join(words.plain(shown_name(run)) for run in others)
+        st.caption(tr("Not shown, because their images are others (other data, size or number of probe images): {names}.", names=left_out))
 
 
 def same_images(store: RunStore, runs: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -50,7 +50,9 @@ export class ViewerParts {
     }
     this.hider = button(this.say("Hide layers"), this.say("Show the plain image (H)"), () => this.hide());
     if (layered) second.append(this.hider);
-    second.append(button("−", this.say("Zoom out (or Ctrl + wheel)"), () => this.zoomBy(1 / 1.5)), button("+", this.say("Zoom in (or Ctrl + wheel, then drag)"), () => this.zoomBy(1.5)), button(this.say("Whole image"), this.say("Zoom back (double click)"), () => this.zoomTo(1, 0, 0)));
+    const zoom = element("span", "zoom");
+    zoom.append(button("−", this.say("Zoom out (or Ctrl + wheel)"), () => this.zoomBy(1 / 1.5)), button("+", this.say("Zoom in (or Ctrl + wheel, then drag)"), () => this.zoomBy(1.5)), button(this.say("Whole image"), this.say("Zoom back (double click)"), () => this.zoomTo(1, 0, 0)));
+    second.append(zoom);
     const keys = [...(data.single ? [] : [this.say("← → epoch")]), ...(data.steps_samples ? [this.say("↑ ↓ image")] : []), layered ? this.say("1–{last} layers · H hide · Shift + arrows: move the enlarged picture", { last: Math.min(9, this.listed.length) }) : this.say("Shift + arrows: move the enlarged picture")];
     second.append(element("span", "quiet", this.say("Keys: {keys}", { keys: keys.join(" · ") })));
     this.tip = element("div", "tip");

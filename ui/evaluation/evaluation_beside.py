@@ -128,7 +128,7 @@ def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
 def _who(run: Any, evaluation: Evaluation, beside: Beside) -> str:
     sides = ((shown_name(run), evaluation, PALETTE[0], "A"), (beside.name, beside.evaluation, PALETTE[1], "B"))
     said = [
-        tr("**{letter}** {name}, epoch {epoch}", letter=letter, name=words.plain(words.shortened(name, 50)), epoch=found.report["epoch"])
+        tr("**{letter}** {name}, epoch {epoch}", letter=letter, name=words.plain(words.shortened_inside(name, 50)), epoch=found.report["epoch"])
         for name, found, _, letter in sides
     ]
     return tr("{said} :gray[on {split}]", said=" · ".join(said), split=tr(evaluation.split))

@@ -69,7 +69,7 @@ def _slider(decisions: Decisions, key: str, chosen: float) -> float:
     with st.container(horizontal=True):
         if best is not None:
             st.button(
-                tr("Highest F1 on {chosen_on}: {best:.2f}", chosen_on=CHOSEN_ON, best=best),
+                tr("Highest F1 on {chosen_on}: {best:.2f}", chosen_on=tr(CHOSEN_ON), best=best),
                 key=f"{key}.best",
                 on_click=take,
                 args=(best,),

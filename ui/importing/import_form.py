@@ -63,9 +63,9 @@ def form_step(proposal: Any) -> None:
             with st.expander(tr("Table {file}", file=words.plain(table.file)), icon=":material/table:", key=f"import.table.{number}"):
                 _table(replace(table, source=place))
     left, right = st.columns([2, 3], gap="large")
-    with left, st.container(border=True):
+    with left, st.container(border=True, height="stretch"):
         _images()
-    with right, st.container(border=True):
+    with right, st.container(border=True, height="stretch"):
         _splits(proposal, now)
     sources_step()
     _yaml()

@@ -16,6 +16,7 @@ from ui.importing.import_pictures import drawn_sheet
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import torch_is_ready
+from ui.shell.styles import columns_in_lines
 
 SHOWN = 4  # pictures of a reading
 
@@ -114,7 +115,8 @@ def _readings(question: Any) -> None:
         return
     readings = question.readings[:3]
     sheets = [_sheet(question, reading.name) for reading in readings]
-    for place, reading, (sheet, _), said in zip(st.columns(len(readings)), readings, sheets, own_sentences(sheets), strict=True):
+    places = columns_in_lines(len(readings), question.name)
+    for place, reading, (sheet, _), said in zip(places, readings, sheets, own_sentences(sheets), strict=True):
         with place:
             st.markdown(f":small[**{words.plain(words.shortened(_title(reading), 80))}**]")
             if sheet is not None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports import name_problem
+from mtl_core.data.imports.checking.finding_kinds import group_of, kind_title
 from mtl_core.language import mark, tr
-from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, whole_height
+from ui.drawing.table_sizes import ROW_PIXELS, TWO_LINES, head_width, whole_height
 from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
 from ui.importing.import_pictures import checked_pictures
 from ui.shell import words
@@ -19,12 +19,13 @@ from ui.shell.state import hold, run_store
 ROWS = 1000  # of the table on screen; the CSV has all listed findings
 GROUPS = {  # group of findings -> text on its button, text in the table
     "image": (mark("Images that cannot be used"), mark("Image not used")),
-    "skipped": (mark("Targets and rows that are not used"), mark("Target or row not used")),
+    "file": (mark("Files that are not read"), mark("File not read")),
+    "target": (mark("Targets and rows that are not used"), mark("Target or row not used")),
     "repaired": (mark("Repaired"), mark("Repaired")),
     "note": (mark("Unusual, but used"), mark("Unusual")),
 }
-SORTS = {"picture": mark("not readable")}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
+FILE_PIXELS = 300  # of the column of files, at most
 CLASS_LETTERS = 50  # of a task's classes in one line
 SIZES = 6  # the most frequent ones
 
@@ -82,9 +83,7 @@ def _findings(report: Any) -> None:
     if not report.counts:
         st.success(tr("Every file can be used unchanged."), icon=":material/check:")
         return
-    groups: Counter[str] = Counter()
-    for key, count in report.counts.items():
-        groups[group_of(*key.split("/"))] += count
+    groups = report.groups()
     with st.container(horizontal=True, vertical_alignment="center"):
         options = [group for group in GROUPS if groups[group]]
         shown = st.pills(
@@ -100,7 +99,7 @@ def _findings(report: Any) -> None:
         st.download_button(
             tr("All findings as CSV"), report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
         )
-    if groups["skipped"]:
+    if groups["target"]:
         st.caption(tr("An image with an unusable target or table row is still imported, without that target."))
     if not shown:
         st.caption(tr("No findings are selected. Choose above which ones to list."))
@@ -112,7 +111,7 @@ def _findings(report: Any) -> None:
         [
             {
                 "": tr(GROUPS[group_of(row.outcome, row.kind)][1]),
-                tr("type"): f"{tr((SORTS.get(row.kind) or row.kind).replace('_', ' '))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                tr("type"): f"{tr(kind_title(row.kind))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
                 tr("file"): row.file,
                 **({tr("task"): row.task} if with_task else {}),
                 tr("finding"): tr(row.message),
@@ -120,12 +119,13 @@ def _findings(report: Any) -> None:
             for row in rows[:ROWS]
         ]
     )
+    names = min(FILE_PIXELS, max(head_width(row.file) for row in rows[:ROWS]))  # what the names leave is for the sentences
     st.dataframe(
         table,
         hide_index=True,
         placeholder="",
         height=whole_height(len(table), 320),
-        column_config={tr("file"): st.column_config.TextColumn(width=300), tr("finding"): st.column_config.TextColumn(width=480)},
+        column_config={tr("file"): st.column_config.TextColumn(width=names), tr("finding"): st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(
@@ -133,11 +133,6 @@ def _findings(report: Any) -> None:
             if report.left_out
             else tr("The first {shown:,} of {rows:,} are shown; the CSV has all.", shown=ROWS, rows=len(rows))
         )
-
-
-def group_of(outcome: str, kind: str) -> str:
-    """The group (``GROUPS``) of a finding. An unusable image is another group than an unusable target of an image."""
-    return "image" if (outcome, kind) == ("skipped", "picture") else outcome
 
 
 def _leaks(report: Any) -> None:

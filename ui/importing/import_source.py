@@ -15,6 +15,7 @@ from mtl_core.atomic_files import atomic_write
 from mtl_core.data.imports import imported
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.language import tr
+from ui.drawing.upload_box import upload_box
 from ui.importing.folder_browser import folder_browser
 from ui.importing.import_draft import start
 from ui.shell import words
@@ -35,9 +36,9 @@ def source_step() -> None:
     )
     st.caption(tr("Supported formats: {formats}.", formats=words.plain(tr(", ").join(tr(FORMATS.load(name).title) for name in FORMATS))))
     left, right = st.columns(2, gap="large")
-    with left, st.container(border=True):
+    with left, st.container(border=True, height="stretch"):
         _upload()
-    with right, st.container(border=True):
+    with right, st.container(border=True, height="stretch"):
         _path()
     if "import_refused" in st.session_state:
         st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")
@@ -47,7 +48,7 @@ def _upload() -> None:
     limit = st.get_option("server.maxUploadSize")
     st.markdown(tr("**Upload a zip**"))
     st.caption(tr("Up to {limit} MB, because an upload is held in memory. For more, put the files on the server and give their folder.", limit=limit))
-    file = st.file_uploader(tr("Zip file"), type=["zip"], key="import.upload", label_visibility="collapsed")
+    file = upload_box(tr("Zip file"), ["zip"], "import.upload", limit, label_visibility="collapsed")
     off = file is None
     st.button(tr("Inspect zip"), icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
 

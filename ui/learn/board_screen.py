@@ -63,8 +63,11 @@ def _draw(address: LessonAddress) -> None:
 def _charts(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:
     lines = _lines(lesson, entries)
     trained = sum(bool(entry.trainings) for entry in entries)
+    said = [tr("Each curve is of a learner's last training.")] if any(len(entry.trainings) > 1 for entry in entries) else []
     if len(lines) < trained:
-        st.caption(tr("Equal curves are drawn once: with one seed, the same choice gives the same numbers."))
+        said.append(tr("Equal curves are drawn once: with one seed, the same choice gives the same numbers."))
+    if said:
+        st.caption(" ".join(said))
     lesson_charts(run_store(), lesson.text(), lines, f"board.{address.class_id}", address.large, beside=True)
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
-from mtl_core.figures.colours import TASK_PALETTE, run_styles
+from mtl_core.figures.colours import DRAWN_BY_HAND, run_styles
 from mtl_core.language import tr
 from mtl_core.plane.walk import updates_by_hand
 from ui.shell.error_boundary import worded
@@ -55,7 +55,7 @@ def draw_plotter() -> None:
     with left:
         data = {
             "gradients": gradients.tolist(),
-            "colours": [TASK_PALETTE[7], TASK_PALETTE[6], TASK_PALETTE[8]],
+            "colours": list(DRAWN_BY_HAND),
             "updates": [{"name": titles[name], "colour": styles[name][0], "vector": update.tolist()} for name, update in updates.items()],
             "side": SIDE,
             "words": {

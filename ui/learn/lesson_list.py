@@ -11,6 +11,7 @@ from mtl_core.lessons.lesson_runs import Learner, learner_of, runs_tagged, secon
 from ui.shell import words
 from ui.shell.error_boundary import errors_as_text
 from ui.shell.state import run_store
+from ui.shell.styles import columns_in_lines
 
 IN_A_ROW = 3
 
@@ -28,7 +29,7 @@ def lesson_list(learner_id: str) -> None:
     )
     names = list(LESSONS)
     for start in range(0, len(names), IN_A_ROW):
-        for place, name in zip(st.columns(IN_A_ROW), names[start : start + IN_A_ROW], strict=False):
+        for place, name in zip(columns_in_lines(IN_A_ROW, f"lessons-{start}"), names[start : start + IN_A_ROW], strict=False):
             card = place.container(border=True, height="stretch", key=f"lesson_card_{name}", gap="small")
             with card, errors_as_text():  # a lesson of another package may be broken
                 _card(name, names.index(name) + 1, learner, runs)

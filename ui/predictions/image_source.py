@@ -107,17 +107,17 @@ def _offer(store: RunStore, run: Any, split: str, network: str, checkpoint: str)
         _progress(key)
         return
     if state and state["error"]:
-        st.error(tr("The {split} split could not be predicted: {error}", split=split, error=plain(tr(state["error"]))), icon=":material/error:")
+        st.error(tr("The {split} split could not be predicted: {error}", split=tr(split), error=plain(tr(state["error"]))), icon=":material/error:")
     st.info(
         tr(
             "The {split} split has not been predicted with this checkpoint yet. {how_many} The predictions are saved with the run.",
-            split=split,
+            split=tr(split),
             how_many=_how_many(run, split),
         )
     )
     if split == "test":
         st.caption(tr("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them."))
-    begin = st.button(tr("Predict the {split} split", split=split), icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
+    begin = st.button(tr("Predict the {split} split", split=tr(split)), icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
     if begin:
         prediction_jobs.start(key, lambda progress: _work(store, run, split, network, checkpoint, progress))
         rerun_page()

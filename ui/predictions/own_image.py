@@ -17,6 +17,7 @@ from mtl_core.data.imports.picture_reading import EXTENSIONS
 from mtl_core.language import mark, tr
 from mtl_core.lessons.lesson_runs import shown_name
 from ui.drawing.run_charts import colours_of
+from ui.drawing.upload_box import upload_box
 from ui.drawing.viewer import sample_json, viewer
 from ui.predictions.chosen_network import network_of, network_title
 from ui.predictions.image_source import pictures_of, tasks_of
@@ -103,13 +104,8 @@ def _chosen(run: Any, way: str) -> tuple[Any, str]:
 def _file_or_example(run: Any) -> tuple[Any, str]:
     left, right = st.columns([3, 2], gap="large")
     with left:
-        uploaded = st.file_uploader(
-            tr("Your image"),
-            type=TYPES,
-            key="own.upload",
-            help=tr("Drop a file here, choose one, or copy an image and press Ctrl+V."),
-            max_upload_size=20,
-        )
+        about = tr("Drop a file here, choose one, or copy an image and press Ctrl+V.")
+        uploaded = upload_box(tr("Your image"), TYPES, "own.upload", 20, help=about)
         pasted = _paste()
     with right:
         pictures = pictures_of(run, "probe")

@@ -36,7 +36,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     if not chosen:
         return NONE, ""
     name = next(shown_name(other) for other in offered if other.id == chosen)
-    return chosen, tr(" · grey: {name}", name=words.plain(words.shortened(name, 40)))
+    return chosen, tr(" · grey: {name}", name=words.plain(words.shortened_inside(name, 40)))
 
 
 def with_baseline(store: RunStore, feed: dict[str, Any], chosen: str) -> dict[str, Any]:

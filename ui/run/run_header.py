@@ -83,7 +83,7 @@ def _lineage(run: Any, known: Sequence[ListedFacts]) -> None:
 
 
 def _link(other: ListedFacts) -> None:
-    st.page_link("pages/run.py", label=words.plain(words.shortened(shown_name(other), 60)), query_params={"run": other.id})
+    st.page_link("pages/run.py", label=words.plain(words.shortened_inside(shown_name(other), 60)), query_params={"run": other.id})
 
 
 def header_values(run: Any) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from ui.shell import words
 from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, is_choice, run_store
 
+LETTERS = 46  # that a box of 330 pixels shows
 OFFERED = 100  # runs in the box; Compare lists all of them
 _PICKED = "picked"  # key of the session: another one was picked, so the whole page is drawn
 
@@ -83,13 +84,23 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     return True
 
 
-def names_apart(runs: Iterable[Any]) -> dict[str, str]:
-    """Id -> text of a run in a box. The name alone, so that much of it is in view; of runs with the same name also when each was made."""
-    shown = {run.id: (run, shown_name(run)) for run in runs}
-    often = Counter(name for _, name in shown.values())
-    return {
-        run_id: name if often[name] == 1 else f"{name}  ·  {words.moment(run.created_at)}  ·  {run_id[-4:]}" for run_id, (run, name) in shown.items()
-    }
+def names_apart(runs: Iterable[Any], letters: int = LETTERS) -> dict[str, str]:
+    """Id -> text of a run in a box. The name alone, so that much of it is in view; of runs that would look alike also when each was made.
+
+    Args:
+        letters: most of a text. A box cuts a longer one off at its end, where the names of runs differ most; here it is cut in its middle.
+    """
+    names = {run.id: (run, shown_name(run)) for run in runs}
+    often = Counter(words.shortened_inside(name, letters) for _, name in names.values())
+
+    def text(run: Any, name: str) -> str:
+        if often[short := words.shortened_inside(name, letters)] == 1:
+            return short
+        by_id = f"  ·  {run.id[-4:]}"
+        in_full = f"{name}  ·  {words.moment(run.created_at)}{by_id}"
+        return in_full if len(in_full) <= letters else words.shortened_inside(name, letters - len(by_id)) + by_id
+
+    return {run_id: text(run, name) for run_id, (run, name) in names.items()}
 
 
 def draw_picker(label: str, names: Mapping[str, str], shown: str, key: str, address: Callable[[str], Mapping[str, str | None]], width: Any) -> None:

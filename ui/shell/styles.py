@@ -1,10 +1,13 @@
 """CSS that Streamlit's theme has no setting for, and the page icon. Most colours come from the theme, so light and dark both work."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from mtl_core.figures.colours import PALETTE
+from ui.shell.element_keys import element_key
 
 CSS = """
 <style>
@@ -19,6 +22,8 @@ CSS = """
 .st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
 .st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
 .st-key-strip .stPageLink a:hover, .st-key-lineage .stPageLink a:hover, [class*="st-key-queue_"] .stPageLink a:hover {text-decoration: underline;}
+/* A link to a page takes the lines that its title needs, except in a line of its own kind. */
+.stPageLink a > span:not(.st-key-strip *, .st-key-lineage *, [class*="st-key-queue_"] *) {white-space: normal; overflow: visible;}
 /* The bar stays one line on a narrow screen, so that what is below it does not move down while a run trains. */
 @media (max-width: 1450px) {
   .st-key-strip [data-testid="stElementContainer"]:has(> .stProgress) {max-width: 6rem;}
@@ -105,7 +110,7 @@ CSS = """
 .st-key-class_link code {font-size: 1rem;}
 /* Tiles fill their columns, also where there are few: a narrower tile in a wide column would leave a gap. */
 .st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: .3rem; align-items: stretch;}
-.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
+.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap; align-items: start;}
 .st-key-class_tiles p {font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
@@ -126,8 +131,22 @@ CSS = """
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
-/* A tile's title has the lines that it needs. */
+/* A tile's title has the lines that it needs. The values stand in one line at the bottom of their row. */
 [class*="st-key-test_"] [data-testid="stMetricLabel"] :is(*, p) {white-space: normal; overflow: visible;}
+[class*="st-key-test_"] :is([data-testid="stElementContainer"], [data-testid="stMetric"], [data-testid="stMetric"] > div) {
+  display: flex; flex-direction: column; flex: 1;}
+[class*="st-key-test_"] [data-testid="stMetricValue"] {margin-top: auto;}
+/* Columns whose parts stand in lines: a line is as high as its highest part, so that what follows a text of two lines stands beside its like. */
+@media (min-width: 641px) {
+  [class*="st-key-lines_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); grid-template-rows: repeat(10, auto); row-gap: 0;}
+  [class*="st-key-lines_"] :is([data-testid="stColumn"], [data-testid="stColumn"] > [data-testid="stVerticalBlock"],
+    [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"],
+    [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]) {
+    display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; grid-template-columns: minmax(0, 1fr); width: auto; row-gap: 0;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"] {margin-bottom: .5rem;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"]:last-child {margin-bottom: 0;}
+}
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 /* A list is as wide as its longest text, where its box is narrower. */
@@ -168,6 +187,12 @@ def page_icon() -> Image.Image:
 def apply_styles() -> None:
     """Add the CSS to the page; once per full script run."""
     st.html(CSS)
+
+
+def columns_in_lines(count: int, name: str) -> list[Any]:
+    """Columns whose first parts stand in one line, as do their second ones, and so on. ``name``: unique on the page."""
+    with st.container(key=element_key("lines", name)):
+        return st.columns(count)
 
 
 def hide_navigation() -> None:

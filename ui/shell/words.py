@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate, takewhile
 from typing import Any, Literal, cast
 
 from mtl_core import scalar_words
@@ -173,11 +175,25 @@ def shortened(text: str, longest: int) -> str:
 
 
 def shortened_inside(text: str, longest: int) -> str:
-    """Text of at most ``longest`` characters, with an ellipsis in its middle where it was cut: names that begin alike mostly differ at their end."""
-    if len(text) <= longest:
+    """Text of at most ``longest`` characters, with an ellipsis in its middle where it was cut: names that begin alike mostly differ at their end.
+
+    A Chinese character counts as two, because it is as wide as two letters.
+    """
+    if sum(map(_breadth, text)) <= longest:
         return text
     end = (longest - 1) // 2
-    return f"{text[: longest - 1 - end].rstrip()}…{text[-end:].lstrip()}"
+    tail = _beginning(text[::-1], end)[::-1]
+    return f"{_beginning(text, longest - 1 - end).rstrip()}…{tail.lstrip()}"
+
+
+def _breadth(letter: str) -> int:
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _beginning(text: str, breadth: int) -> str:
+    """The longest beginning that is no broader."""
+    places = takewhile(lambda end: end <= breadth, accumulate(map(_breadth, text)))
+    return text[: sum(1 for _ in places)]
 
 
 def names_that_fit(names: Sequence[str], letters: int) -> str:

@@ -60,7 +60,7 @@ def _table(store: RunStore, state: ClusterState) -> pd.DataFrame:
 def _names(store: RunStore, state: ClusterState) -> dict[str, str]:
     """Name and the end of the id of each run on the cluster."""
     known = {run.id: shown_name(run) for run in store.several(list(state.runs))}
-    return {run_id: f"{words.shortened(known[run_id], 40)} {run_id[-4:]}" if run_id in known else run_id for run_id in state.runs}
+    return {run_id: f"{words.shortened_inside(known[run_id], 40)} {run_id[-4:]}" if run_id in known else run_id for run_id in state.runs}
 
 
 def _restarted(store: RunStore, state: ClusterState) -> str:

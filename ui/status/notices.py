@@ -44,7 +44,7 @@ def notice_alerts(store: RunStore) -> bool:
         run = store.find(alert.run_id)
         name = shown_name(run) if run is not None else alert.run_id
         text = told(alert.text, (run.info or {}).get("tasks", {}) if run is not None else {})
-        said = tr("**{run}**: {alert}", run=words.plain(words.shortened(name, 60)), alert=words.plain(text))
+        said = tr("**{run}**: {alert}", run=words.plain(words.shortened_inside(name, 60)), alert=words.plain(text))
         st.session_state.setdefault(ALERT_TOASTS, []).append(said)
         add_notice(f"alert-{alert.number}", name, text)
     return bool(found)

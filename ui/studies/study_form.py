@@ -32,6 +32,7 @@ from ui.train.train_form import check_settings
 
 OWN = "form"  # the settings of the Train page
 NEWEST = 30  # runs that are offered to start from
+LETTERS = 54  # of a name in the box of what to start from, which shows the id behind it
 LABELS = {  # option of a kind of study -> its label
     "tasks": mark("Tasks"),
     "budget": mark("Budget"),
@@ -143,9 +144,11 @@ def _runs_and_studies() -> dict[str, str]:
     cells, runs = studies.trained_for_studies(run_store()), listing(run_store().home.as_posix())
     own, others = [[run for run in runs if (run.id in cells) == is_cell][:NEWEST] for is_cell in (False, True)]
     of_studies = {
-        f"study:{study.id}": tr("Study: {title}  ·  {id}", title=study.title, id=study.id) for study in studies.studies(run_store())[:NEWEST]
+        f"study:{study.id}": tr("Study: {title}  ·  {id}", title=words.shortened_inside(study.title, LETTERS), id=study.id)
+        for study in studies.studies(run_store())[:NEWEST]
     }
-    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=shown_name(run), id=run.id) for run in some} for some in (own, others))
+    names = {run.id: words.shortened_inside(shown_name(run), LETTERS) for run in (*own, *others)}
+    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=names[run.id], id=run.id) for run in some} for some in (own, others))
     return own | of_studies | others
 
 

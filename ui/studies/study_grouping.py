@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import tr
+from mtl_core.studies.aggregates import GAIN_OVER_SINGLE
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.grouping import Grouping
 from mtl_core.studies.priced_grouping import UNITS, BudgetTable, budget_tables
@@ -26,12 +27,12 @@ def study_grouping(answer: Answer) -> None:
         {
             tr("networks"): budget,
             tr("best division"): tr("; ").join(names[place] for place in grouping.networks),
-            tr("mean gain over single networks (%)"): grouping.mean_gain,
+            tr(GAIN_OVER_SINGLE): grouping.mean_gain,
             tr("served by"): _served({task: names[place] for task, place in grouping.serves.items()}),
         }
         for budget, grouping in answer.groupings.items()
     ]
-    number = {tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")}
+    number = {tr(GAIN_OVER_SINGLE): st.column_config.NumberColumn(format="%+.2f")}
     st.dataframe(rows, hide_index=True, column_config=number, height=whole_height(len(rows)))
     st.caption(
         tr(
@@ -72,7 +73,7 @@ def _row(table: BudgetTable, grouping: Grouping) -> dict[str, Any]:
     return {
         tr("from a budget of"): cost(grouping.cost),
         tr("advised division") if table.is_predicted else tr("best division"): tr("; ").join(table.names(grouping)),
-        tr("predicted: mean affinity (%)") if table.is_predicted else tr("mean gain over single networks (%)"): table.gain(grouping),
+        tr("predicted: mean affinity (%)") if table.is_predicted else tr(GAIN_OVER_SINGLE): table.gain(grouping),
         tr("served by"): _served(table.served_by(grouping)),
     }
 

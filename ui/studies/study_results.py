@@ -14,6 +14,7 @@ from mtl_core.figures.explained_results import explain_front
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
+from mtl_core.studies.aggregates import DROP, GAIN
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
@@ -28,12 +29,11 @@ from ui.studies.study_grouping import study_grouping
 from ui.studies.study_labels import study_labels
 
 CELL = mark("What is compared: one choice of settings, trained with every seed.")
-GAIN = mark("Δm, tasks (%) ↑")
 ABOUT_GAIN = mark(
     "Mean over the tasks of the mean relative gain of all metrics of a task (as in LibMTL). The verdict above counts main metrics only."
 )
 FURTHER = {  # columns that are shown on request -> what they are
-    mark("Δm, metrics (%) ↓"): mark("Mean relative drop over all metrics (as in Nash-MTL)."),
+    DROP: mark("Mean relative drop over all metrics (as in Nash-MTL)."),
     mark("mean rank ↓"): mark("Among the cells with every task, over tasks and seeds; 1 is best."),
     mark("checkpoint regret ↓"): mark("What each task loses on val at the one chosen checkpoint, against its own best epoch, in its metric's unit."),
     mark("IQM ↑"): mark("Interquartile mean of value over baseline, with its 95 % interval; above 1 is better."),
@@ -97,7 +97,7 @@ def table_of(answer: Answer) -> pd.DataFrame:
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
             tr(GAIN): f"{gains:+.2f}" if math.isfinite(gains) else "–",
-            tr("Δm, metrics (%) ↓"): f"{drops:+.2f}" if math.isfinite(drops) else "–",
+            tr(DROP): f"{drops:+.2f}" if math.isfinite(drops) else "–",
         }
         row[tr("mean rank ↓")] = f"{answer.ranks[cell.key]:.2f}" if cell.key in answer.ranks else "–"
         row[tr("checkpoint regret ↓")] = regret_in_words(answer, cell.key)

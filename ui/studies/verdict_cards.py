@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.language import HalfUp, mark, tr
+from mtl_core.studies.aggregates import OVERALL_METRIC
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
 from mtl_core.studies.explained_verdict import explain_verdict
@@ -17,6 +18,7 @@ from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 from ui.run.explain_popover import explain_popover
 from ui.shell import words
+from ui.shell.styles import columns_in_lines
 
 CARDS = 4  # in a row
 LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the badge, icon)
@@ -52,7 +54,7 @@ def verdicts(answer: Answer) -> None:
 def _cards(answer: Answer, lines: list[Line]) -> None:
     _explain(answer, lines)
     for start in range(0, len(lines), CARDS):
-        places = st.columns(min(CARDS, max(len(lines), 2)))
+        places = columns_in_lines(min(CARDS, max(len(lines), 2)), f"verdict-{start}")
         for place, line in zip(places, lines[start : start + CARDS], strict=False):
             with place.container(border=True, gap="small", height="stretch"):
                 _card(answer, line)
@@ -107,7 +109,7 @@ def _unbroken(text: str, before: str = " %") -> str:
 
 def _metric(line: Line) -> str:
     if line.metric is None:
-        return tr("main metric") if line.task else _unbroken(tr("mean relative gain of the tasks' main metrics ↑"), " ↑")
+        return tr("main metric") if line.task else _unbroken(tr(OVERALL_METRIC), " ↑")
     return words.plain(f"{words.with_unit(tr(line.metric.title), line.metric.unit)}\u00a0{words.better(line.metric.higher_is_better)}")
 
 
@@ -126,11 +128,11 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         tr("comparison"): line.label,
         tr("task"): line.task or tr("overall"),
-        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain in %"),
+        tr("verdict"): said.text if said else tr("no pair of runs"),
+        tr("metric"): tr(line.metric.title) if line.metric else tr("main metric") if line.task else tr("mean gain of main metrics in %"),
         tr("better by"): said.difference.mean if said else math.nan,
         tr("low"): said.difference.low if said and known else math.nan,
         tr("high"): said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
         tr("p (Holm)"): said.p_number if said and known else None,
-        tr("verdict"): said.text if said else tr("no pair of runs"),
     }

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mtl_core.data.imports import answer, examine, propose
 from mtl_core.data.imports.tables.text_encodings import encodings
+from mtl_core.language import speaking, tr
 
 COLOURS = ["red", "green", "blue"]
 
@@ -200,3 +201,17 @@ def test_words_among_numbers_of_classes_or_quantities_are_one_question(tmp_path)
         "texts": ("classification", False),
         "missing-quantity": ("regression", True),
     }
+
+
+@pytest.mark.parametrize("has_task", [False, True])
+def test_every_reason_of_a_note_is_told_in_the_readers_language(tmp_path, has_task):
+    photos(tmp_path)
+    rows = "".join(f"{n},img{n + 1:03}.png,,7{f',{COLOURS[n % 3]}' if has_task else ''}\n" for n in range(24))
+    (tmp_path / "m.csv").write_text(f",file,remark,same{',colour' if has_task else ''}\n{rows}")
+    proposal = propose(tmp_path)
+    notes = [text for text in (*proposal.notes, *unread(proposal).values()) if "every cell" in text]
+    reasons = {"it counts the rows": "它是行号", "every cell is empty": "所有单元格都为空", "every cell is 7": "所有单元格都是 7"}
+    assert len(notes) == 1
+    with speaking("zh"):
+        for english, chinese in reasons.items():
+            assert (english in notes[0], english in tr(notes[0]), chinese in tr(notes[0])) == (True, False, True)

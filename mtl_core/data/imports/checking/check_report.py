@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mtl_core.csv_text import safe_cell
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.checking.finding_kinds import Group, group_of
 from mtl_core.data.imports.looking.questions import Question
 
 Outcome = Literal["repaired", "skipped", "note"]
@@ -23,7 +24,7 @@ class Finding:
 
     Attributes:
         outcome: ``repaired``: changed and used; ``skipped``: not used; ``note``: used unchanged, but unusual.
-        kind: short stable name of the finding's type, such as ``truncated`` or ``box_empty``.
+        kind: short stable name of the finding's type, such as ``box_cut`` or ``box_empty``; ``finding_kinds.KINDS`` has its words.
         file: name below the path, with the line if that helps (``a.csv:17``).
         message: a sentence with the expected and found values and the action taken.
         task: name of its task; empty for the image itself or the whole set.
@@ -144,6 +145,14 @@ class Report:
     bytes_prepared: int
     digest: str
     questions: tuple[Question, ...] = ()
+
+    def groups(self) -> Counter[Group]:
+        """Number of findings of each group, over all of them."""
+        found: Counter[Group] = Counter()
+        for key, count in self.counts.items():
+            outcome, kind = key.split("/")
+            found[group_of(outcome, kind)] += count
+        return found
 
     def csv_lines(self) -> Iterator[str]:
         """The findings as CSV, a line at a time, for a download. A cell that a spreadsheet would read as a formula starts with a '."""

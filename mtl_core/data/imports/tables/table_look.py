@@ -42,6 +42,7 @@ from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 from mtl_core.names import suggested_task_name
 
+_BOXES = {"pixels": "boxes in pixels", "shares": "boxes in shares", "percent": "boxes in percent"}  # unit -> what the note says
 _MEASURED = 32  # pictures whose size is read, for boxes
 
 
@@ -324,7 +325,7 @@ def _left(file: str, left: dict[str, str]) -> str:
 def _words(options: CsvOptions, table: Opened, splits: Any, groups: dict[str, tuple[str, ...]]) -> str:
     tasks = [f"{column.task} ({column.kind.replace('_', ' ')})" for column in options.columns if column.kind != "left_out"]
     tasks += [f"{group.task} ({group.kind.replace('_', ' ')}, {len(group.columns)} columns)" for group in options.indicators]
-    tasks += [f"{options.box_task} (boxes in {options.box_unit})"] if options.box else []
+    tasks += [f"{options.box_task} ({_BOXES[options.box_unit]})"] if options.box else []
     tasks += [f"'{splits[0]}' says the parts"] if splits else []
     tasks += [f"'{name}' makes {len(values):,} groups" for name, values in groups.items()]
     missing = f"; {1 - table.found:.0%} of its rows name no image of this set" if table.found < 0.995 else ""

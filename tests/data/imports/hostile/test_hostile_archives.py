@@ -50,6 +50,7 @@ def test_odd_zips(tmp_path, name):
     report = check(path, propose(path).spec)
     assert (report.images, report.problems) == (12, ())
     assert said in report.counts
+    assert report.groups() == {"file": 1}
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -93,6 +94,7 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path):
     report = check(root, propose(root).spec)
     assert report.images == 12
     assert {row.kind for row in report.findings} == {"link", "unreadable"}
+    assert report.groups() == {"file": len(report.findings)}
 
 
 @pytest.mark.parametrize("way", ["zip", "folder"])
@@ -114,7 +116,9 @@ def test_folders_of_thousands_of_levels_are_left_out(tmp_path, way):
         (deep / "x.png").write_bytes(content)
     proposal = propose(root)
     assert proposal.images == 4
-    [found] = [row for row in examine(root, proposal.spec).report.findings if row.kind == "deep"]
+    report = examine(root, proposal.spec).report
+    [found] = [row for row in report.findings if row.kind == "deep"]
+    assert report.groups()["file"] == 1
     assert "more than 64 folders" in found.message
     assert len(found.file) <= 300
 

@@ -50,10 +50,10 @@ class ObjectFormat(Format):
             context.not_understood(files, f"{cls.title}, but no picture of this set is named: {reason}", count)
             return None
         objects = sum(len(picture.boxes) // 5 for picture in found.pictures.values())
-        context.understood(files, f"{cls.title}: {len(found.pictures):,} pictures, {objects:,} objects", count)
+        context.understood(files, f"{cls.title}: {len(found.pictures):,} pictures with {objects:,} objects", count)
         proposed = options_of(found)
         marks = sum(row.kind == "other_shape" for row in aside.findings.rows)
-        notes = [f"'{files}': {cls.title}, {len(found.pictures):,} pictures, {objects:,} objects of {len(found.names)} classes"]
+        notes = [f"'{files}': {cls.title}, {len(found.pictures):,} pictures with {objects:,} objects of {len(found.names)} classes"]
         if found.turned:
             notes.append(f"'{files}': {found.turned:,} boxes are turned; the upright box around each is read")
         if marks:

@@ -116,10 +116,11 @@ def _guess(context: Context, pair: Pair, numbers: _Numbers, pictures: set[str]) 
         evidence = f"{described} Each reading says which distances that gives; the file names no unit."
         questions.append(Question("unit", f"In which unit are the depth maps '{pair.files.words()}'?", readings, taken, evidence, examples))
     ask_size(context, pair, questions, options, examples)
-    warned = " Only 8 bits: at most 255 steps, and often a picture of depth rather than depth." if numbers.eight else ""
-    note = f"'{pair.files.words()}': {count:,} depth maps, read as {chosen.title}; no measurement: {', '.join(says)}. {described}{warned}"
+    notes = [f"'{pair.files.words()}': {count:,} depth maps, read as {chosen.title}; no measurement: {', '.join(says)}. {described}"]
+    if numbers.eight:
+        notes.append(f"'{pair.files.words()}' has only 8 bits: at most 255 steps, and often a picture of depth rather than depth.")
     context.understood(pair.files.words(), f"depth maps, read as {chosen.title}", count)
-    return Guess(options, labelled={"depth": count}, images=outside(pair.files, pictures), notes=[note], questions=questions)
+    return Guess(options, labelled={"depth": count}, images=outside(pair.files, pictures), notes=notes, questions=questions)
 
 
 def _described(known: np.ndarray, numbers: _Numbers) -> str:

@@ -125,5 +125,5 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
     for one in lists:
         if f"'{one.file}'" in note:
             context.understood(one.file, "names of the masks' classes")
-    context.understood(pair.files.words(), f"masks: {note.partition('. ')[2]}", len(scan.files))
+    context.understood(pair.files.words(), f"masks of classes: {note.partition('. ')[2]}", len(scan.files))
     return Guess(options, labelled={options["task"]: len(scan.files)}, images=outside(pair.files, pictures), notes=[note], questions=questions)
