@@ -18,6 +18,7 @@ def test_ctrl_c_while_the_command_line_is_imported_ends_quietly(imported):
             def find_spec(self, name, *_):
                 if name == {imported!r}:
                     os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it
         sys.meta_path.insert(0, Interrupts())
         runpy.run_module("mtl_core", run_name="__main__")"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -42,6 +42,7 @@ from ui.shell.error_boundary import worded
 from ui.shell.language_choice import kept_tabs
 from ui.shell.page_address import rerun_page
 from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
+from ui.shell.styles import columns_in_lines
 from ui.status.gauge_bar import gauge_values
 from ui.status.status_bar import draw_strip, notice_endings, polling_strip
 from ui.status.strip_news import shown_in_strip
@@ -291,7 +292,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     st.caption(tr(words.ONE_SEED))
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
-        for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
+        for place, task in zip(columns_in_lines(TEST_TILES, f"tests-{start}"), list(tasks)[start : start + TEST_TILES], strict=False):
             with place.container(border=True, key=element_key("test", task), height="stretch"):
                 _test_tile(task, tasks[task], summary, has_labels=task in measured)
 

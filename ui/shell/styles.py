@@ -134,7 +134,7 @@ CSS = """
 /* A tile's title has the lines that it needs. The values stand in one line at the bottom of their row. */
 [class*="st-key-test_"] [data-testid="stMetricLabel"] :is(*, p) {white-space: normal; overflow: visible;}
 [class*="st-key-test_"] :is([data-testid="stElementContainer"], [data-testid="stMetric"], [data-testid="stMetric"] > div) {
-  display: flex; flex-direction: column; flex: 1;}
+  display: flex; flex-direction: column; flex: 1; align-self: stretch;}
 [class*="st-key-test_"] [data-testid="stMetricValue"] {margin-top: auto;}
 /* Columns whose parts stand in lines: a line is as high as its highest part, so that what follows a text of two lines stands beside its like. */
 @media (min-width: 641px) {
@@ -145,7 +145,8 @@ CSS = """
     [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]) {
     display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; grid-template-columns: minmax(0, 1fr); width: auto; row-gap: 0;}
   [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"] {margin-bottom: .5rem;}
-  [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"]:last-child {margin-bottom: 0;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] :is([data-testid="stElementContainer"]:last-child, [class*="st-key-test_"] > *) {margin-bottom: 0;}
+  [class*="st-key-test_"] > * + * {margin-top: .4rem;}
 }
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
