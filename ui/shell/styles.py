@@ -145,7 +145,8 @@ CSS = """
     [data-testid="stColumn"] > [data-testid="stVerticalBlock"] > [data-testid="stLayoutWrapper"] > [data-testid="stVerticalBlock"]) {
     display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; grid-template-columns: minmax(0, 1fr); width: auto; row-gap: 0;}
   [class*="st-key-lines_"] [data-testid="stColumn"] [data-testid="stElementContainer"] {margin-bottom: .5rem;}
-  [class*="st-key-lines_"] [data-testid="stColumn"] :is([data-testid="stElementContainer"]:last-child, [class*="st-key-test_"] > *) {margin-bottom: 0;}
+  [class*="st-key-lines_"] [data-testid="stColumn"] :is([data-testid="stElementContainer"]:last-child, [class*="st-key-test_"] > *) {
+    margin-bottom: 0;}
   [class*="st-key-test_"] > * + * {margin-top: .4rem;}
 }
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
