@@ -3,15 +3,17 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.testing.v1 import AppTest
 
 from ui.shell import page_address, state
 
 ROOT = Path(__file__).parents[2]
-ORIGINAL = vars(ScriptRequests)["_request_rerun_locked"]
+ORIGINAL, RUNS = vars(ScriptRequests)["_request_rerun_locked"], vars(ScriptRunner)["_run_script"]
 
 
 def poller():
@@ -175,6 +177,7 @@ def test_a_choice_is_another_value_than_the_one_that_was_shown_or_taken_last(mon
 def streamlits_own(monkeypatch):
     """Streamlit as it is installed; what is replaced in it is put back after the test."""
     monkeypatch.setattr(ScriptRequests, "_request_rerun_locked", ORIGINAL)
+    monkeypatch.setattr(ScriptRunner, "_run_script", RUNS)
 
 
 LINK = RerunData(page_script_hash="compare")
@@ -202,3 +205,15 @@ def test_a_page_that_is_asked_for_is_opened_whatever_the_page_before_asks_for(st
     assert opened(LINK, RerunData(page_script_hash="data")) == ("data", [])  # two clicks on links
     assert opened(BEFORE, replace(BEFORE, fragment_id="log")) == ("run", ["tasks", "log"])
     assert opened(BEFORE) == ("run", ["tasks"])
+
+
+def test_a_part_of_the_page_before_that_asks_while_a_page_is_drawn_draws_nothing(streamlits_own, monkeypatch):
+    """Streamlit would open the page before for it, and clear the one that was drawn."""
+    ran = []
+    monkeypatch.setattr(ScriptRunner, "_run_script", lambda runner, data: ran.append((data.page_script_hash, data.fragment_id_queue)))
+    page_address.keep_asked_page()
+    page_address.keep_asked_page()
+    runner = SimpleNamespace(_pages_manager=SimpleNamespace(current_page_script_hash="compare"))
+    for page, parts in (("run", ["tasks"]), ("compare", ["poller"]), ("run", []), ("", [])):
+        ScriptRunner._run_script(runner, RerunData(page_script_hash=page, fragment_id_queue=parts))
+    assert ran == [("compare", ["poller"]), ("run", []), ("", [])]

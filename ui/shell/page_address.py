@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
 _DRAWN = "address"  # key in the session: the address under which the page stands
@@ -19,16 +20,24 @@ def keep_asked_page() -> None:
     """Have the page that is asked for survive requests of the page before. Changes nothing where Streamlit is built otherwise.
 
     While a script runs, Streamlit (1.67) folds the requests that come in into one, which opens the page of the last one. So a part of the page before
-    that asks to be drawn anew, right after a click on a link, undid the click.
+    that asks to be drawn anew, right after a click on a link, undid the click. If it asks while the new page is being drawn, its request comes
+    afterwards, opens the page before, and draws nothing of it: the page is blank.
     """
     original = vars(ScriptRequests).get("_request_rerun_locked")
     if original is None or original.__module__ == __name__:
         return
+    run = ScriptRunner._run_script
 
     def request_rerun(self: ScriptRequests, new_data: RerunData) -> bool:
         return _is_of_page_before(self, new_data) or original(self, new_data)
 
+    def run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
+        drawn = self._pages_manager.current_page_script_hash
+        if not rerun_data.fragment_id_queue or rerun_data.page_script_hash == drawn:
+            run(self, rerun_data)
+
     ScriptRequests._request_rerun_locked = request_rerun
+    ScriptRunner._run_script = run_script
 
 
 def _is_of_page_before(requests: ScriptRequests, new: RerunData) -> bool:
