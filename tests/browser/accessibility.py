@@ -35,10 +35,10 @@ def _axe() -> str:
 def check_accessibility(page: Page) -> None:
     """Run axe-core on the page as it stands; its rules on colours in both themes.
 
-    The page changes its theme once, because that draws all of it anew: the theme that it has is looked at first, and it is left in the other one.
+    Nothing in it may move or fade (``new_window``): a colour on its way from one theme to the other is neither. The page changes its theme once,
+    because that draws all of it anew: the theme that it has is looked at first, and it is left in the other one.
     """
     page.evaluate(_axe())
-    still = page.add_style_tag(content="* {transition: none !important}")  # a colour on its way from one theme to the other is neither
     found = []
     now = page.evaluate(SCHEME)
     for scheme in sorted(BACKGROUNDS, key=lambda scheme: scheme != now):
@@ -48,5 +48,4 @@ def check_accessibility(page: Page) -> None:
         for rule, impact, html, why in page.evaluate(RUN % LOOK_AT[scheme], RULES):
             if impact in GRAVE and not any(rule == known and part in html for known, part in OF_STREAMLIT):
                 found.append(f"{scheme}: {rule}: {html}: {why}")
-    still.evaluate("tag => tag.remove()")
     assert not found, "\n".join(dict.fromkeys(found))

@@ -217,3 +217,11 @@ def test_a_part_of_the_page_before_that_asks_while_a_page_is_drawn_draws_nothing
     for page, parts in (("run", ["tasks"]), ("compare", ["poller"]), ("run", []), ("", [])):
         ScriptRunner._run_script(runner, RerunData(page_script_hash=page, fragment_id_queue=parts))
     assert ran == [("compare", ["poller"]), ("run", []), ("", [])]
+
+
+@pytest.mark.parametrize(("owner", "name"), [(ScriptRequests, "_request_rerun_locked"), (ScriptRunner, "_run_script")])
+def test_a_streamlit_that_is_built_otherwise_stays_as_it_is(streamlits_own, monkeypatch, owner, name):
+    monkeypatch.delattr(owner, name)
+    page_address.keep_asked_page()
+    left = {"_request_rerun_locked": vars(ScriptRequests), "_run_script": vars(ScriptRunner)}
+    assert {each: names.get(each) for each, names in left.items()} == {"_request_rerun_locked": ORIGINAL, "_run_script": RUNS} | {name: None}

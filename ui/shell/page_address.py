@@ -23,17 +23,16 @@ def keep_asked_page() -> None:
     that asks to be drawn anew, right after a click on a link, undid the click. If it asks while the new page is being drawn, its request comes
     afterwards, opens the page before, and draws nothing of it: the page is blank.
     """
-    original = vars(ScriptRequests).get("_request_rerun_locked")
-    if original is None or original.__module__ == __name__:
+    original, run = vars(ScriptRequests).get("_request_rerun_locked"), vars(ScriptRunner).get("_run_script")
+    if original is None or run is None or original.__module__ == __name__:
         return
-    run = ScriptRunner._run_script
 
     def request_rerun(self: ScriptRequests, new_data: RerunData) -> bool:
         return _is_of_page_before(self, new_data) or original(self, new_data)
 
     def run_script(self: ScriptRunner, rerun_data: RerunData) -> None:
-        drawn = self._pages_manager.current_page_script_hash
-        if not rerun_data.fragment_id_queue or rerun_data.page_script_hash == drawn:
+        pages = getattr(self, "_pages_manager", None)
+        if not rerun_data.fragment_id_queue or pages is None or rerun_data.page_script_hash == pages.current_page_script_hash:
             run(self, rerun_data)
 
     ScriptRequests._request_rerun_locked = request_rerun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mtl_core.tasks.metrics.metric_library import curves_of_classes, functional
+from mtl_core.tasks.metrics.metric_library import functional, functional_classification
 
 BINS = 15
 CURVE_POINTS = 200
@@ -31,12 +31,12 @@ def ranking(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, n
         positives = int(target.sum())
         if positives == 0:
             continue
-        precision[place] = float(curves_of_classes.binary_average_precision(score, target, validate_args=False))
-        curve = curves_of_classes.binary_precision_recall_curve(score, target, validate_args=False)
+        precision[place] = float(functional_classification.binary_average_precision(score, target, validate_args=False))
+        curve = functional_classification.binary_precision_recall_curve(score, target, validate_args=False)
         _keep(curves["pr"][place], curve[1], curve[0])
         if positives < len(target):
-            area[place] = float(curves_of_classes.binary_auroc(score, target, validate_args=False))
-            curve = curves_of_classes.binary_roc(score, target, validate_args=False)
+            area[place] = float(functional_classification.binary_auroc(score, target, validate_args=False))
+            curve = functional_classification.binary_roc(score, target, validate_args=False)
             _keep(curves["roc"][place], curve[0], curve[1])
     return precision, area, curves
 

@@ -38,7 +38,7 @@ MOST_BOXES = 1000  # per image
 PREPARATION = 3  # version of the preparation; raise it with every change that makes other arrays of the same files (of some: ``Picture.since``)
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
-# 4: only of sets that have them, AVIF pictures and phones' JPEGs with a second picture are set upright as their EXIF orientation says
+# 4: AVIF pictures and phones' JPEGs with a second picture are set upright as their EXIF orientation says; sets without them stay at 3
 _NOTES = ("wrong_extension", "one_level", "levels")  # kinds of findings about a picture that is used unchanged
 _TURNED_BOXES = (
     "EXIF rotates this picture, and its boxes state no picture size: they are read in the upright picture. "
