@@ -1,10 +1,11 @@
 """How long a newcomer waits, and what watching costs a run: server start, click to moving curves, the first run, the same run alone and watched.
 
-    python -m benchmarks.waiting.journey [--rounds 2] [--browsers 1,3] [--preset NAME] [--epochs N] [--screenshots FOLDER]
+    python -m benchmarks.waiting.journey [--fresh 1] [--rounds 2] [--browsers 1,3] [--preset NAME] [--epochs N] [--screenshots FOLDER]
 
 A fresh store and a fresh server. The first preset, or another one of its group, is trained by a click as soon as the button can be pressed, watched
-in one browser. Then the same config trains again and again, in turn without a page open and watched from its start by 1, 3, ... browsers, each a
-process of its own at 1280 x 1500 (only charts in view are drawn). Each watched run is divided by the mean of the runs alone before and after it.
+in one browser; then the same config trains in that store without a page open. ``--fresh`` does both again with another store and server. In the
+last store the config trains again and again, in turn without a page open and watched from its start by 1, 3, ... browsers, each a process of its
+own at 1280 x 1500 (only charts in view are drawn). Each run that is watched is divided by the mean of the runs alone before and after it.
 ``--epochs`` shortens all runs, to see that everything works. Wall-clock seconds of this machine; one shared with other work measures that work.
 """
 
@@ -45,6 +46,7 @@ KEPT = "epochs => JSON.parse(sessionStorage.train_form ?? '{}').settings?.epochs
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fresh", type=int, default=1, help="fresh stores, at least one")
     parser.add_argument("--rounds", type=int, default=2, help="watched runs for each number of browsers")
     parser.add_argument("--browsers", default="1,3", help="numbers of browsers that watch at once")
     parser.add_argument("--preset", default=load_presets()[0].name, help="of the group that a fresh Train page shows")
@@ -55,24 +57,31 @@ def main() -> None:
     preset = get_preset(arguments.preset)
     config = preset.config
     config = config.model_copy(update={"name": "", "epochs": arguments.epochs or config.epochs})
+    alone, fresh = [], []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        started = time.perf_counter()
-        server = Server(Path(folder) / "home", Path(folder) / "log")
-        try:
-            browser = launch(playwright, arguments.chromium)
-            page = opened(browser)
-            page.goto(server.url)
-            page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
-            print(f"server started, page open, Train can be pressed: {time.perf_counter() - started:.1f} s", flush=True)
-            fresh = first_run(page, server, preset, arguments.epochs, arguments.screenshots)
-            browser.close()
-            alone = compare(server, config, playwright, arguments)
-            print(f"fresh store, click to finished, watched: {fresh:.1f} s, {fresh / alone:.2f} times alone (goal {GOALS['fresh']})", flush=True)
-            browser = launch(playwright, arguments.chromium)
-            stopped_run(opened(browser), server, config)
-            browser.close()
-        finally:
-            server.close()
+        for number in range(arguments.fresh):
+            home = Path(folder) / f"home{number}"
+            started = time.perf_counter()
+            server = Server(home, Path(folder) / "log")
+            try:
+                browser = launch(playwright, arguments.chromium)
+                page = opened(browser)
+                page.goto(server.url)
+                page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
+                print(f"server started, page open, Train can be pressed: {time.perf_counter() - started:.1f} s", flush=True)
+                watched = first_run(page, server, preset, arguments.epochs, arguments.screenshots)
+                browser.close()
+                alone.append(trained(open_store(home), config))
+                fresh.append(watched / mean(alone[-2:]))
+                print(f"fresh store, click to finished, watched: {watched:.1f} s, {fresh[-1]:.2f} times alone; alone: {alone[-1]:.1f} s", flush=True)
+                if number + 1 == arguments.fresh:
+                    compare(server, config, alone, playwright, arguments)
+                    browser = launch(playwright, arguments.chromium)
+                    stopped_run(opened(browser), server, config)
+                    browser.close()
+            finally:
+                server.close()
+    print_ratios("a fresh store, watched from the click on", fresh, GOALS["fresh"])
 
 
 def launch(playwright: Playwright, chromium: str | None) -> Browser:
@@ -111,12 +120,11 @@ def first_run(page: Page, server: Server, preset: Preset, epochs: int | None, sc
     return seconds
 
 
-def compare(server: Server, config: RunConfig, playwright: Playwright, arguments: Any) -> float:
-    """Runs alone and watched in turn; prints the ratios and gives the mean seconds of the runs alone."""
+def compare(server: Server, config: RunConfig, alone: list[float], playwright: Playwright, arguments: Any) -> None:
+    """Runs alone and watched in turn; prints the ratios. ``alone``: seconds of the runs alone so far, the last one just now."""
     store = open_store(server.home)
     numbers = [int(number) for number in arguments.browsers.split(",")]
-    alone, ratios = [trained(store, config)], {number: [] for number in numbers}
-    print(f"alone: {alone[0]:.1f} s", flush=True)
+    ratios = {number: [] for number in numbers}
     for _ in range(arguments.rounds):
         for number in numbers:
             watched = trained_and_watched(store, server, config, number, playwright, arguments.chromium)
@@ -124,9 +132,13 @@ def compare(server: Server, config: RunConfig, playwright: Playwright, arguments
             ratios[number].append(watched / mean(alone[-2:]))
             print(f"watched by {number}: {watched:.1f} s, {ratios[number][-1]:.2f} times alone; alone: {alone[-1]:.1f} s", flush=True)
     for number, found in ratios.items():
-        goal = f" (goal {GOALS[number]})" if number in GOALS else ""
-        print(f"watched by {number}: {mean(found):.3f} times alone{goal}, single pairs {min(found):.2f} to {max(found):.2f}", flush=True)
-    return mean(alone)
+        print_ratios(f"watched by {number}", found, GOALS.get(number))
+
+
+def print_ratios(what: str, ratios: list[float], goal: float | None) -> None:
+    if ratios:
+        aim = f" (goal {goal})" if goal else ""
+        print(f"{what}: {mean(ratios):.3f} times alone{aim}, single pairs {min(ratios):.2f} to {max(ratios):.2f}", flush=True)
 
 
 def trained(store: RunStore, config: RunConfig) -> float:
