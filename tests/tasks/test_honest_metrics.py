@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, jaccard_score, mean_absolute_error, r2_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, jaccard_score, mean_absolute_error, r2_score
 
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.data.preprocessing.standardise import standardised
@@ -86,6 +86,15 @@ def perfect(name: str, target: torch.Tensor) -> torch.Tensor:
         return 10 * (2 * target.float() - 1)
     scores = 10 * torch.nn.functional.one_hot(target.long(), 4).float()
     return scores if name == "classification" else scores.permute(0, 3, 1, 2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_average_precision_leaves_a_class_out_that_no_image_has_and_warns_of_nothing():
+    kind, target = four_classes("multi_label"), absent_targets("multi_label")
+    output = torch.randn(target.shape, generator=torch.Generator().manual_seed(2))
+    expected = average_precision_score(target[:, :3].numpy(), output[:, :3].numpy(), average="macro")
+    assert on_curve(kind, output, target)["map"] == pytest.approx(expected, abs=1e-6)
+    assert math.isnan(on_curve(kind, output, torch.zeros_like(target))["map"])
 
 
 @pytest.mark.parametrize("name", ["classification", "multi_label", "segmentation"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtl_core.tasks.metrics.metric_library import classification, utilities
+from mtl_core.tasks.metrics.metric_library import classification, functional_classification, utilities
 
 
 class Accuracy(classification.MulticlassAccuracy):
@@ -43,11 +43,17 @@ class MeanLabelF1(classification.MultilabelF1Score):
 class MeanAveragePrecision(classification.MultilabelAveragePrecision):
     """Mean of torchmetrics' average precision over the classes that occur in some image. For the others it is not defined.
 
-    torchmetrics' own mean counts such a class as 0. NaN if no image has any class.
+    torchmetrics' own mean counts such a class as 0, and warns of each one. NaN if no image has any class.
     """
 
     def __init__(self, classes: int):
         super().__init__(classes, average="none", validate_args=False)
 
     def compute(self) -> Tensor:
-        return super().compute()[utilities.dim_zero_cat(self.target).sum(0) > 0].mean()
+        scores, wanted = utilities.dim_zero_cat(self.preds), utilities.dim_zero_cat(self.target)
+        occur = wanted.sum(0) > 0
+        if not occur.any():
+            return scores.new_tensor(float("nan"))
+        return functional_classification.multilabel_average_precision(
+            scores[:, occur], wanted[:, occur], num_labels=int(occur.sum()), average="none", validate_args=False
+        ).mean()
