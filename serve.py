@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from streamlit.web import cli
+STOPPED = 130  # exit code after Ctrl-C
+try:
+    from pathlib import Path
 
-from mtl_core import settings
-from mtl_core.errors import MTLError
-from mtl_core.runs import jobs
-from mtl_core.runs.store import open_store
-from mtl_core.studies.weight_search import follow_queue
+    from streamlit.web import cli
+
+    from mtl_core import settings
+    from mtl_core.errors import MTLError
+    from mtl_core.runs import jobs
+    from mtl_core.runs.store import open_store
+    from mtl_core.studies.weight_search import follow_queue
+except KeyboardInterrupt:  # the imports take more than half a second
+    print("error: stopped", file=sys.stderr)
+    sys.exit(STOPPED)
 
 APP = Path(__file__).with_name("app.py")
 
