@@ -57,24 +57,19 @@ def main() -> None:
     preset = get_preset(arguments.preset)
     config = preset.config
     config = config.model_copy(update={"name": "", "epochs": arguments.epochs or config.epochs})
+    if arguments.fresh < 1:
+        parser.error(f"--fresh takes 1 or more, found {arguments.fresh}")
     alone, fresh = [], []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        for number in range(arguments.fresh):
-            home = Path(folder) / f"home{number}"
+        for number in range(1, arguments.fresh + 1):
             started = time.perf_counter()
-            server = Server(home, Path(folder) / "log")
+            server = Server(Path(folder) / f"home{number}", Path(folder) / "log")
             try:
-                browser = launch(playwright, arguments.chromium)
-                page = opened(browser)
-                page.goto(server.url)
-                page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
-                print(f"server started, page open, Train can be pressed: {time.perf_counter() - started:.1f} s", flush=True)
-                watched = first_run(page, server, preset, arguments.epochs, arguments.screenshots)
-                browser.close()
-                alone.append(trained(open_store(home), config))
+                watched = newcomer(server, started, playwright, preset, arguments)
+                alone.append(trained(open_store(server.home), config))
                 fresh.append(watched / mean(alone[-2:]))
                 print(f"fresh store, click to finished, watched: {watched:.1f} s, {fresh[-1]:.2f} times alone; alone: {alone[-1]:.1f} s", flush=True)
-                if number + 1 == arguments.fresh:
+                if number == arguments.fresh:
                     compare(server, config, alone, playwright, arguments)
                     browser = launch(playwright, arguments.chromium)
                     stopped_run(opened(browser), server, config)
@@ -82,6 +77,18 @@ def main() -> None:
             finally:
                 server.close()
     print_ratios("a fresh store, watched from the click on", fresh, GOALS["fresh"])
+
+
+def newcomer(server: Server, started: float, playwright: Playwright, preset: Preset, arguments: Any) -> float:
+    """Open the page of a server that was started at ``started``, and train. Gives the seconds from the click to the end of the run."""
+    browser = launch(playwright, arguments.chromium)
+    page = opened(browser)
+    page.goto(server.url)
+    page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).wait_for()
+    print(f"server started, page open, Train can be pressed: {time.perf_counter() - started:.1f} s", flush=True)
+    seconds = first_run(page, server, preset, arguments.epochs, arguments.screenshots)
+    browser.close()
+    return seconds
 
 
 def launch(playwright: Playwright, chromium: str | None) -> Browser:
@@ -136,9 +143,10 @@ def compare(server: Server, config: RunConfig, alone: list[float], playwright: P
 
 
 def print_ratios(what: str, ratios: list[float], goal: float | None) -> None:
+    """Print the mean of ratios to the run alone, with the lowest and the highest. Prints nothing without ratios."""
     if ratios:
-        aim = f" (goal {goal})" if goal else ""
-        print(f"{what}: {mean(ratios):.3f} times alone{aim}, single pairs {min(ratios):.2f} to {max(ratios):.2f}", flush=True)
+        wanted = f" (goal {goal})" if goal else ""
+        print(f"{what}: {mean(ratios):.3f} times alone{wanted}, single pairs {min(ratios):.2f} to {max(ratios):.2f}", flush=True)
 
 
 def trained(store: RunStore, config: RunConfig) -> float:
