@@ -62,7 +62,6 @@ def _describe(run_ids: list[str]) -> None:
         st.text_input(
             tr("Name"),
             run.name,
-            max_chars=actions.LONGEST_TITLE,
             key=f"describe.name.{run.id}",
             help=tr("An empty field takes a name made from the run's settings."),
         )
@@ -75,9 +74,7 @@ def _describe(run_ids: list[str]) -> None:
             wrap=True,
             placeholder=tr("Choose, or type a new one"),
         )
-        st.text_area(
-            tr("Note"), run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder=tr("What is this run for?")
-        )
+        st.text_area(tr("Note"), run.note, height=120, key=f"describe.note.{run.id}", placeholder=tr("What is this run for?"))
         st.form_submit_button(tr("Save"), type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
     if last_refusal(run.id):
         st.error(words.plain(last_refusal(run.id)))
