@@ -29,7 +29,8 @@ def said(app):
 def test_the_name_of_a_run_that_trains_next(open_page):
     app = open_page("train")
     app.text_input(key="set.name").set_value("x" * 300).run()
-    assert "at most 120 characters" in said(app)
+    assert "name: expected at most 120 characters, found 300; shorten it" in said(app)
+    assert "xxx" not in said(app)
     assert app.text_input(key="set.name").value == "x" * 300
     assert app.button(key="train").disabled
 
