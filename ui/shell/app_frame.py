@@ -14,7 +14,8 @@ from ui.shell.state import begin_page, open_asked_page, run_store, start_server,
 from ui.shell.styles import apply_styles, page_icon
 from ui.shell.typed_address import forget_unknown_address, say_unknown_address
 from ui.status.silent_server import prepare_words
-from ui.status.status_bar import polling_strip, show_toasts
+from ui.status.status_bar import polling_strip
+from ui.status.toasts import show_toasts
 
 
 def draw_app() -> None:

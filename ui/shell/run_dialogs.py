@@ -15,6 +15,7 @@ from ui.shell import words
 from ui.shell.error_boundary import is_ours
 from ui.shell.page_address import rerun_page
 from ui.shell.state import EXPORT, go_to, last_refusal, listing, run_action, run_store
+from ui.status.toasts import add_toast
 
 SHOWN_NAMES = 8  # of the runs to delete; a longer list is cut
 
@@ -138,7 +139,7 @@ def _really(run_ids: list[str]) -> None:
     gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
         said = tr("Deleted: {name}", name=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {count} runs", count=len(gone))
-        st.session_state.setdefault("toasts", []).append(said)
+        add_toast(said)
     if len(gone) == len(names):
         close()
         if st.session_state.get("page") != "compare":
