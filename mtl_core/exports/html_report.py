@@ -78,9 +78,14 @@ def _facts(source: ExportSource) -> list[tuple[str, str]]:
         share = counts["shared"] / max(1, total)
         facts[tr("Parameters")] = tr("{total:,} ({share:.0%} shared){frozen}", total=total, share=share, frozen=frozen)
         facts[tr("Images")] = " · ".join(f"{number:,} {tr(split)}" for split, number in info["images"].items())
-    minutes = run.seconds / 60
-    facts[tr("Time")] = tr("{minutes:.1f} min", minutes=minutes) if minutes >= 1 else tr("{seconds:.0f} s", seconds=run.seconds)
+    facts[tr("Time")] = _time(run.seconds)
     return list(facts.items())
+
+
+def _time(seconds: float) -> str:
+    if 0 < seconds < 1:
+        return tr("under 1 s")
+    return tr("{minutes:.1f} min", minutes=seconds / 60) if seconds >= 60 else tr("{seconds:.0f} s", seconds=seconds)
 
 
 def _results(source: ExportSource) -> list[dict[str, str]]:
