@@ -57,3 +57,13 @@ def test_a_page_of_a_run_that_is_not_there_says_so_below_its_title(open_page, fi
     app = open_page(page, run="nothing")
     kinds = [element.type for element in drawn(app.main) if element.type in ("title", "error")]
     assert kinds == ["title", "error"]
+
+
+@pytest.mark.parametrize(("page", "named"), [("train", "run"), ("studies", "data"), ("compare", "run"), ("data", "study"), ("learn", "race")])
+def test_a_page_drops_the_address_of_another_one(open_page, finished, page, named):
+    """What a browser's Back can bring."""
+    app = open_page(page, **{named: finished.id, "view": "numbers", "lang": "en"})
+    assert not app.exception
+    assert set(app.query_params) <= {"lang", "data"} - {named}
+    kept = open_page("run", run=finished.id, view="evaluation")
+    assert {"run", "view"} <= set(kept.query_params)
