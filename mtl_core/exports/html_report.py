@@ -21,6 +21,7 @@ from mtl_core.exports.chart_files import INK, colours_of, conflict_figure, curve
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, speaking, tr
+from mtl_core.scalar_words import to_digits
 
 TITLE = "Report, one HTML file"
 SUMMARY = "Settings, curves, tables, conflict, pictures over the epochs, environment. Opens offline; print it to PDF."
@@ -173,7 +174,7 @@ def _environment(source: ExportSource) -> list[list[str]]:
 
 def number(value: float | None) -> str:
     """Four significant digits; a dash for None."""
-    return "–" if value is None else f"{HalfUp(value):.4g}"
+    return "–" if value is None else to_digits(value, 4)
 
 
 def _inline(figure: Any) -> Markup:

@@ -111,7 +111,7 @@ def measured(value: float | None, unit: str = "") -> str:
 
 def three_digits(value: float | None) -> str:
     """A time or a cost to three digits, without zeros at its end; a dash for none."""
-    return "–" if value is None or not math.isfinite(value) else f"{HalfUp(value):.3g}"
+    return "–" if value is None or not math.isfinite(value) else scalar_words.to_digits(value, 3)
 
 
 def with_unit(title: str, unit: str) -> str:
