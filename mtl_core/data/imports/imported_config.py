@@ -7,10 +7,11 @@ import math
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.plain_yaml import read_yaml, write_yaml
+from mtl_core.presets import load_presets
 
 
 def config_of_set(name: str, images: int) -> str:
-    """YAML of a run with all tasks of an imported set.
+    """YAML of a run with all tasks of an imported set and the backbone of the first preset.
 
     Args:
         images: in the training split; fewer than the usual batch size make smaller batches.
@@ -18,7 +19,7 @@ def config_of_set(name: str, images: int) -> str:
     from mtl_core.data import open_source  # imports a source's libraries
 
     tasks = {task.name: {} for task in open_source(PartConfig.model_validate({"name": "imported", "set": name})).offered_tasks()}
-    values = {"tasks": tasks, "backbone": {"name": "small_cnn"}}
+    values = {"tasks": tasks, "backbone": {"name": load_presets()[0].config.backbone.name}}
     if images < RunConfig.model_fields["batch_size"].default:
         values["batch_size"] = 2 ** int(math.log2(max(1, images)))
     data = f"data: {{name: imported, set: {name}}}"
