@@ -332,7 +332,9 @@ def _lines(error: ValidationError) -> list[InitErrorDetails]:
     """The lines of an error, in the form in which they can be raised together with others."""
     return [
         InitErrorDetails(
-            type=PydanticCustomError(cast("Any", line["type"]), cast("Any", line["msg"].replace("{", "{{"))), loc=line["loc"], input=line["input"]
+            type=PydanticCustomError(cast("Any", line["type"]), cast("Any", line["msg"].replace("{", "{{")), line.get("ctx")),
+            loc=line["loc"],
+            input=line["input"],
         )
         for line in error.errors(include_url=False)
     ]

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-LONGEST_TASK_NAME = 60
-SET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # of an imported data set
+LONGEST_TASK_NAME, LONGEST_TASK_TITLE, LONGEST_SET_NAME = 60, 120, 64  # characters
+SET_NAME = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{LONGEST_SET_NAME - 1}}}")  # of an imported data set
 LONGEST_PATH, LONGEST_PART = 4000, 255  # bytes; Linux takes 4,095 for a path, of which file names below a folder need some
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # control and format characters, halves of a pair, private use, separators of lines
 _JOINERS = "\u200c\u200d"  # Persian and Indian scripts and composed emoji need them

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import reprlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
@@ -25,14 +24,11 @@ from pydantic import BaseModel, ValidationError
 
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import path_problem
+from mtl_core.refused_values import LONGEST, refusal, shown_value
 
 Model = TypeVar("Model", bound=BaseModel)
 
-LONGEST = 80  # characters of a value in an error message
 MOST_PROBLEMS = 50  # listed for one config; further ones are only counted
-
-_short = reprlib.Repr()  # shortens nested values
-_short.maxlevel, _short.maxstring, _short.maxlong, _short.maxother = 3, 2 * LONGEST, 2 * LONGEST, 2 * LONGEST
 
 
 class Registry:
@@ -206,16 +202,14 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
             message = f"is missing; give it: {_lower(said)}" if said else "is missing; give it"
         elif detail["type"] == "model_type" and isinstance(detail["input"], str) and _has_name(model, detail["loc"]):
             written = detail["input"][:40]
-            message = f"expected keys and values, the name among them, found {_found(detail['input'])}; write it as 'name: {written}'"
+            message = f"expected keys and values, the name among them, found {shown_value(detail['input'])}; write it as 'name: {written}'"
         elif detail["type"] == "dict_type" and _names_only(detail["input"]):
             written = ", ".join(f"{name}: {{}}" for name in detail["input"])
             message = f"expected keys and values, found a list; write it as {{{written}}}"
         elif detail["type"] in ("model_type", "dict_type"):
-            message = f"expected keys and values ({{}} for none), found {_found(detail['input'])}"
-        elif detail["type"] == "value_error":  # our own sentences already say what was found
-            message = _lower(detail["msg"])
+            message = f"expected keys and values ({{}} for none), found {shown_value(detail['input'])}"
         else:
-            message = f"{_lower(detail['msg'])}; found {_found(detail['input'])}"
+            message = refusal(detail)
         problems.append(Problem(key, message))
     if len(details) > MOST_PROBLEMS:
         problems.append(Problem(field, f"has {len(details) - MOST_PROBLEMS:,} more problems like these"))
@@ -245,13 +239,5 @@ def _names_only(value: Any) -> bool:
     return isinstance(value, list) and 0 < len(value) <= 20 and all(isinstance(name, str) and 0 < len(name) <= LONGEST for name in value)
 
 
-def _found(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = _short.repr(value)  # never writes out more than it shows
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
 def _lower(message: str) -> str:
-    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

@@ -16,6 +16,7 @@ _OTHERS = {
     "selection/score": mark("Score that chooses the checkpoint"),
 }
 _ABBREVIATIONS = {"Mean absolute error": "MAE", "Root mean squared error": "RMSE", "Peak signal-to-noise ratio": "PSNR"}
+LEAST_WRITTEN_OUT = 1e-4  # of a measured value; a smaller one has a power of ten
 
 
 def percent(share: float, sign: str = "+") -> str:
@@ -34,8 +35,15 @@ def measured(value: float) -> str:
     """A measured value to three digits, the same in tables, charts and sentences; a dash for NaN and infinity."""
     if not math.isfinite(value):
         return "–"
-    shown = HalfUp(value)
-    return f"{shown:.3f}" if 0.1 <= abs(value) < 10 else f"{shown:.3g}"
+    return f"{HalfUp(value):.3f}" if 0.1 <= abs(value) < 10 else to_digits(value, 3)
+
+
+def to_digits(value: float, digits: int) -> str:
+    """A measured value to so many significant digits; with a power of ten where its zeros would have to be counted: ``2.72e-6``."""
+    if not 0 < abs(value) < LEAST_WRITTEN_OUT:
+        return f"{HalfUp(value):.{digits}g}"
+    number, power = f"{HalfUp(value):.{digits - 1}e}".split("e")
+    return f"{number}e{int(power)}"
 
 
 class Measured(HalfUp):

@@ -12,6 +12,7 @@ from ui.shell.error_boundary import run_inside_app
 from ui.shell.page_address import set_address
 from ui.shell.state import hold, is_choice
 from ui.shell.words import translated
+from ui.train.form_autosave import keep_draft_elsewhere
 
 VIEWS = {"images": mark("Images"), "numbers": mark("In numbers"), "preprocessing": mark("Preprocessing")}
 
@@ -70,3 +71,4 @@ def _view() -> str:
 
 run_inside_app()
 main()
+keep_draft_elsewhere()

@@ -14,7 +14,7 @@ from ui.predictions.own_image import own_image, way_to_an_image
 from ui.predictions.sample_view import sample_view, second_run
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.page_address import set_address
-from ui.shell.run_picker import asked_run, no_runs, run_picker
+from ui.shell.run_picker import asked_run, no_runs, no_such_run, run_picker
 from ui.shell.state import hold, hold_first, is_choice, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
 from ui.shell.words import plain, translated
@@ -29,6 +29,8 @@ def main() -> None:
         return
     run_id = asked_run(run_store())
     if run_id is None:
+        st.title(tr("Predictions"), anchor=False)
+        no_such_run(run_store())
         return
     with st.container(gap="xxsmall"):  # little between the lines, so that the pictures begin high on the page
         _show(run_store().get(run_id))

@@ -5,6 +5,7 @@ import streamlit as st
 from ui.shell.error_boundary import run_inside_app
 from ui.studies.study_list import list_page
 from ui.studies.study_page import show_study
+from ui.train.form_autosave import keep_draft_elsewhere
 
 
 def main() -> None:
@@ -17,3 +18,4 @@ def main() -> None:
 
 run_inside_app()
 main()
+keep_draft_elsewhere()

@@ -108,7 +108,6 @@ def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> 
         settings()["name"],
         key=form_key(NAME),
         placeholder=(config.name or run_name(config).title) if config else "",
-        max_chars=120,
         on_change=_take_name,
         args=(form_key(NAME),),
         help=tr("Optional. An empty field takes the name shown in it, which is made from the settings."),

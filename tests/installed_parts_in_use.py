@@ -112,7 +112,7 @@ def _augmentation_keys(folder: Path) -> None:
     assert "augmentation.negativ: unknown key 'negativ'; did you mean 'negative'?" in refused(negativ=1)
     both = refused(negative=2, shift=-1, softly=3)
     assert all(f"augmentation.{key}: " in both for key in ("negative", "shift", "softly")), both
-    assert "less than or equal to 1; found 2" in both
+    assert "expected at most 1, found 2" in both
     plain = AugmentationConfig()
     assert not Negative.is_on(plain)
     assert AugmentationConfig(negative=0.0) == plain

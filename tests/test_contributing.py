@@ -114,7 +114,7 @@ def test_all_of_them_train_together(tmp_path, monkeypatch):
 
 def test_the_key_of_an_augmentation_is_checked_as_its_options_say():
     config = {"data": {"name": "gratings"}, "tasks": {"cycles": {}}, "backbone": {"name": "mlp"}, "augmentation": {"noise": 0.7}}
-    with pytest.raises(ConfigError, match=r"augmentation\.noise: input should be less than or equal to 0\.5; found 0\.7"):
+    with pytest.raises(ConfigError, match=r"augmentation\.noise: expected at most 0\.5, found 0\.7"):
         RunConfig.from_dict(config)
     with pytest.raises(ConfigError, match="unknown key 'noisy'; did you mean 'noise'"):
         RunConfig.from_dict({**config, "augmentation": {"noisy": 0.1}})

@@ -20,6 +20,7 @@ LAYERS = [
     {
         "mtl_core.csv_text",
         "mtl_core.errors",
+        "mtl_core.refused_values",
         "mtl_core.registry",
         "mtl_core.events",
         "mtl_core.machine",

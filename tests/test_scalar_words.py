@@ -2,7 +2,8 @@
 
 import pytest
 
-from mtl_core.scalar_words import Measured, measured, metric_words, percent, scalar_words, share_in_words
+from mtl_core.exports import html_report
+from mtl_core.scalar_words import Measured, measured, metric_words, percent, scalar_words, share_in_words, to_digits
 from mtl_core.tasks import TASK_KINDS
 
 TASKS = {"digit": {"metrics": {"f1": {"title": "F1, mean over classes"}, "loss": {"title": "Loss"}, "accuracy": {"title": "Accuracy"}}}}
@@ -56,3 +57,13 @@ def test_a_measured_value_has_the_same_digits_in_a_table_and_in_a_sentence():
 
 def test_only_all_is_100_percent_and_only_none_is_0():
     assert [share_in_words(share) for share in (0, 0.001, 0.01, 0.125, 0.99, 0.996, 1)] == ["0%", "under 1%", "1%", "13%", "99%", "over 99%", "100%"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.72e-6, "2.72e-6"), (-2.72e-6, "-2.72e-6"), (9.9e-5, "9.90e-5"), (1e-4, "0.0001"), (0.0123, "0.0123"), (0.0, "0"), (1e-12, "1.00e-12")],
+)
+def test_a_small_value_has_no_zeros_to_be_counted(value, text):
+    assert measured(value) == text
+    assert to_digits(value, 3) == text
+    assert html_report.number(2.7183e-6) == "2.718e-6"

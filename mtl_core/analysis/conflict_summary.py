@@ -167,14 +167,14 @@ def share_interval(share: float, points: int) -> tuple[float, float]:
 
 
 def meaning(frame: Table, tasks: list[str]) -> str:
-    """What the measurements so far mean for this run, in one sentence with the share below 0 of the pair with the largest one; empty without any.
+    """What the measurements so far mean for this run, in one sentence on the pair that is most against each other; empty without any.
 
     A pair is in conflict if the whole interval of its share lies above one half, and it is not if the whole interval lies below.
     """
     found = [pair for pair in pairs(frame, tasks) if not np.isnan(pair.share)]
     if not found:
         return ""
-    worst = max(found, key=lambda pair: pair.share)
+    worst = max(found, key=_severity)
     low, high = share_interval(worst.share, worst.points)
     told = {"one": worst.one, "other": worst.other, "share": share_in_words(worst.share), "points": worst.points}
     if told["points"] == 1:
@@ -199,6 +199,15 @@ def meaning(frame: Table, tasks: list[str]) -> str:
     if all(share_interval(pair.share, pair.points)[1] < 0.5 for pair in found):
         return tr("No two tasks are in conflict in most measurements of this run; the most frequent: {measured}.", measured=measured)
     return tr("It is open whether tasks are in conflict in this run: {measured}.", measured=measured)
+
+
+def _severity(pair: Pair) -> tuple[bool, bool, float, float]:
+    """Orders pairs by how much they are against each other: conflict at angles that count, conflict, the share below 0, then the cosine.
+
+    A pair that is in conflict at angles that count comes before one that is below 0 more often, but hardly.
+    """
+    fights = share_interval(pair.share, pair.points)[0] > 0.5
+    return fights and pair.cosine < -SEEN, fights, pair.share, -pair.cosine
 
 
 def _relation(cosine: float) -> str:

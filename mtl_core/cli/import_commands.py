@@ -171,6 +171,7 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
     """
     from mtl_core.data.imports import import_dataset, name_problem
     from mtl_core.data.imports.import_library import shared_library
+    from mtl_core.data.imports.imported_config import config_of_set
     from mtl_core.errors import DataError
     from mtl_core.registry import unknown_name
 
@@ -194,7 +195,8 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
     if look.proposal:
         _emit_look(look.proposal, ())
     _emit_report(examined.report)
-    emit(f"\nImported as '{name}'. Train on it with  data: {{name: imported, set: {name}}}")
+    emit(f"\nImported as '{name}'. A config that trains on it, to be saved as {name}.yaml and started with  python -m mtl_core train {name}.yaml\n")
+    emit(config_of_set(name, made.split_sizes["train"]))
     if (shared := shared_library()) and (problem := shared.problems.get(name)):
         complain(f"'{name}' is on this machine alone: {problem}")
 

@@ -85,11 +85,11 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
 
 
 def print_who_trains() -> None:
-    """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
+    """On standard error. A server cannot be asked whether it is there, so no sentence says that it is or is not."""
     if is_on_cluster():
         say("waits for the Ray cluster; 'cluster' starts its queue if it is not there, and shows which run is where")
         return
-    say("waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'")
+    say("a dashboard on this MTL_HOME trains it when the device is free if one was opened in a browser or started by serve.py; else 'work --queue'")
 
 
 def check_one_given(config_file: str | None, preset: str | None) -> None:

@@ -21,6 +21,7 @@ from mtl_core.exports.chart_files import INK, colours_of, conflict_figure, curve
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, speaking, tr
+from mtl_core.scalar_words import to_digits
 
 TITLE = "Report, one HTML file"
 SUMMARY = "Settings, curves, tables, conflict, pictures over the epochs, environment. Opens offline; print it to PDF."
@@ -78,9 +79,14 @@ def _facts(source: ExportSource) -> list[tuple[str, str]]:
         share = counts["shared"] / max(1, total)
         facts[tr("Parameters")] = tr("{total:,} ({share:.0%} shared){frozen}", total=total, share=share, frozen=frozen)
         facts[tr("Images")] = " · ".join(f"{number:,} {tr(split)}" for split, number in info["images"].items())
-    minutes = run.seconds / 60
-    facts[tr("Time")] = tr("{minutes:.1f} min", minutes=minutes) if minutes >= 1 else tr("{seconds:.0f} s", seconds=run.seconds)
+    facts[tr("Time")] = _time(run.seconds)
     return list(facts.items())
+
+
+def _time(seconds: float) -> str:
+    if 0 < seconds < 1:
+        return tr("under 1 s")
+    return tr("{minutes:.1f} min", minutes=seconds / 60) if seconds >= 60 else tr("{seconds:.0f} s", seconds=seconds)
 
 
 def _results(source: ExportSource) -> list[dict[str, str]]:
@@ -168,7 +174,7 @@ def _environment(source: ExportSource) -> list[list[str]]:
 
 def number(value: float | None) -> str:
     """Four significant digits; a dash for None."""
-    return "–" if value is None else f"{HalfUp(value):.4g}"
+    return "–" if value is None else to_digits(value, 4)
 
 
 def _inline(figure: Any) -> Markup:

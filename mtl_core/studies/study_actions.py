@@ -54,7 +54,7 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
     if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds):
         raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))
     settled = {key: None if getattr(base, key) == OPEN else getattr(base, key) for key in ("precision", "layout")}
-    title = (title or base.name or subject_of(base)).strip()[:LONGEST_TITLE]
+    title = title.strip() or (base.name or subject_of(base)).strip()[:LONGEST_TITLE]
     if problem := title_problem(title, LONGEST_TITLE):
         raise ConfigError(Problem("title", problem))
     study = Study("", kind, title, time.time(), "new", base, checked, tuple(seeds), **settled)  # type: ignore[arg-type]

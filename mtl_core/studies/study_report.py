@@ -13,6 +13,7 @@ from mtl_core.html_pages import render
 from mtl_core.language import HalfUp, language, mark, speaking, tr
 from mtl_core.run_names import data_phrase
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import to_digits
 from mtl_core.studies.aggregates import GAIN, GAIN_OVER_SINGLE, OVERALL_METRIC
 from mtl_core.studies.answer import Answer, short_hash
 from mtl_core.studies.comparison_lines import Line
@@ -140,7 +141,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
     if line.metric:
         row["metric"] = metric_title(line.metric)
         if said:
-            row |= {"baseline": f"{HalfUp(line.baseline):.4g}", "value": f"{HalfUp(line.value):.4g}"}
+            row |= {"baseline": to_digits(line.baseline, 4), "value": to_digits(line.value, 4)}
     if said is None:
         return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": tr("no pair of runs"), "advice": ""}
     found = said.difference

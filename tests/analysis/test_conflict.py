@@ -160,6 +160,32 @@ def test_tasks_that_are_against_each_other_often_and_hardly_at_all_are_not_said_
     assert said.endswith("with a mean cosine of -0.00.")
 
 
+@pytest.mark.parametrize("order", [(-0.01, -0.6), (-0.6, -0.01)])
+def test_of_pairs_with_the_same_share_the_meaning_names_the_one_with_the_lowest_cosine(order):
+    said = meaning(always_below(dict(zip(("a/b", "a/c"), order, strict=True))), TASKS)
+    worst = ("a and b", "a and c")[order.index(-0.6)]
+    assert said.startswith(f"Tasks work against each other in this run: {worst} are below 0 in 100% of 20 measurements")
+
+
+def test_a_pair_that_is_hardly_in_conflict_hides_none_that_is_in_conflict():
+    less_often = always_below({"a/b": -0.01, "b/c": -0.6}, but_for={"b/c": 1})
+    assert meaning(less_often, TASKS).startswith("Tasks work against each other in this run: b and c are below 0 in 95% of 20 measurements")
+    rarely_measured = pd.concat([always_below({"a/b": -0.6}, times=3), always_below({"b/c": -0.5})])
+    assert meaning(rarely_measured, TASKS).startswith("Tasks work against each other in this run: b and c")
+
+
+def always_below(cosines, but_for=(), times=20):
+    """Measurements of pairs with these cosines; below 0 in each, but for the first few of the pairs that are named."""
+    but_for = dict(but_for)
+    rows = [
+        (step, key, value)
+        for pair, cosine in cosines.items()
+        for step in range(times)
+        for key, value in ((f"conflict/{pair}", cosine), (f"conflict_share/{pair}", float(step >= but_for.get(pair, 0))))
+    ]
+    return frame_of(*rows)
+
+
 def measured(below, against):
     """20 measurements: a and b are ``against`` each other in the first ``below`` of them, a and c never."""
     rows = [

@@ -103,3 +103,33 @@ def test_a_reload_leaves_the_form_as_it_was(new_tab, server):
     other.goto(server.url)
     expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()
     other.close()
+
+
+def test_the_form_survives_a_reload_of_another_page(new_tab, server):
+    """Studies starts from the form and Data changes it: after a reload of theirs, both have the draft of this tab, and Train finds it."""
+    page = new_tab
+    page.goto(server.url)
+    page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    expect(epochs).to_have_value("30")
+    epochs.fill("7")
+    epochs.press("Enter")
+    page.wait_for_function(KEPT, arg=7)
+    page.get_by_role("link", name="Studies").click()
+    expect(page.get_by_label("Title")).to_be_visible()
+    page.reload()
+    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks", exact=True)).to_be_visible()  # of the title, from the form's tasks
+    page.get_by_role("link", name="Train").click()
+    expect(epochs).to_have_value("7")
+    page.get_by_role("link", name="Data").click()
+    page.get_by_role("radio", name="Preprocessing").or_(page.get_by_role("button", name="Preprocessing")).click()
+    change = page.get_by_role("button", name="Train with these steps")
+    expect(change).to_be_visible(timeout=PATIENCE)
+    page.reload()
+    expect(change).to_be_enabled()
+    page.get_by_role("combobox", name="Denoise").click()
+    page.get_by_role("option", name="Median").click()
+    expect(page.get_by_role("combobox", name="Denoise")).to_have_value("Median")
+    change.click()
+    expect(epochs).to_have_value("7")
+    assert page.evaluate("JSON.parse(sessionStorage.train_form).settings.epochs") == 7

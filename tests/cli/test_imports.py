@@ -54,6 +54,19 @@ def test_from_check_to_a_run(home, shapes, capsys, tmp_path):
     assert "unknown imported data set 'tones'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["tones", "2026", "true"])
+def test_an_import_proposes_a_config_that_trains_as_it_stands(home, shapes, capsys, name):
+    from mtl_core.cli.train_commands import check_config
+    from mtl_core.config import RunConfig
+
+    assert main(["data", "import", shapes, "--name", name]) == 0
+    said, _, text = capsys.readouterr().out.rpartition(f"started with  python -m mtl_core train {name}.yaml\n")
+    assert f"Imported as '{name}'." in said
+    config = RunConfig.from_yaml(text)
+    assert (config.data.options["set"], list(config.tasks)) == (name, ["class"])
+    check_config(config)  # raises what would keep it from training
+
+
 def test_the_line_above_the_findings_counts_every_row_below_it(shapes, capsys, tmp_path):
     (tmp_path / "outside.png").write_bytes(b"")
     for number in range(2):

@@ -28,6 +28,15 @@ def test_a_config_is_queued_with_its_place(store, engine, config, tmp_path, caps
     assert (report["status"], report["queue_position"]) == ("queued", 2)
 
 
+def test_whether_a_dashboard_is_open_is_not_claimed(store, engine, config, tmp_path, capsys):
+    """The command cannot know: one may be open on this machine or on another."""
+    (tmp_path / "run.yaml").write_text(config("mine").to_yaml(), encoding="utf-8")
+    assert main(["queue", str(tmp_path / "run.yaml")]) == 0
+    said = capsys.readouterr().err
+    assert "waits" not in said
+    assert "if one was opened in a browser or started by serve.py; else 'work --queue'" in said
+
+
 def test_a_config_that_cannot_be_trained_is_not_queued(store, engine, config, tmp_path, capsys):
     path = tmp_path / "config.yaml"
     path.write_text(config().to_yaml(), encoding="utf-8")

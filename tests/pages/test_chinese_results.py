@@ -33,7 +33,7 @@ CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and pa
     r"\b(present|boxes|segments|count|equal)\b|\d degrees?|"
     r"(run|studies)\?\S*|(run|study)=\(\.\+\)\$|\b(run|race|study)\\?-\w+|'[a-z_]+'|options\\?\.\w+|例如 \w+|\bbca\b|percent|validation|hard|fixed|"
     r"Student|Spearman|Holm|Mann-Whitney|LibMTL|Nash-MTL|Standley|Grad-CAM|Kurin|Xin|Ctrl|MNIST|localhost|https|"
-    r"\b(PCGrad|Optuna|MLP|IQM|float32|cpu|fp32|bf16)\b|预设：.*|list should have .*|%\{.*?\}"
+    r"\b(PCGrad|Optuna|MLP|IQM|float32|cpu|fp32|bf16)\b|预设：.*|%\{.*?\}"
 )
 
 

@@ -320,3 +320,10 @@ def test_the_first_curves_are_drawn_once(make_run, store, monkeypatch):
     with pytest.raises(RerunError):
         run_page._live(LivePage(lambda page: moment, lambda now, watchers: 1.0), "training", (False,), moment)
     assert drawn == []
+
+
+def test_the_charts_say_what_runs_along_their_x_axis(open_page, finished):
+    app = open_page("run", run=finished.id)
+    for axis in ("step", "epoch"):
+        app.button_group(key="view.axis").set_value(axis).run()
+        assert f" · x: {axis}" in " ".join(caption.value for caption in app.caption)

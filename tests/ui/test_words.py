@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mtl_core import durations
+from mtl_core.exports import html_report
 from mtl_core.runs.status import RunStatus
 from ui.compare.compare_curves import described
 from ui.compare.setting_differences import as_trained, config_differences
@@ -27,10 +29,29 @@ def test_pages_say_the_names_of_runs_in_the_readers_language():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "–"), (float("nan"), "–"), (-3, "0 s"), (8.4, "8 s"), (60, "1 min"), (65, "1 min 5 s"), (7380, "2 h 3 min")]
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (-3, "0 s"),
+        (8.4, "8 s"),
+        (60, "1 min"),
+        (65, "1 min 5 s"),
+        (7380, "2 h 3 min"),
+        (0, "0 s"),
+        (0.04, "under 1 s"),
+        (0.7, "under 1 s"),
+        (1.0, "1 s"),
+    ],
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("said", [duration, durations.duration, html_report._time], ids=["pages", "command line", "report"])
+def test_what_took_time_is_not_said_to_take_none(said):
+    assert [said(seconds) for seconds in (0.001, 0.03, 0.0999, 0.4, 0.9) if re.search(r"\b0(\.0)? s", said(seconds))] == []
+    assert re.fullmatch(r"(0|0\.0) s", said(0))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import run_store
+from ui.status.toasts import add_toast
 from ui.train.imported_sets import IMPORTED
 
 SHOWN_RUNS = 5
@@ -65,6 +66,6 @@ def _really(name: str, even_so: bool) -> None:
         st.session_state["data_not_deleted"] = str(error)
         return
     page_jobs.drop(key)
-    st.session_state.setdefault("toasts", []).append(tr("Deleted: {name}", name=words.plain(name)))
+    add_toast(tr("Deleted: {name}", name=words.plain(name)))
     _close()
     set_address(dict.fromkeys(st.query_params))

@@ -25,6 +25,7 @@ from ui.shell.model_forms import LABELS
 from ui.shell.page_address import rerun_page, set_address
 from ui.shell.server_paths import path_problems
 from ui.shell.state import go_to, open_dialog, presets, run_store, settings
+from ui.status.toasts import add_toast
 from ui.train import clone_and_fork
 from ui.train.imported_sets import IMPORTED, findings_of, origin_of, version_of
 
@@ -222,7 +223,7 @@ def _fit_batch(images: int) -> None:
             asked=asked,
             images=images,
         )
-        st.session_state.setdefault("toasts", []).append(said)
+        add_toast(said)
 
 
 def work_key(part: dict[str, Any]) -> str:

@@ -83,7 +83,8 @@ def view_controls(
             baseline, about = more() if more else ("", "")
         if beside:
             beside()
-        said.caption(f"{note}{about}")
+        across = tr(" · x: {axis}", axis=tr(axis or "step")) if sizes else ""  # in each compact chart it would take a line of its height
+        said.caption(f"{note}{about}{across}")
     return View(smoothing, axis or "step", log_y, size == "compact", baseline)
 
 

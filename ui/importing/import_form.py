@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports.formats import FORMATS
-from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SplitSpec
+from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SplitSpec, task_title_problem
 from mtl_core.data.imports.tables.table_options import Column
 from mtl_core.data.imports.tables.text_encodings import ENCODINGS
 from mtl_core.language import mark, tr
@@ -106,7 +106,7 @@ def _tasks(proposal: Any, known: bool) -> None:
         column_config={
             "keep": st.column_config.CheckboxColumn(tr("Keep"), width=60),
             "task": st.column_config.TextColumn(tr("task")),
-            "title": st.column_config.TextColumn(tr("title (optional)"), max_chars=60),
+            "title": st.column_config.TextColumn(tr("title (optional)")),
             "kind": st.column_config.TextColumn(tr("kind")),
             "classes or unit": st.column_config.TextColumn(tr("classes or unit"), width=330),
             "labelled": st.column_config.NumberColumn(tr("labelled"), format="localized", width=80),
@@ -119,7 +119,10 @@ def _tasks(proposal: Any, known: bool) -> None:
     edited_rows = edited.to_dict("records")
     chosen = [row["task"] for row in edited_rows if row["keep"]]
     change(("tasks",), None if len(chosen) == len(rows) else chosen)
-    change(("titles",), {row["task"]: row["title"] for row in edited_rows if row["title"]})
+    titles = {row["task"]: row["title"] for row in edited_rows if row["title"]}
+    change(("titles",), titles)
+    for problem in filter(None, (task_title_problem(task, title) for task, title in titles.items())):
+        st.error(words.plain(tr(problem)), icon=":material/block:")
 
 
 def _mark(names: list[str]) -> str:

@@ -15,6 +15,7 @@ from ui.importing.import_source import source_step, suggested_name
 from ui.shell import page_jobs, words
 from ui.shell.form_editions import begin_edition
 from ui.shell.page_address import rerun_page, set_address
+from ui.status.toasts import add_toast
 
 
 def import_panel() -> None:
@@ -80,7 +81,7 @@ def _ended(kind: str, title: str) -> bool:
 def _finished(name: str) -> None:
     """Open the page of the new set."""
     discard_draft()
-    st.session_state.setdefault("toasts", []).append(tr("{name} is imported", name=words.plain(name)))
+    add_toast(tr("{name} is imported", name=words.plain(name)))
     set_address({**dict.fromkeys(st.query_params), "data": f"imported/{name}"})
     rerun_page()
 

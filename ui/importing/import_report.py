@@ -189,7 +189,7 @@ def _decision(report: Any) -> None:
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
         key = field_key("name")
         hold(key, draft()["name"])
-        st.text_input(tr("Name of the data set"), draft()["name"], key=key, max_chars=60, on_change=_take_name, args=(key,), width=320)
+        st.text_input(tr("Name of the data set"), draft()["name"], key=key, on_change=_take_name, args=(key,), width=320)
         wrong = name_problem(draft()["name"].strip(), run_store().home)
         off = changed or bool(report.problems) or bool(report.questions) or not report.images or bool(wrong)
         label = tr("Import {images:,} {images:image|images}", images=report.images)

@@ -13,6 +13,7 @@ from ui.learn.lesson_address import HIDEABLE, LessonAddress
 from ui.shell.words import text_of, translated
 
 _HELD = "class.id"
+CODE_LETTERS = len("class-1a2b3c4d")
 
 
 def class_form() -> None:
@@ -46,9 +47,12 @@ def class_form() -> None:
             placeholder=tr("Nothing"),
         )
         code: str = st.session_state.setdefault(_HELD, new_class())
-        typed = st.text_input(tr("Code of a class"), code, key="class.code", persist_state="session", max_chars=14) or ""
+        typed = (st.text_input(tr("Code of a class"), code, key="class.code", persist_state="session") or "").strip()
         if not CLASS.fullmatch(typed):
-            st.error(tr("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class."))
+            said = tr("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class.")
+            if len(typed) > CODE_LETTERS:
+                said = tr("Expected {letters} characters, found {found:,}. {said}", letters=CODE_LETTERS, found=len(typed), said=said)
+            st.error(said)
             return
     address = LessonAddress(lesson=lesson, class_id=typed, seed=int(seed), hidden=frozenset(hidden))
     with links:

@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.language import mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
-from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
+from mtl_core.lessons.lesson_runs import learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
 from mtl_core.runs import jobs
 from ui.learn.lesson_address import OPENED, LessonAddress, following
 from ui.learn.lesson_charts import lesson_charts, lesson_numbers, lines_of
@@ -119,7 +119,7 @@ def _name_field(learner_id: str) -> None:
     with st.container(border=True, gap="small"):
         about = tr("Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it.")
         shown = hold(key, known) if known and not refused else known
-        st.text_input(tr("Your name"), shown, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
+        st.text_input(tr("Your name"), shown, key=key, help=about, on_change=_take_name, args=(learner_id, key))
         if not known:
             st.caption(tr("Type a name, then press Enter: Train is enabled when you have one."))
         if refused := st.session_state.get(f"{key}.refused"):  # now, too, where the name was taken above

@@ -68,7 +68,7 @@ def _begins(wait: float | None) -> str:
 
 def how_long(wait: float | None) -> str:
     """An estimated time until a queued run starts, in a few words."""
-    return tr("wait not known yet") if wait is None else tr("in about {duration}", duration=words.duration(wait))
+    return tr("wait not known yet") if wait is None else tr("in about {duration}", duration=words.duration(max(wait, 1.0)))
 
 
 def stop_runs(runs: Sequence[Any], key: str) -> None:

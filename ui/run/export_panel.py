@@ -125,6 +125,8 @@ def _choice(run_id: str, jobs: dict[str, Any]) -> None:
         label = tr("Creating…") if working else tr("Create file")
         st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
     st.caption(_about(name)[1])
+    if why := st.session_state.get(_refused(run_id)):
+        st.error(words.plain(tr(why)), icon=":material/block:")
 
 
 def _network_in_words(network: str) -> str:
@@ -134,12 +136,18 @@ def _network_in_words(network: str) -> str:
 
 
 def _start(run_id: str, name: str, checkpoint: str) -> None:
+    st.session_state.pop(_refused(run_id), None)
     try:
         start(run_store(), run_id, name, checkpoint or "best")
     except Exception as error:
         if not is_ours(error):
             raise
-        st.toast(words.plain(tr(str(error))), icon=":material/block:")
+        st.session_state[_refused(run_id)] = str(error)
+
+
+def _refused(run_id: str) -> str:
+    """Session key of the reason why the file that was asked for last is not created."""
+    return f"export.refused.{run_id}"
 
 
 def _download(made: Any) -> None:

@@ -7,14 +7,15 @@ import streamlit as st
 from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
 from ui.shell.language_choice import begin_language, tell_browser
-from ui.shell.page_address import keep_asked_page, record_address
+from ui.shell.page_address import drop_other_pages_address, keep_asked_page, record_address
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
 from ui.shell.typed_address import forget_unknown_address, say_unknown_address
 from ui.status.silent_server import prepare_words
-from ui.status.status_bar import polling_strip, show_toasts
+from ui.status.status_bar import polling_strip
+from ui.status.toasts import show_toasts
 
 
 def draw_app() -> None:
@@ -27,6 +28,7 @@ def draw_app() -> None:
     page = st.navigation(page_list(), position="top")
     open_asked_page(page.url_path or "train")
     begin_page(page.url_path or "train")
+    drop_other_pages_address(page.url_path or "train")
     apply_styles()
     st.session_state["waiting"] = []
     with errors_as_text():

@@ -13,6 +13,17 @@ import streamlit as st
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
+NAMED_BY = {  # parameter that names a thing -> pages that show it
+    "clone": ("train",),
+    "data": ("data",),
+    "fork": ("train",),
+    "lesson": ("learn",),
+    "race": ("race",),
+    "run": ("run", "predictions"),
+    "runs": ("compare",),
+    "study": ("studies",),
+}
+EVERYWHERE = ("lang", "unknown")  # parameters of every page: the language, and what was typed (typed_address.py)
 _DRAWN = "address"  # key in the session: the address under which the page stands
 
 
@@ -60,6 +71,16 @@ def set_address(changes: Mapping[str, str | None]) -> None:
         st.query_params.from_dict(asked)
     if _DRAWN in st.session_state:
         st.session_state[_DRAWN] = {key: value for key, value in st.session_state[_DRAWN].items() if key not in changes} | kept
+
+
+def drop_other_pages_address(page: str) -> None:
+    """At the start of a full script run: remove the parameters of another page, which name a thing that this page does not show.
+
+    After a click on a link, Streamlit (1.67) puts the new page's parameters behind the old page's path for a moment, as an entry of its own in the
+    browser's history. Back opens that entry: the form at ``/?run=...``.
+    """
+    if any(name in st.query_params and page not in pages for name, pages in NAMED_BY.items()):
+        set_address({name: None for name in st.query_params if name not in EVERYWHERE})
 
 
 def forget_address() -> None:

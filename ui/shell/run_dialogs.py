@@ -15,6 +15,7 @@ from ui.shell import words
 from ui.shell.error_boundary import is_ours
 from ui.shell.page_address import rerun_page
 from ui.shell.state import EXPORT, go_to, last_refusal, listing, run_action, run_store
+from ui.status.toasts import add_toast
 
 SHOWN_NAMES = 8  # of the runs to delete; a longer list is cut
 
@@ -62,7 +63,6 @@ def _describe(run_ids: list[str]) -> None:
         st.text_input(
             tr("Name"),
             run.name,
-            max_chars=actions.LONGEST_TITLE,
             key=f"describe.name.{run.id}",
             help=tr("An empty field takes a name made from the run's settings."),
         )
@@ -75,9 +75,7 @@ def _describe(run_ids: list[str]) -> None:
             wrap=True,
             placeholder=tr("Choose, or type a new one"),
         )
-        st.text_area(
-            tr("Note"), run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder=tr("What is this run for?")
-        )
+        st.text_area(tr("Note"), run.note, height=120, key=f"describe.note.{run.id}", placeholder=tr("What is this run for?"))
         st.form_submit_button(tr("Save"), type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
     if last_refusal(run.id):
         st.error(words.plain(last_refusal(run.id)))
@@ -141,7 +139,7 @@ def _really(run_ids: list[str]) -> None:
     gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
         said = tr("Deleted: {name}", name=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {count} runs", count=len(gone))
-        st.session_state.setdefault("toasts", []).append(said)
+        add_toast(said)
     if len(gone) == len(names):
         close()
         if st.session_state.get("page") != "compare":

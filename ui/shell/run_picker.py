@@ -37,26 +37,28 @@ def say_unread() -> bool:
 
 
 def asked_run(store: RunStore) -> str | None:
-    """Id of the run in the address, else of the newest run; None, with an error on screen, where it does not exist."""
-    asked, unread = st.query_params.get("run"), store.unread()
+    """Id of the run in the address, else of the newest run; None where it does not exist (see ``no_such_run``)."""
+    asked, unread = st.query_params.get("run", ""), store.unread()
     matches = [run_id for run_id in store.ids_beginning_with(asked) if run_id not in unread] if asked else []
-    known = newest = _newest(store, unread)
+    known = _newest(store, unread)
     if asked:
         known = matches[0] if len(matches) == 1 else (asked if asked in matches else None)
-    if known is None and say_unread():
-        return None
-    if known is None:
-        st.error(
-            tr(
-                "There is no run '{run}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
-                run=words.plain(asked or ""),
-            ),
-            icon=":material/search_off:",
-        )
-        st.page_link("pages/run.py", label=tr("Open the newest run"), icon=":material/arrow_forward:", query_params={"run": newest or ""})
-        return None
-    set_address({"run": known})
+    if known is not None:
+        set_address({"run": known})
     return known
+
+
+def no_such_run(store: RunStore) -> None:
+    """Say that the run in the address does not exist, or cannot be read, with a link to the newest run."""
+    if say_unread():
+        return
+    said = tr(
+        "There is no run '{run}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
+        run=words.plain(st.query_params.get("run", "")),
+    )
+    st.error(said, icon=":material/search_off:")
+    newest = _newest(store, store.unread()) or ""
+    st.page_link("pages/run.py", label=tr("Open the newest run"), icon=":material/arrow_forward:", query_params={"run": newest})
 
 
 def _newest(store: RunStore, unread: Sequence[str]) -> str | None:

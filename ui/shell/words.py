@@ -45,9 +45,11 @@ def translated(texts: Mapping[Any, str]) -> Callable[[Any], str]:
 
 
 def duration(seconds: float | None) -> str:
-    """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash for an unknown time."""
+    """``under 1 s``, ``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash for an unknown time."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
+    if 0 < seconds < 1:
+        return tr("under 1 s")
     seconds = max(0, round(seconds))
     if seconds < 60:
         return tr("{seconds} s", seconds=seconds)
@@ -109,7 +111,7 @@ def measured(value: float | None, unit: str = "") -> str:
 
 def three_digits(value: float | None) -> str:
     """A time or a cost to three digits, without zeros at its end; a dash for none."""
-    return "–" if value is None or not math.isfinite(value) else f"{HalfUp(value):.3g}"
+    return "–" if value is None or not math.isfinite(value) else scalar_words.to_digits(value, 3)
 
 
 def with_unit(title: str, unit: str) -> str:

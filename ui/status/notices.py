@@ -14,10 +14,11 @@ from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import told
 from ui.shell import words
+from ui.status.toasts import add_toast
 
 KEPT = 8  # notices that are sent to the browser, which shows each of them once
 SEEN = "alerts_seen"  # session key: number of the newest line of any log that this session has looked at
-NOTICES, ALERT_TOASTS = "notices", "alert_toasts"  # session keys
+NOTICES = "notices"  # session key
 SWITCH_WORDS = {  # of the button, as its script calls them
     "start": mark("Notify me in this browser"),
     "stop": mark("Stop notifications"),
@@ -45,7 +46,7 @@ def notice_alerts(store: RunStore) -> bool:
         name = shown_name(run) if run is not None else alert.run_id
         text = told(alert.text, (run.info or {}).get("tasks", {}) if run is not None else {})
         said = tr("**{run}**: {alert}", run=words.plain(words.shortened_inside(name, 60)), alert=words.plain(text))
-        st.session_state.setdefault(ALERT_TOASTS, []).append(said)
+        add_toast(said, icon="notifications", duration="long")
         add_notice(f"alert-{alert.number}", name, text)
     return bool(found)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import streamlit as st
 
 from mtl_core.data.imports.import_library import shared_library
@@ -19,9 +22,10 @@ from ui.shell.state import run_store, whole_page_if_asked
 from ui.status.cluster_list import cluster_popover
 from ui.status.gauge_bar import draw_gauges
 from ui.status.machine_panel import machine_popover
-from ui.status.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
+from ui.status.notices import add_notice, browser_notices, notice_alerts
 from ui.status.queue_list import queue_popover
 from ui.status.strip_news import StripNews, trained_run
+from ui.status.toasts import MOST, add_toast
 from ui.train.sample_preview import data_progress
 
 LETTERS = 34  # of a run's name
@@ -123,28 +127,24 @@ def notice_endings(store: RunStore) -> bool:
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
     going = {run.id: shown_name(run) for run in (*store.active(), *store.queued())}
     ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
-    said = [_ended_how(store, run) for run in ended if run is not None]
+    said = _endings_in_words(store, [run for run in ended if run is not None])
     for run in ended:
         if run is not None and run.started_at is not None:
             how = tr(str(run.status))
             how = tr("{status}: {why}", status=how, why=tr(run.failure["message"])) if run.failure else how
             add_notice(f"end-{run.id}-{run.finished_at}", shown_name(run), how)
     st.session_state["seen_active"] = going
-    st.session_state.setdefault("toasts", []).extend(said)
+    for text in said:
+        add_toast(text)
     return bool(said) or news
 
 
-def _ended_how(store: RunStore, run) -> str:
-    how = tr("removed from the queue") if run.started_at is None else tr(str(run.status))
-    return tr("{run}: {how}", run=words.plain(name_with_learner(store, run)), how=how)
-
-
-def show_toasts() -> None:
-    """Show the collected toasts, such as runs that have ended and alerts."""
-    for text in st.session_state.pop(ALERT_TOASTS, []):
-        st.toast(text, icon=":material/notifications:", duration="long")
-    for text in st.session_state.pop("toasts", []):
-        st.toast(text, icon=":material/flag:")
+def _endings_in_words(store: RunStore, ended: list[Any]) -> list[str]:
+    """How each run ended; of more than a few, such as those of a study that is stopped, how many ended in which way."""
+    how = [tr("removed from the queue") if run.started_at is None else tr(str(run.status)) for run in ended]
+    if len(ended) <= MOST:
+        return [tr("{run}: {how}", run=words.plain(name_with_learner(store, run)), how=each) for run, each in zip(ended, how, strict=True)]
+    return [tr("{runs:,} {runs:run|runs}: {how}", runs=count, how=each) for each, count in Counter(how).most_common()]
 
 
 def _active_run(store: RunStore, run, with_device: bool, links: bool) -> None:

@@ -81,7 +81,7 @@ def study_form() -> None:
     )
     value = _choice(model["value"], "study.value", right, tr("Values that count"))
     own = base.name or subject_in_words(base)
-    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=own, max_chars=120)
+    title = st.text_input(tr("Title"), hold_first("study.title", ""), key="study.title", placeholder=own)
     draft = None
     for hint in missing:
         st.info(hint, icon=":material/edit:")

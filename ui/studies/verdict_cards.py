@@ -9,7 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import HalfUp, mark, tr
+from mtl_core.language import mark, tr
+from mtl_core.scalar_words import to_digits
 from mtl_core.studies.aggregates import OVERALL_METRIC
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.comparison_lines import Line
@@ -94,7 +95,7 @@ def _card(answer: Answer, line: Line) -> None:
     if not difference.is_spread_unknown:
         st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
     p = tr(mark("{p} (sign test, Holm)") if difference.is_spread_unknown else mark("{p} (Holm)"), p=said.p_text)
-    means = "" if line.metric is None else f"{HalfUp(line.baseline):.4g} → {HalfUp(line.value):.4g} · "
+    means = "" if line.metric is None else f"{to_digits(line.baseline, 4)} → {to_digits(line.value, 4)} · "
     st.caption(words.plain(tr("{means}{n} seeds · {p}", means=means, n=difference.n, p=p)))
     if advice:
         may = said.more_seeds or difference.is_spread_unknown

@@ -36,6 +36,16 @@ def keep_draft(config: RunConfig | None) -> None:
     _component()(key=_KEY, data={"draft": json.dumps(now) if known else None}, on_found_change=_restore_draft)
 
 
+def keep_draft_elsewhere() -> None:
+    """``keep_draft`` on a page beside Train that shows or changes the settings. Without it, a change made there after a reload would take the place
+    of the draft, and a study would start from the first preset."""
+    try:
+        config = RunConfig.from_dict(state.settings())
+    except ConfigError:
+        config = None
+    keep_draft(config)
+
+
 def _begun() -> dict[str, Any]:
     """The form as its preset fills it."""
     preset = state.preset_name()

@@ -14,7 +14,7 @@ from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.errors import DataError, MissingSetError
-from mtl_core.names import SET_NAME
+from mtl_core.names import LONGEST_SET_NAME, SET_NAME
 from mtl_core.registry import unknown_name
 
 FILES_NAME = "files.csv"  # split, row, file
@@ -159,6 +159,8 @@ def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
 
 def name_problem(name: str, home: str | Path | None = None) -> str:
     """Why a name cannot be used for a new set; empty if it can."""
+    if len(name) > LONGEST_SET_NAME:
+        return f"expected a data set's name of at most {LONGEST_SET_NAME} characters, found {len(name)}; shorten it"
     if not SET_NAME.fullmatch(name):
         return f"'{name}' cannot be a data set's name: expected 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     if shared := shared_library(home):

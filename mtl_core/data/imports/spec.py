@@ -17,9 +17,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mtl_core.errors import ConfigError
+from mtl_core.names import LONGEST_TASK_NAME, LONGEST_TASK_TITLE, title_problem
 from mtl_core.plain_yaml import read_yaml, sort_of, why_unread, write_yaml
 from mtl_core.registry import validated
 
@@ -112,6 +113,12 @@ class SplitSpec(Strict):
         return self
 
 
+def task_title_problem(task: str, title: str) -> str:
+    """Why ``title`` cannot be the title of a task, as a sentence; empty if it can."""
+    problem = title_problem(title, LONGEST_TASK_TITLE)
+    return f"the title of task '{task[:LONGEST_TASK_NAME]}': {problem}" if problem else ""
+
+
 class ImportSpec(Strict):
     """The complete description of an import.
 
@@ -126,6 +133,14 @@ class ImportSpec(Strict):
     tasks: list[str] | None = Field(default=None, description="Tasks to keep, by name; null for all.")
     titles: dict[str, str] = Field(default_factory=dict, description="Task name -> title for people.")
     splits: SplitSpec = Field(default_factory=lambda: SplitSpec())
+
+    @field_validator("titles")
+    @classmethod
+    def _lines(cls, titles: dict[str, str]) -> dict[str, str]:
+        for task, title in titles.items():
+            if problem := task_title_problem(task, title):
+                raise ValueError(problem)
+        return titles
 
     @classmethod
     def from_dict(cls, values: Any) -> ImportSpec:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, insert, select
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, DataError, RunNotFoundError
 from mtl_core.names import title_problem
+from mtl_core.refused_values import refusal
 from mtl_core.runs.actions import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE
 from mtl_core.runs.archives.run_archive import COLUMNS, DOCUMENTS, FORMAT, is_moved
 from mtl_core.runs.failures import Facts
@@ -209,7 +210,7 @@ def _take(store: RunStore, archive: zipfile.ZipFile, path: Path, run_id: str, en
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {refusal(each)}" for each in error.errors()[:3])
     return str(error)
 
 
