@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import secrets
@@ -74,6 +73,7 @@ def create(store: RunStore, study: Study, request_id: str | None = None) -> Stud
     Raises:
         StoreError: the study cannot be written.
     """
+    request_id = schema.request_key(request_id)
     with store.database.write() as connection:
         if request_id and (made := connection.execute(select(_studies.c.id).where(_studies.c.request_id == request_id)).scalar()):
             study_id = made
@@ -319,17 +319,15 @@ def _take(store: RunStore, study: Study, cell: Cell, seed: int, run: Run) -> Non
 
 
 def _queue(store: RunStore, study: Study, cell: Cell, seed: int) -> None:
-    request = hashlib.sha256(f"{study.id} {cell.key} {seed}".encode()).hexdigest()[:40]
-    store.create(
-        study.config_of(cell, seed), request_id=f"{study.id}.{request}"[:64], line=f"queued by {study.id}", link=_link(study.id, cell.key, seed)
-    )
+    request = f"{study.id}.{schema.digest_of(f'{study.id} {cell.key} {seed}')[:40]}"[:64]
+    store.create(study.config_of(cell, seed), request_id=request, line=f"queued by {study.id}", link=_link(study.id, cell.key, seed))
 
 
 def _link(study_id: str, cell: str, seed: int, is_reused: bool = False) -> Callable[[Connection, str], None]:
     """Write that a run is the run of a cell. The first one stays."""
 
     def write(connection: Connection, run_id: str) -> None:
-        same = (_cells.c.study_id == study_id, _cells.c.cell == cell, _cells.c.seed == seed)
+        same = (_cells.c.study_id == study_id, _cells.c.cell_digest == schema.digest_of(cell), _cells.c.seed == seed)
         if connection.execute(select(_cells.c.run_id).where(*same)).first() is None:
             connection.execute(insert(_cells).values(study_id=study_id, cell=cell, seed=seed, run_id=run_id, is_reused=int(is_reused)))
 
