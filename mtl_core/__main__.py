@@ -129,7 +129,7 @@ def _check_settings(as_json: bool) -> None:
 def _write_trace() -> Path:
     """Write the traceback to a new temporary file and return its path. ``mkstemp`` never opens a file that another user has put there."""
     number, name = tempfile.mkstemp(prefix=f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".log")
-    with os.fdopen(number, "w", encoding="utf-8") as file:
+    with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(traceback.format_exc())
     return Path(name)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_mock_engine, text
 
-from mtl_core.runs.sql.short_text import ShortText
+from mtl_core.runs.sql.short_text import ReportedText, ShortText
 
 SCHEMA_VERSION = 7
 LEAST_LEASE = 15.0  # seconds, see ``leases``
@@ -44,7 +44,7 @@ runs = Table(
     Column("epoch", Float, nullable=False, default=0.0),
     Column("steps_per_second", Float),
     Column("info", Text, nullable=False, default="{}"),  # JSON
-    Column("failure", Text),  # JSON
+    Column("failure", ReportedText),  # JSON
     Column("device", ShortText(32, "the device of a run")),  # resolved, never 'auto'; NULL until known
     Column("owner_host", ShortText(255, "the name of a machine")),
     Column("owner_pid", Integer),
@@ -117,7 +117,7 @@ log = Table(
     Column("run_id", RUN_ID, ForeignKey("runs.id"), nullable=False, index=True),
     Column("time", Float, nullable=False),
     Column("level", ShortText(16, "the level of a line of a log"), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", ReportedText, nullable=False),
 )
 
 controls = Table(

@@ -1,14 +1,20 @@
-"""ShortText: a column of text with a longest length that holds on every database. SQLite alone would take any length."""
+"""Columns of text that behave alike on every database.
+
+ShortText has a longest length, which SQLite alone would not hold to. ReportedText takes every text, so that the end of a run is always recorded.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from sqlalchemy import Dialect, String
+from sqlalchemy import Dialect, String, Text
 from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
 
 from mtl_core.errors import StoreError
+
+_REFUSED = re.compile("[\\0\ud800-\udfff]")
 
 
 class LongTextError(DontWrapMixin, StoreError):
@@ -41,3 +47,16 @@ class ShortText(TypeDecorator[str]):
                 f"{self.what} has at most {self.length} characters in the run store; found {len(value):,}: '{value[:60]}...'. "
                 "Nothing was written. Give a shorter one."
             )
+
+
+class ReportedText(TypeDecorator[str]):
+    """``Text`` of what a program reports, such as the message of an exception. Its parts come from anywhere, such as names of files.
+
+    Bytes that are no text and zero characters, which a database refuses, become U+FFFD.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _REFUSED.sub("\ufffd", value)

@@ -1,4 +1,4 @@
-"""Texts that are longer than expected: what SQLite takes, PostgreSQL takes too, and what no store keeps is refused in words on both."""
+"""Texts that are longer or stranger than expected: both databases take the same, and what no store keeps is refused in words on both."""
 
 import json
 import random
@@ -13,21 +13,21 @@ from sqlalchemy import BigInteger, Float, Integer, LargeBinary, Text, insert, se
 import mtl_core
 from mtl_core.config import RunConfig
 from mtl_core.errors import DataError, StoreError
-from mtl_core.events import StepScalars
+from mtl_core.events import Message, StepScalars
 from mtl_core.runs.actions import delete_run
 from mtl_core.runs.archives.archive_reading import read_archive
 from mtl_core.runs.archives.run_archive import write_archive
 from mtl_core.runs.executor import execute
 from mtl_core.runs.objects import pointers
 from mtl_core.runs.sql import schema
-from mtl_core.runs.sql.short_text import LongTextError, ShortText
+from mtl_core.runs.sql.short_text import LongTextError, ReportedText, ShortText
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.runs.study_cells import states_of_cells
 from mtl_core.studies import study_actions as studies
 
 TABLES = [*schema.metadata.tables.values(), *pointers._tables.tables.values()]
 SHORT = {f"{table.name}.{column.name}": column for table in TABLES for column in table.columns if isinstance(column.type, ShortText)}
-UNLIMITED = (Text, Integer, BigInteger, Float, LargeBinary)
+UNLIMITED = (Text, ReportedText, Integer, BigInteger, Float, LargeBinary)
 
 
 @pytest.fixture(params=["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.database)])
@@ -54,7 +54,7 @@ def test_a_text_that_is_too_long_is_refused_in_words_in_every_such_column(store)
     for name, column in SHORT.items():
         long, expected = "x" * (column.type.length + 1), f"{column.type.what} has at most {column.type.length} characters in the run store; found "
         row = {
-            each: "x" if isinstance(each.type, (Text, ShortText)) else b"" if isinstance(each.type, LargeBinary) else 1
+            each: "x" if isinstance(each.type, (Text, ReportedText, ShortText)) else b"" if isinstance(each.type, LargeBinary) else 1
             for each in column.table.columns
         }
         for statement in (insert(column.table).values(row | {column: long}), update(column.table).values({column: long})):
@@ -136,3 +136,22 @@ def test_an_archive_with_texts_that_are_too_long_is_refused_in_words(store, conf
 
 def test_refused_texts_are_errors_of_the_store():
     assert issubclass(LongTextError, StoreError)
+
+
+def test_a_run_whose_fault_has_letters_that_no_database_takes_ends(store, config, engine, monkeypatch):
+    """Such as the name of a file in the message of an exception. The run would seem to train for ever."""
+
+    def train(*arguments):
+        yield Message("reads 'a\udc80.png'")
+        raise DataError("'a\udc80.png' ends with '\0'; fetch it again")
+
+    monkeypatch.setattr(sys.modules["mtl_core.training.trainer"], "train", train)
+    run = execute(store, store.create(config()).id, on_unwritten=lambda line, error: pytest.fail(str(error)))
+    assert (run.status, run.failure["message"]) == ("failed", "'a\ufffd.png' ends with '\0'; fetch it again")
+    assert [line.text for line in store.log(run.id)][1:] == ["reads 'a\ufffd.png'", "failed: 'a\ufffd.png' ends with '\ufffd'; fetch it again"]
+    assert "reads 'a\\udc80.png'" in (store.folder(run.id) / "log.txt").read_text(encoding="utf-8")
+
+
+def test_other_letters_that_no_database_takes_are_refused_in_words(store):
+    with pytest.raises(StoreError, match=r"cannot hold a text with bytes that are no characters. Remove them from the text"):
+        store.set("note", "a\udc80")
