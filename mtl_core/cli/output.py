@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -29,6 +30,7 @@ from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
 LEAST_CUT = 20  # characters that remain of a cut cell, at least
+_ESCAPED = re.compile(f"{ACTED_ON.pattern}|[\ud800-\udfff]")
 _BETWEEN = "  "  # columns
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
@@ -79,9 +81,17 @@ def _write(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """Print one JSON value; numbers that are not finite become null."""
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    _write(ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    """Print one JSON value; see ``json_text``."""
+    _write(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int) -> str:
+    """JSON in UTF-8; numbers that are not finite become null.
+
+    What a terminal acts on, and bytes of a file's name that are no text, are escaped: a reader gets the name that opens the file.
+    """
+    text = json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), cut: str = "") -> None:
