@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import sys
@@ -24,6 +23,7 @@ from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreE
 from mtl_core.language import HalfUp
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
+from mtl_core.standard_streams import Unminded, UnprintedError, drop
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
@@ -50,8 +50,8 @@ def emit_data(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print to standard error what people read."""
-    click.echo(visible(text), err=True)
+    """Print to standard error what people read. Where it cannot be written, nobody can be told."""
+    click.echo(visible(text), file=Unminded(sys.stderr))  # type: ignore[arg-type]
 
 
 def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
@@ -77,7 +77,13 @@ def _write(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)
+    except OSError as error:
+        drop(sys.stdout)
+        raise UnprintedError(
+            f"the answer cannot be written to standard output: {error.strerror or error}. What the command did stays done. "
+            "Free some space, or send the output elsewhere, and ask again."
+        ) from None
 
 
 def emit_json(value: Any) -> None:
