@@ -120,7 +120,8 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=Unminded(sys.stderr)), transient=True) as progress:
+    unminded: Any = Unminded(sys.stderr)
+    with Progress(*columns, console=Console(file=unminded), transient=True) as progress:
         bar = progress.add_task("preparing", total=None)
 
         def show(event: Any) -> None:
