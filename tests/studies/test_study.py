@@ -242,7 +242,7 @@ def test_more_seeds_are_held_to_the_limits_of_a_new_study(store, base):
     large = studies.create(store, studies.draft("share", base, {}, range(240), "large"))  # of 4 cells
     assert len(studies.add_seeds(store, large.id, 10).seeds) == 250
     for more in (1, 10**12):
-        with pytest.raises(ConfigError, match="more than 1000 runs|at most 1,000 seeds"):
+        with pytest.raises(ConfigError, match=r"more than 1000 runs|at most 1,000 seeds"):
             studies.add_seeds(store, large.id, more)
     assert [len(study.seeds) for study in studies.studies(store)] == [250, 2]
 
