@@ -38,6 +38,7 @@ try:
     from mtl_core.cli.train_commands import queue, race, train
     from mtl_core.cli.work_commands import cluster, work
     from mtl_core.errors import MTLError
+    from mtl_core.standard_streams import open_closed
 except KeyboardInterrupt:  # the imports take most of a second; ``complain``, which translates, may not be there yet
     print("error:", "stopped", file=sys.stderr)
     sys.exit(STOPPED)
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
     try:
         logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
+        open_closed()
         for stream in (sys.stdout, sys.stderr):
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
@@ -129,7 +131,7 @@ def _check_settings(as_json: bool) -> None:
 def _write_trace() -> Path:
     """Write the traceback to a new temporary file and return its path. ``mkstemp`` never opens a file that another user has put there."""
     number, name = tempfile.mkstemp(prefix=f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".log")
-    with os.fdopen(number, "w", encoding="utf-8") as file:
+    with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(traceback.format_exc())
     return Path(name)
 

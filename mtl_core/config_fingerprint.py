@@ -8,8 +8,8 @@ import json
 from mtl_core.config import RunConfig
 from mtl_core.machine.device_names import kind_of
 
-# Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; ``devices`` changes
-# their last digits, as the number of threads does; the others change none.
+# Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; ``devices`` and
+# ``gradient_norms`` change their last digits, as the number of threads does, because sums are added in another order; the others change none.
 RECORDING = ("name", "keep_checkpoints", "keep_best_of_tasks", "probe_samples", "conflict_every", "affinity_every", "gradient_norms")
 INDIFFERENT = (*RECORDING, "seed", "precision", "layout", "devices")
 # Keys that stored fingerprints do not know; a default leaves these as they were.

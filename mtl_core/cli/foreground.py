@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.standard_streams import Unminded
 from mtl_core.terminal_text import visible
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
@@ -101,7 +102,8 @@ def _stop_on_signals(control: Control) -> Iterator[None]:
         for name in before:
             signal.signal(name, signal.SIG_DFL)
         control.stop("Ctrl-C" if number == signal.SIGINT else "asked to end")
-        os.write(2, b"\nstopping: saving the state. Press Ctrl-C again to end at once.\n")  # print is not safe in a signal handler
+        with suppress(OSError):  # the terminal, or who reads a pipe, may be gone: Ctrl-C ends "tee", too
+            os.write(2, b"\nstopping: saving the state. Press Ctrl-C again to end at once.\n")  # print is not safe in a signal handler
 
     before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -118,7 +120,8 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    unminded: Any = Unminded(sys.stderr)
+    with Progress(*columns, console=Console(file=unminded), transient=True) as progress:
         bar = progress.add_task("preparing", total=None)
 
         def show(event: Any) -> None:

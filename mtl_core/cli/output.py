@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import re
 import shutil
 import sys
 import time
@@ -23,12 +23,14 @@ from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreE
 from mtl_core.language import HalfUp
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
+from mtl_core.standard_streams import Unminded, UnprintedError, drop
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
 LEAST_CUT = 20  # characters that remain of a cut cell, at least
+_ESCAPED = re.compile(f"{ACTED_ON.pattern}|[\ud800-\udfff]")
 _BETWEEN = "  "  # columns
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
@@ -48,8 +50,8 @@ def emit_data(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print to standard error what people read."""
-    click.echo(visible(text), err=True)
+    """Print to standard error what people read. Where it cannot be written, nobody can be told."""
+    click.echo(visible(text), file=Unminded(sys.stderr))  # type: ignore[arg-type]
 
 
 def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
@@ -75,13 +77,27 @@ def _write(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)
+    except OSError as error:
+        drop(sys.stdout)
+        raise UnprintedError(
+            f"the answer cannot be written to standard output: {error.strerror or error}. What the command did stays done. "
+            "Free some space, or send the output elsewhere, and ask again."
+        ) from None
 
 
 def emit_json(value: Any) -> None:
-    """Print one JSON value; numbers that are not finite become null."""
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    _write(ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    """Print one JSON value; see ``json_text``."""
+    _write(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int) -> str:
+    """JSON in UTF-8; numbers that are not finite become null.
+
+    What a terminal acts on, and bytes of a file's name that are no text, are escaped: a reader gets the name that opens the file.
+    """
+    text = json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), cut: str = "") -> None:

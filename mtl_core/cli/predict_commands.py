@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals, say
+from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals, json_text, say
 from mtl_core.cli.prediction_folder import Job, PredictionFolder, prepare
 from mtl_core.errors import StoreError
-from mtl_core.runs.sql.schema import finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +84,8 @@ def _files(arguments: tuple[str, ...], out: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     for argument in arguments:
         if argument == "-":
+            if reconfigure := getattr(sys.stdin, "reconfigure", None):
+                reconfigure(errors="surrogateescape")  # names of files are bytes
             found = [Path(line.strip()) for line in sys.stdin if line.strip()]
         elif Path(argument).is_dir():
             found = sorted(path for path in Path(argument).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -141,7 +141,7 @@ def _write(predictor: Predictor, job: Job, image: np.ndarray, prediction: ImageP
             values["tasks"][task] |= {files.key: job.files[task], **scale}
             folder.write(job, task, _as_png(files.picture(result.task, result.decoded, **scale)))
     folder.write(job, "picture", png(_picture(predictor, image, prediction)))
-    folder.write(job, "values", json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False).encode())
+    folder.write(job, "values", json_text(values, indent=1).encode())
     folder.finish(job)
     return values
 

@@ -269,7 +269,7 @@ class RunReading:
 
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
-        with contextlib.suppress(OSError), open(self.place(run_id) / "log.txt", "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(self.place(run_id) / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 
     def _select(self, *conditions: Any) -> list[Run]:

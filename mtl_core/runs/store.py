@@ -118,8 +118,10 @@ class RunStore(RunReading):
             link: writes further rows about it, given the run's id, in the transaction that makes it.
 
         Raises:
+            ConfigError: the config could not be read back, because a change to it was not checked.
             StoreError: the run cannot be written; no part of it stays.
         """
+        RunConfig.from_stored(config.to_dict())
         request_id = schema.request_key(request_id)
         if request_id and (made := self._run_of_request(request_id)):
             return made

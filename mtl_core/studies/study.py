@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -9,11 +10,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError, Problem
 from mtl_core.plain_yaml import write_yaml
 from mtl_core.registry import validated
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.studies.study_kind import Cell, Comparison, StudyKind
+
+MOST_RUNS = 1000  # of a study
 
 
 class StudySettings(BaseModel):
@@ -91,6 +95,12 @@ class Study:
         """Number of runs that the study consists of, with those of cells that are not known yet."""
         return (len(self.cells) + self.cells_to_come) * len(self.seeds)
 
+    def check_size(self) -> None:
+        """Raise ConfigError if it would have more than ``MOST_RUNS`` runs."""
+        if self.planned_runs > MOST_RUNS:
+            cells, seeds = self.planned_runs // len(self.seeds), len(self.seeds)
+            raise ConfigError(Problem("seeds", f"{cells} cells with {seeds} seeds are more than {MOST_RUNS} runs"))
+
     @cached_property
     def comparisons(self) -> list[Comparison]:
         return self.part.comparisons(self.base, self.options, self.cells)
@@ -124,3 +134,11 @@ class Study:
             "base": self.base.to_dict(),
         }
         return write_yaml(plain)
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise ConfigError unless these are different seeds, at least one and at most ``MOST_RUNS``."""
+    if len(seeds) > MOST_RUNS:
+        raise ConfigError(Problem("seeds", f"expected at most {MOST_RUNS:,} seeds; found {len(seeds):,}"))
+    if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds):
+        raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))

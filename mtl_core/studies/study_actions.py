@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -28,12 +28,11 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.study_cells import OPEN
-from mtl_core.studies.study import Study, StudySettings
+from mtl_core.studies.study import MOST_RUNS, Study, StudySettings, check_seeds
 from mtl_core.studies.study_kind import Cell
 
 STUDY_ID = re.compile(r"study-[0-9a-f]{4,}")
 STANDING_SEEDS = 5  # Student's factor is 4.30 at 3 seeds, 2.78 at 5 and 2.26 at 10
-MOST_RUNS = 1000
 
 _studies, _cells, _runs = schema.studies, schema.study_runs, schema.runs
 
@@ -49,17 +48,13 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
         ConfigError: an unknown kind, options that do not fit it, seeds that are no seeds, or more than ``MOST_RUNS`` runs.
     """
     checked = validated(StudySettings, settings, "")
-    if len(seeds) > MOST_RUNS:
-        raise ConfigError(Problem("seeds", f"expected at most {MOST_RUNS:,} seeds; found {len(seeds):,}"))
-    if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds):
-        raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))
+    check_seeds(seeds)
     settled = {key: None if getattr(base, key) == OPEN else getattr(base, key) for key in ("precision", "layout")}
     title = title.strip() or (base.name or subject_of(base)).strip()[:LONGEST_TITLE]
     if problem := title_problem(title, LONGEST_TITLE):
         raise ConfigError(Problem("title", problem))
     study = Study("", kind, title, time.time(), "new", base, checked, tuple(seeds), **settled)  # type: ignore[arg-type]
-    if study.planned_runs > MOST_RUNS:
-        raise ConfigError(Problem("seeds", f"{study.planned_runs // len(seeds)} cells with {len(seeds)} seeds are more than {MOST_RUNS} runs"))
+    study.check_size()
     if missing := study.part.missing(study.options):
         raise ConfigError(Problem("options", missing))
     return study
@@ -74,6 +69,7 @@ def create(store: RunStore, study: Study, request_id: str | None = None) -> Stud
     Raises:
         StoreError: the study cannot be written.
     """
+    request_id = schema.request_key(request_id)
     with store.database.write() as connection:
         if request_id and (made := connection.execute(select(_studies.c.id).where(_studies.c.request_id == request_id)).scalar()):
             study_id = made
@@ -135,16 +131,21 @@ def add_seeds(store: RunStore, study_id: str, more: int, had: int | None = None)
 
     Args:
         had: number of seeds that the caller saw. If the study has another number by now, as after a second click, nothing is added.
+
+    Raises:
+        ConfigError: ``more`` is below 1, a seed would be too high, or the study would have more than ``MOST_RUNS`` runs.
     """
     if more < 1:
         raise ConfigError(Problem("seeds", f"expected at least one more seed, found {more}"))
     with store.database.write() as connection:
-        text = connection.execute(select(_studies.c.seeds).where(_studies.c.id == study_id)).scalar()
-        if text is None:
+        row = connection.execute(select(_studies).where(_studies.c.id == study_id)).first()
+        if row is None:
             raise StoreError(f"no study '{study_id}'")
-        seeds = json.loads(text)
+        seeds = json.loads(row.seeds)
         if had in (None, len(seeds)):
-            seeds += range(max(seeds) + 1, max(seeds) + 1 + more)
+            seeds += range(max(seeds) + 1, max(seeds) + 1 + min(more, MOST_RUNS))
+            check_seeds(seeds)
+            replace(_study_of(row), seeds=tuple(seeds)).check_size()
             connection.execute(update(_studies).where(_studies.c.id == study_id).values(seeds=json.dumps(seeds)))
     return get(store, study_id)
 
@@ -319,17 +320,15 @@ def _take(store: RunStore, study: Study, cell: Cell, seed: int, run: Run) -> Non
 
 
 def _queue(store: RunStore, study: Study, cell: Cell, seed: int) -> None:
-    request = hashlib.sha256(f"{study.id} {cell.key} {seed}".encode()).hexdigest()[:40]
-    store.create(
-        study.config_of(cell, seed), request_id=f"{study.id}.{request}"[:64], line=f"queued by {study.id}", link=_link(study.id, cell.key, seed)
-    )
+    request = f"{study.id}.{schema.digest_of(f'{study.id} {cell.key} {seed}')[:40]}"[:64]
+    store.create(study.config_of(cell, seed), request_id=request, line=f"queued by {study.id}", link=_link(study.id, cell.key, seed))
 
 
 def _link(study_id: str, cell: str, seed: int, is_reused: bool = False) -> Callable[[Connection, str], None]:
     """Write that a run is the run of a cell. The first one stays."""
 
     def write(connection: Connection, run_id: str) -> None:
-        same = (_cells.c.study_id == study_id, _cells.c.cell == cell, _cells.c.seed == seed)
+        same = (_cells.c.study_id == study_id, _cells.c.cell_digest == schema.digest_of(cell), _cells.c.seed == seed)
         if connection.execute(select(_cells.c.run_id).where(*same)).first() is None:
             connection.execute(insert(_cells).values(study_id=study_id, cell=cell, seed=seed, run_id=run_id, is_reused=int(is_reused)))
 

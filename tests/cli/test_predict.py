@@ -1,5 +1,6 @@
 """``predict`` writes into a user's folder: every name is its own, nothing of the user's is replaced, a killed one is gone on with."""
 
+import io
 import json
 import os
 import shutil
@@ -201,3 +202,16 @@ def test_a_plan_from_elsewhere_names_no_file_outside(tmp_path):
     head["names"] = {str(images[0]): {"values": "../precious.json", "picture": "cat.png"}}
     (out / PROGRESS).write_text(json.dumps(head) + "\n")
     assert prepare(images, out, {}, [], False).jobs[0].files == {"values": "cat.json", "picture": "cat.png"}
+
+
+def test_a_picture_whose_name_is_no_text_is_predicted_and_named(run, photos, tmp_path, monkeypatch, capsysbinary):
+    """File systems take any bytes as a name. The JSON gives the name that opens the file."""
+    odd = os.fsencode(photos) + b"/a\x80.png"
+    shutil.copy(photos / "dog.png", odd)
+    assert main(["predict", run, str(photos), "--out", str(tmp_path / "folder"), "--json"]) == 0
+    named = json.loads(capsysbinary.readouterr().out)["images"][0]
+    assert (os.fsencode(named["file"]), named["picture"]) == (odd, "a\udc80.png")
+    assert json.loads((tmp_path / "folder" / "a\udc80.json").read_bytes()) == named
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(odd + b"\n"), encoding="utf-8"))
+    assert main(["predict", run, "-", "--out", str(tmp_path / "list"), "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["images"] == [named]

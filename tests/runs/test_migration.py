@@ -18,8 +18,9 @@ from mtl_core.runs.claims import claim, take_controls
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import scalar_conversion
-from mtl_core.runs.sql.schema import SCHEMA_VERSION
+from mtl_core.runs.sql.schema import SCHEMA_VERSION, study_runs
 from mtl_core.runs.store import open_store
+from mtl_core.studies import study_actions
 
 DUMPS = {version: Path(__file__).with_name(f"store_v{version}.sql").read_text(encoding="utf-8") for version in (1, 3)}
 
@@ -128,6 +129,18 @@ def test_an_old_store_becomes_like_a_new_one(make_old_store, tmp_path, version):
     open_store(home)
     open_store(tmp_path / "fresh")
     assert described(home) == described(tmp_path / "fresh")
+
+
+def test_a_cell_of_a_study_with_a_long_text_keeps_its_run(make_old_store):
+    home, cell = make_old_store(3), "tasks=" + "x" * 5000
+    old = sqlite3.connect(home / "store.sqlite")
+    old.execute("update study_runs set cell = ?", [cell])
+    old.commit()
+    old.close()
+    store = open_store(home)
+    assert study_actions.run_ids(store, "study-0001") == {(cell, 0): "20260101-130000-0001"}
+    with pytest.raises(StoreError, match="UNIQUE"), store.database.write() as connection:
+        connection.execute(study_runs.insert().values(study_id="study-0001", cell=cell, seed=0, run_id="20260101-130000-0001"))
 
 
 def test_results_that_version_3_wrote_are_computed_alike(make_old_store):

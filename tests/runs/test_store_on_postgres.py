@@ -13,7 +13,7 @@ import pytest
 from evidence import brief
 from object_stores import Machine, checkpoint
 from postgres_server import forget, program
-from sqlalchemy import create_engine, text
+from sqlalchemy import TEXT, Text, create_engine, inspect, text
 from victims import PATIENCE, ended
 
 from mtl_core import settings
@@ -26,6 +26,7 @@ from mtl_core.runs.sql import clock, schema
 from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.studies import study_actions as studies
 from mtl_core.training.checkpoint_files import check_files
 from tests.runs.test_store import StoreContract
 
@@ -172,9 +173,17 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(server, store, config)
     assert store.log(run.id)[-1].text == "afterwards"
 
 
+LIMITED = {"studies": {"kind": 32}, "run_facts": {"data": 255, "backbone": 255, "balancing": 255}, "study_runs": {"cell": 255}}  # before version 7
+
+
 def make_version_4(store):
     """The tables as version 4 had them."""
     with store.database.write() as connection:
+        for table, columns in LIMITED.items():
+            for column, length in columns.items():
+                connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR({length})"))
+        connection.execute(text("ALTER TABLE study_runs DROP COLUMN cell_digest"))
+        connection.execute(text("ALTER TABLE study_runs ADD PRIMARY KEY (study_id, cell, seed)"))
         connection.execute(text("DROP INDEX runs_by_slot"))
         for column in ("slot", "lease_seconds"):
             connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
@@ -189,6 +198,9 @@ def test_a_store_of_version_4_is_converted_with_its_runs_unless_one_of_them_trai
     ended, training = store.create(config()), store.create(config())
     assert execute(store, ended.id).status == "finished"
     before = store.summary(ended.id)
+    study = studies.create(store, studies.draft("axes", config(), {"options": {"axes": {"epochs": [2, 3]}}}, [0]))
+    studies.start(store, study.id)
+    cells = studies.run_ids(store, study.id)
     claim(store, training.id, "cpu")
     make_version_4(store)
     with pytest.raises(StoreError, match=f"is of an earlier version, and process {os.getpid()} .* trains run {training.id}"):
@@ -199,8 +211,17 @@ def test_a_store_of_version_4_is_converted_with_its_runs_unless_one_of_them_trai
         connection.execute(schema.runs.update().where(schema.runs.c.id == training.id).values(status="stopped"))
     connected.dispose()
     converted = RunStore(store.home, open_postgres(server.url, store.home))
-    assert {run.id for run in converted.runs()} == {ended.id, training.id}
+    assert {run.id for run in converted.runs()} == {ended.id, training.id, *cells.values()}
     assert converted.summary(ended.id) == before
+    studies.start(converted, study.id)
+    assert studies.run_ids(converted, study.id) == cells
+    with converted.database.read() as connection:
+        kept = {table.name: {column.name for column in table.columns if isinstance(column.type, Text)} for table in schema.metadata.tables.values()}
+        found = inspect(connection)
+        for table in LIMITED:
+            unlimited = {column["name"] for column in found.get_columns(table) if isinstance(column["type"], TEXT)}
+            assert unlimited == kept[table]
+        assert found.get_pk_constraint("study_runs")["constrained_columns"] == ["study_id", "cell_digest", "seed"]
     again = converted.create(config())
     assert execute(converted, again.id).status == "finished"
 

@@ -232,3 +232,23 @@ def test_the_commands(store, home, base, engine, capsys, tmp_path):
     ask("new", "shares", str(path), code=2)
     ask("show", "study-x", code=2)
     ask("new", "axes", str(path), "--axis", "optimizer.lr", code=2)
+
+
+def test_more_seeds_are_held_to_the_limits_of_a_new_study(store, base):
+    made = studies.create(store, studies.draft("share", base, {}, [2**31 - 2], "near the end"))
+    assert studies.add_seeds(store, made.id, 1).seeds == (2**31 - 2, 2**31 - 1)
+    with pytest.raises(ConfigError, match="expected different whole numbers from 0 to 2147483647"):
+        studies.add_seeds(store, made.id, 1)
+    large = studies.create(store, studies.draft("share", base, {}, range(240), "large"))  # of 4 cells
+    assert len(studies.add_seeds(store, large.id, 10).seeds) == 250
+    for more in (1, 10**12):
+        with pytest.raises(ConfigError, match=r"more than 1000 runs|at most 1,000 seeds"):
+            studies.add_seeds(store, large.id, more)
+    assert [len(study.seeds) for study in studies.studies(store)] == [250, 2]
+
+
+def test_no_run_is_stored_whose_config_cannot_be_read(store, base):
+    """A run that no version of the program reads stays in every list as a fault."""
+    with pytest.raises(ConfigError, match="seed: input should be less than 2147483648; found 2147483648"):
+        store.create(base.model_copy(update={"seed": 2**31}))
+    assert (store.runs(), list((store.home / "runs").glob("*"))) == ([], [])

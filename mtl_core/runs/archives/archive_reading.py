@@ -90,7 +90,7 @@ class _ArchivedRun(BaseModel):
     parent_id: Annotated[str, Field(max_length=64)] | None
     parent_epoch: Count | None
     parent_step: Count | None
-    log: list[tuple[FiniteFloat, str, str]]
+    log: list[tuple[FiniteFloat, Annotated[str, Field(max_length=16)], str]]
     key_sets: list[list[Annotated[str, Field(max_length=255)]]]
 
 

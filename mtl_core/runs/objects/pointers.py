@@ -12,13 +12,14 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, delete, insert, inspect, select
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, insert, inspect, select
 
 from mtl_core.errors import StoreError
 from mtl_core.names import SET_NAME
 from mtl_core.runs.run_reading import RUN_ID
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.short_text import ShortText
 
 USED = "artifacts"  # key of the store's settings: its artifacts are in an object store
 LONGEST = 300  # characters of a path
@@ -30,18 +31,18 @@ _tables = MetaData()
 _pointers = Table(
     "artifacts",
     _tables,
-    Column("run_id", String(64), primary_key=True),
-    Column("path", String(LONGEST), primary_key=True),
-    Column("object", String(400), nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("run_id", ShortText(64, "the owner of an object"), primary_key=True),
+    Column("path", ShortText(LONGEST, "the path of a file"), primary_key=True),
+    Column("object", ShortText(400, "the name of an object"), nullable=False),
+    Column("sha256", schema.SHA256, nullable=False),
     Column("size", BigInteger, nullable=False),
 )
 _sets = Table(
     "imported_sets",
     _tables,
-    Column("name", String(64), primary_key=True),
-    Column("id", String(32), nullable=False),
-    Column("digest", String(64), nullable=False),
+    Column("name", ShortText(64, "the name of an imported set"), primary_key=True),
+    Column("id", ShortText(32, "the id of an imported set"), nullable=False),
+    Column("digest", schema.SHA256, nullable=False),
 )
 
 

@@ -30,6 +30,7 @@ from mtl_core.runs.sql.run_rows import is_held
 from mtl_core.runs.status import ACTIVE
 
 _logger = logging.getLogger(__name__)
+UNENCODABLE = "cannot hold a text with bytes that are no characters. Remove them from the text."
 BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
 
 
@@ -130,6 +131,8 @@ class Database:
             yield
         except DBAPIError as error:
             raise StoreError(_sentence(self.path, error)) from error
+        except UnicodeEncodeError as error:
+            raise StoreError(f"the run store '{self.path}' {UNENCODABLE}") from error
 
 
 def check_folder(folder: Path, database: str) -> bool:
@@ -247,13 +250,6 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
             f"the run store '{path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
             "Update the program, or set MTL_HOME to another folder. Nothing was changed."
         )
-
-
-def check_version(connection: Connection, name: str) -> None:
-    """Raise StoreError if the database is not a store of this version."""
-    found = version_of(connection)
-    if found != str(schema.SCHEMA_VERSION):
-        raise StoreError(f"the run store '{name}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. Nothing was changed.")
 
 
 def version_of(connection: Connection) -> str | None:

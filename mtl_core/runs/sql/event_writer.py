@@ -74,7 +74,13 @@ class Pending:
         return bool(self.points) and (self.is_first or time.monotonic() - self.committed >= COMMIT_SECONDS)
 
     def take(self, event: Any) -> None:
-        """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one."""
+        """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one.
+
+        Raises:
+            LongTextError: a key is too long. It is not buffered: a point that cannot be written would keep the run's end from being recorded.
+        """
+        for key in event.scalars:
+            schema.SCALAR_KEY.check(key)
         values = tuple(math.nan if value is None else float(value) for value in event.scalars.values())
         point = Point(event.step, float(event.epoch), max(store_time() - self.started_at, 0.0), tuple(event.scalars), values)
         if point.keys:

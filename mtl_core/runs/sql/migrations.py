@@ -8,6 +8,7 @@ The version number stays in the table ``meta``, not in alembic's own table: earl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -180,4 +181,52 @@ def _to_6(operations: Operations, _report: Callable[[float], None]) -> None:
     operations.create_index("runs_by_slot", "runs", ["slot"], unique=True, sqlite_where=held, postgresql_where=held)
 
 
-VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}  # version -> what it changes in the one before
+def _to_7(operations: Operations, _report: Callable[[float], None]) -> None:
+    """No limit for texts that people and installed parts give: a cell of a study, kinds of studies, names of data sets, backbones and methods."""
+    connection = operations.get_bind()
+    rows = connection.execute(text("SELECT study_id, cell, seed, run_id, is_reused, resumptions FROM study_runs")).mappings().all()
+    operations.drop_table("study_runs")  # before ``studies``, to which its rows refer
+    if connection.dialect.name == "sqlite":  # which changes no column's type
+        _make_studies_anew(operations)
+    else:
+        operations.alter_column("studies", "kind", type_=Text)
+    with operations.batch_alter_table("run_facts") as facts:
+        for name in ("data", "backbone", "balancing"):
+            facts.alter_column(name, type_=Text, existing_type=String(255), existing_nullable=False)
+    cells = operations.create_table(
+        "study_runs",
+        Column("study_id", String(64), ForeignKey("studies.id"), primary_key=True),
+        Column("cell_digest", String(64), primary_key=True),
+        Column("cell", Text, nullable=False),
+        Column("seed", Integer, primary_key=True),
+        Column("run_id", String(64), ForeignKey("runs.id"), nullable=False),
+        Column("is_reused", Integer, nullable=False, server_default="0"),
+        Column("resumptions", Integer, nullable=False, server_default="0"),
+    )
+    operations.create_index("ix_study_runs_run_id", "study_runs", ["run_id"])
+    operations.bulk_insert(cells, [{**row, "cell_digest": hashlib.sha256(row["cell"].encode()).hexdigest()} for row in rows])
+
+
+def _make_studies_anew(operations: Operations) -> None:
+    rows = operations.get_bind().execute(text("SELECT * FROM studies ORDER BY number")).mappings().all()
+    operations.drop_table("studies")
+    studies = operations.create_table(
+        "studies",
+        Column("number", Integer, primary_key=True),
+        Column("id", String(64), nullable=False, unique=True),
+        Column("kind", Text, nullable=False),
+        Column("title", Text, nullable=False),
+        Column("created_at", Float, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("base", Text, nullable=False),
+        Column("settings", Text, nullable=False),
+        Column("seeds", Text, nullable=False),
+        Column("precision", String(16)),
+        Column("layout", String(16)),
+        Column("request_id", String(64), unique=True),
+        sqlite_autoincrement=True,
+    )
+    operations.bulk_insert(studies, [dict(row) for row in rows])
+
+
+VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7}  # version -> what it changes in the one before

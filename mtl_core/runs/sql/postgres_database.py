@@ -22,7 +22,7 @@ from mtl_core.errors import StoreError
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import clock, schema
 from mtl_core.runs.sql.advisory_locks import lock_writers
-from mtl_core.runs.sql.database import Database, check_version, refuse_in_use, reporter_of, run_folders_in, version_of
+from mtl_core.runs.sql.database import UNENCODABLE, Database, refuse_in_use, reporter_of, run_folders_in, version_of
 from mtl_core.runs.sql.migrations import migrate
 from mtl_core.runs.sql.run_facts import refresh_facts
 
@@ -108,6 +108,8 @@ class PostgresDatabase(Database):
             yield
         except DBAPIError as error:
             raise StoreError(_sentence(self.name, error)) from None  # the cause would bring the server's own text into logs
+        except UnicodeEncodeError as error:
+            raise StoreError(f"the PostgreSQL database '{self.name}' {UNENCODABLE}") from error
 
 
 def open_postgres(url: str, home: Path) -> PostgresDatabase:
@@ -173,8 +175,15 @@ def _prepare(connection: Connection, name: str, home: Path) -> None:
     elif (found := version_of(connection) or "").isdigit() and FIRST_VERSION <= int(found) < schema.SCHEMA_VERSION:
         refuse_in_use(connection, name)
         migrate(connection, int(found), reporter_of(name, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
-    check_version(connection, name)
+    _check_version(connection, name)
     refresh_facts(connection)
+
+
+def _check_version(connection: Connection, name: str) -> None:
+    """Raise StoreError if the database is not a store of this version."""
+    found = version_of(connection)
+    if found != str(schema.SCHEMA_VERSION):
+        raise StoreError(f"the run store '{name}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. Nothing was changed.")
 
 
 def _set_up_connection(connection: Any, _record: Any) -> None:

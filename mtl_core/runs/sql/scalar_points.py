@@ -5,7 +5,6 @@ A run of 744 steps writes 14,000 values. A row for each of them, with its indexe
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -180,7 +179,7 @@ def _rewrite(connection: Connection, run: int, row: int, point: Point) -> None:
 
 def _number_of_set(connection: Connection, keys: Sequence[str]) -> int:
     text = json.dumps(list(keys), ensure_ascii=False)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = schema.digest_of(text)
     number = connection.execute(select(_sets.c.number).where(_sets.c.digest == digest)).scalar()
     if number is None:
         lock_keys(connection)  # see ``key_numbers``

@@ -8,24 +8,32 @@ import math
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, create_mock_engine, text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, create_mock_engine, text
 
-SCHEMA_VERSION = 6
+from mtl_core.runs.sql.short_text import ReportedText, ShortText
+
+SCHEMA_VERSION = 7
 LEAST_LEASE = 15.0  # seconds, see ``leases``
-LONGEST_REQUEST = 64  # characters; PostgreSQL refuses longer ones
+LONGEST_REQUEST = 64  # characters
+RUN_ID = ShortText(64, "the id of a run")
+STUDY_ID = ShortText(64, "the id of a study")
+SCALAR_KEY = ShortText(255, "the key of a scalar")
+SHA256 = ShortText(64, "a SHA-256")
 
 HELD_SLOT = "slot IS NOT NULL AND status IN ('running', 'pausing', 'paused', 'stopping')"  # the states in which a process holds a run
 
 metadata = MetaData()
 
-meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+meta = Table(
+    "meta", metadata, Column("key", ShortText(64, "the name of a setting of the store"), primary_key=True), Column("value", Text, nullable=False)
+)
 
 runs = Table(
     "runs",
     metadata,
     Column("number", Integer, primary_key=True),  # order of submission
-    Column("id", String(64), nullable=False, unique=True),
-    Column("status", String(16), nullable=False, index=True),
+    Column("id", RUN_ID, nullable=False, unique=True),
+    Column("status", ShortText(16, "the state of a run"), nullable=False, index=True),
     Column("config", Text, nullable=False),  # JSON
     Column("created_at", Float, nullable=False),  # all times: seconds since 1970
     Column("started_at", Float),  # claimed by a process
@@ -36,14 +44,14 @@ runs = Table(
     Column("epoch", Float, nullable=False, default=0.0),
     Column("steps_per_second", Float),
     Column("info", Text, nullable=False, default="{}"),  # JSON
-    Column("failure", Text),  # JSON
-    Column("device", String(32)),  # resolved, never 'auto'; NULL until known
-    Column("owner_host", String(255)),
+    Column("failure", ReportedText),  # JSON
+    Column("device", ShortText(32, "the device of a run")),  # resolved, never 'auto'; NULL until known
+    Column("owner_host", ShortText(255, "the name of a machine")),
     Column("owner_pid", Integer),
     Column("owner_started", Float),
     Column("heartbeat_at", Float),
     # since version 2
-    Column("owner_token", String(32)),  # new at each claim; a holder of an older token cannot write
+    Column("owner_token", ShortText(32, "the token of a claim")),  # new at each claim; a holder of an older token cannot write
     Column("progress_at", Float),  # last step or batch of the trainer; a separate thread writes heartbeat_at
     Column("seconds_before", Float, nullable=False, server_default="0"),  # seconds of training in attempts before started_at
     Column("resumed_step", Integer, nullable=False, server_default="0"),  # step at training_started_at
@@ -53,17 +61,21 @@ runs = Table(
     Column("tags", Text, nullable=False, server_default="[]"),  # JSON
     Column("pinned", Integer, nullable=False, server_default="0"),
     Column("archived", Integer, nullable=False, server_default="0"),
-    Column("parent_id", String(64)),  # the run from which it was forked; it may be deleted
+    Column("parent_id", RUN_ID),  # the run from which it was forked; it may be deleted
     Column("parent_epoch", Integer),
     Column("parent_step", Integer),
-    Column("request_id", String(LONGEST_REQUEST)),  # id of the form's request: a second click on the same form finds this run
+    Column(
+        "request_id", ShortText(LONGEST_REQUEST, "the id of a request")
+    ),  # id of the form's request: a second click on the same form finds this run
     Index("runs_by_request", "request_id", unique=True),
     # since version 4
     Column("last_row", Integer, nullable=False, server_default="0"),  # number of the newest row in ``points``
     Index("runs_by_end", "finished_at"),
     Index("runs_by_parent", "parent_id"),
     # since version 6
-    Column("slot", String(300)),  # host and device of a claim that wants the device alone; NULL for other claims
+    Column(
+        "slot", ShortText(300, "the name of a machine with a device")
+    ),  # host and device of a claim that wants the device alone; NULL for other claims
     Column("lease_seconds", Float, nullable=False, server_default=str(LEAST_LEASE)),  # how long the holder may be silent
     Index("runs_by_slot", "slot", unique=True, sqlite_where=text(HELD_SLOT), postgresql_where=text(HELD_SLOT)),
     sqlite_autoincrement=True,
@@ -87,7 +99,7 @@ key_sets = Table(
     "key_sets",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("digest", String(64), nullable=False, unique=True),  # sha256 of the next column, because an index takes no long text
+    Column("digest", SHA256, nullable=False, unique=True),  # sha256 of the next column, because an index takes no long text
     Column("scalar_keys", Text, nullable=False),  # JSON: list of scalar keys, split/task/name
 )
 
@@ -95,25 +107,25 @@ scalar_keys = Table(
     "scalar_keys",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("key", String(255), nullable=False, unique=True),
+    Column("key", SCALAR_KEY, nullable=False, unique=True),
 )
 
 log = Table(
     "log",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("run_id", String(64), ForeignKey("runs.id"), nullable=False, index=True),
+    Column("run_id", RUN_ID, ForeignKey("runs.id"), nullable=False, index=True),
     Column("time", Float, nullable=False),
-    Column("level", String(16), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("level", ShortText(16, "the level of a line of a log"), nullable=False),
+    Column("text", ReportedText, nullable=False),
 )
 
 controls = Table(
     "controls",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("run_id", String(64), ForeignKey("runs.id"), nullable=False, index=True),
-    Column("kind", String(16), nullable=False),
+    Column("run_id", RUN_ID, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("kind", ShortText(16, "the kind of a request to a run"), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("applied_at", Float),
     Column("payload", Text),  # JSON; since version 2
@@ -145,11 +157,11 @@ run_facts = Table(  # since version 4: what lists filter and sort by, made from 
     Column("name", Text, nullable=False),
     Column("subtitle", Text, nullable=False),
     Column("common", Text, nullable=False),  # what the runs of its race have in common; empty outside a race
-    Column("data", String(255), nullable=False),
+    Column("data", Text, nullable=False),
     Column("tasks", Text, nullable=False),  # JSON
-    Column("backbone", String(255), nullable=False),
-    Column("balancing", String(255), nullable=False),
-    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("backbone", Text, nullable=False),
+    Column("balancing", Text, nullable=False),
+    Column("fingerprint", SHA256, nullable=False, index=True),
     Column("search", Text, nullable=False),  # name, id, note, tags, tasks, backbone, balancing; small letters
 )
 
@@ -159,27 +171,30 @@ studies = Table(
     "studies",
     metadata,
     Column("number", Integer, primary_key=True),  # order of creation
-    Column("id", String(64), nullable=False, unique=True),
-    Column("kind", String(32), nullable=False),
+    Column("id", STUDY_ID, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("state", String(16), nullable=False),  # new, running or stopped; whether all cells have ended is said by their runs
+    Column(
+        "state", ShortText(16, "the state of a study"), nullable=False
+    ),  # new, running or stopped; whether all cells have ended is said by their runs
     Column("base", Text, nullable=False),  # JSON: the base config
     Column("settings", Text, nullable=False),  # JSON: axes and the other settings of its kind
     Column("seeds", Text, nullable=False),  # JSON: list of seeds
-    Column("precision", String(16)),  # of all cells; NULL until the first cell has measured it
-    Column("layout", String(16)),
-    Column("request_id", String(64), unique=True),  # id of the form's request: a second click finds this study
+    Column("precision", ShortText(16, "the precision of a study")),  # of all cells; NULL until the first cell has measured it
+    Column("layout", ShortText(16, "the layout of a study")),
+    Column("request_id", ShortText(LONGEST_REQUEST, "the id of a request"), unique=True),  # id of the form's request: a second click finds this study
     sqlite_autoincrement=True,
 )
 
 study_runs = Table(
     "study_runs",
     metadata,
-    Column("study_id", String(64), ForeignKey("studies.id"), primary_key=True),
-    Column("cell", String(255), primary_key=True),
+    Column("study_id", STUDY_ID, ForeignKey("studies.id"), primary_key=True),
+    Column("cell_digest", SHA256, primary_key=True, default=lambda row: digest_of(row.get_current_parameters()["cell"])),  # since version 7
+    Column("cell", Text, nullable=False),
     Column("seed", Integer, primary_key=True),
-    Column("run_id", String(64), ForeignKey("runs.id"), nullable=False, index=True),
+    Column("run_id", RUN_ID, ForeignKey("runs.id"), nullable=False, index=True),
     Column("is_reused", Integer, nullable=False, server_default="0"),  # the run existed before the study asked for it
     Column("resumptions", Integer, nullable=False, server_default="0"),  # how often the study resumed it after its process was gone
 )
@@ -201,8 +216,13 @@ def _sqlite_statements() -> tuple[str, ...]:
 
 
 def request_key(request_id: str | None) -> str | None:
-    """The id of a request as ``runs.request_id`` holds it: a longer one, as with a task's name in it, becomes its SHA-256."""
-    return request_id if request_id is None or len(request_id) <= LONGEST_REQUEST else hashlib.sha256(request_id.encode()).hexdigest()
+    """The id of a request as the store holds it: a longer one, as with a task's name in it, becomes its SHA-256."""
+    return request_id if request_id is None or len(request_id) <= LONGEST_REQUEST else digest_of(request_id)
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a text, for an index in the text's place: an index of PostgreSQL takes no long text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def to_json(value: Any) -> str:

@@ -75,3 +75,12 @@ def test_cells_that_a_spreadsheet_would_run_are_disarmed(tmp_path):
     root = folder_with(tmp_path, {"=1+1.png": b"", "cat/x.png": b""})
     lines = check(root, ImportSpec.from_dict({"sources": [{"format": "class_folders"}]})).to_csv().splitlines()
     assert any(",'=1+1.png," in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "classes.txt", "colors.txt", "obj.names", "label.tsv"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_cell_that_is_longer_than_python_reads_is_no_fault_of_the_program(tmp_path, name, separator):
+    """Also in a file whose name says that it lists classes."""
+    content = f"image{separator}size\n{'x' * 200_000}{separator}1\n".encode()
+    report = check(root := folder_with(tmp_path / "in", {name: content}), propose(root).spec)
+    assert [summary.task.name for summary in report.tasks] == ["class"]  # of the folders

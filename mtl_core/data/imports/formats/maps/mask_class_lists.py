@@ -216,7 +216,10 @@ def _table(lines: list[str]) -> dict[int, str]:
     delimiter = next((mark for mark in "\t;," if mark in lines[0]), None)
     if delimiter is None:
         return {}
-    rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True))
+    try:
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:  # such as a cell that is longer than Python reads
+        return {}
     head = [cell.strip().lower() for cell in rows[0]]
     at = next((head.index(word) for word in _NUMBER if word in head), None)
     of = next((head.index(word) for word in _NAME if word in head and head.index(word) != at), None)
