@@ -38,7 +38,7 @@ try:
     from mtl_core.cli.train_commands import queue, race, train
     from mtl_core.cli.work_commands import cluster, work
     from mtl_core.errors import MTLError
-    from mtl_core.standard_streams import open_closed
+    from mtl_core.machine.standard_streams import open_closed
 except KeyboardInterrupt:  # the imports take most of a second; ``complain``, which translates, may not be there yet
     print("error:", "stopped", file=sys.stderr)
     sys.exit(STOPPED)

@@ -21,11 +21,11 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
 from mtl_core.language import HalfUp
+from mtl_core.machine.standard_streams import Unminded
 from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.standard_streams import Unminded
 from mtl_core.terminal_text import visible
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes

@@ -13,7 +13,7 @@ import click
 
 from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_sent, emit_table, json_refusals, say
 from mtl_core.language import filled
-from mtl_core.standard_streams import Unminded
+from mtl_core.machine.standard_streams import Unminded
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:

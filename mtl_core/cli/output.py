@@ -21,9 +21,9 @@ from rich.text import Text
 from mtl_core.durations import duration
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.language import HalfUp
+from mtl_core.machine.standard_streams import Unminded, UnprintedError, drop
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
-from mtl_core.standard_streams import Unminded, UnprintedError, drop
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 

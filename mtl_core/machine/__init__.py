@@ -1,1 +1,1 @@
-"""What this machine has free, and how busy it is."""
+"""What this machine has free, how busy it is, and the streams of a process where nobody reads them."""

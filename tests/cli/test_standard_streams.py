@@ -12,7 +12,7 @@ import pytest
 from mtl_core.cli.foreground import _progress
 from mtl_core.cli.output import say
 from mtl_core.events import Message
-from mtl_core.standard_streams import Unminded
+from mtl_core.machine.standard_streams import Unminded
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "runs" / "fake_trainer.py"
@@ -56,7 +56,7 @@ def test_what_is_written_to_a_closed_stream_gets_into_no_file(tmp_path):
     """The number of a closed stream would go to the next file that is opened."""
     code = """if True:
         import os, sys
-        from mtl_core.standard_streams import open_closed
+        from mtl_core.machine.standard_streams import open_closed
         open_closed()
         file = open(sys.argv[1], "w")
         os.write(2, b"a warning of a library")
