@@ -240,6 +240,7 @@ def write_checkpoint():
 def pytest_runtest_makereport(item, call):
     """In CI, a test with a browser, data, a database or S3 that was skipped has failed: nothing may go untested unseen."""
     report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]  # xdist sends UTF-8
     must_run = any(item.get_closest_marker(name) for name in ("browser", "data", "database", "objects"))
     if report.skipped and must_run and os.environ.get("CI"):
         report.outcome = "failed"

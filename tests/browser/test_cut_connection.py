@@ -76,3 +76,23 @@ def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(new_tab, serv
         expect(tab.get_by_text(re.compile("stopped$")).first).to_be_visible()
     assert len(store.runs()) == before
     assert len([line for line in store.log(run_id) if line.text.startswith("training starts on")]) == 1
+
+
+BEGUN = """shown => document.querySelectorAll("[data-testid=stMain] [data-testid=stVerticalBlock]").length >= shown"""
+
+
+@pytest.mark.parametrize("shown", [2, 5, 9])
+def test_a_page_that_is_cut_off_while_it_is_drawn_is_drawn_to_its_end(shown, new_tab, server, queue):
+    """What was sent is lost from some part of the page on, and the rest waits for the browser (``broken_connection.py``)."""
+    page = new_tab
+    page.add_init_script(SOCKETS)
+    run_id = queue.create(RunConfig.from_dict(CONFIG)).id
+    page.goto(f"{server.url}/run?run={run_id}")
+    assert wait_until(page, lambda: queue.get(run_id).epoch >= 1)
+    page.reload()
+    page.wait_for_function(BEGUN, arg=shown)
+    page.evaluate(CUT)
+    expect(page.get_by_text(re.compile("running$")).first).to_be_visible()
+    page.locator(".st-key-silent_server").wait_for(state="attached")
+    actions.stop(queue, run_id)
+    expect(page.get_by_text(re.compile("stopped$")).first).to_be_visible()

@@ -13,6 +13,7 @@ from ui.shell.session_lookup import look_up_single_values
 from ui.shell.state import begin_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.styles import apply_styles, page_icon
 from ui.shell.typed_address import forget_unknown_address, say_unknown_address
+from ui.status.broken_connection import drop_unsent_parts
 from ui.status.silent_server import prepare_words
 from ui.status.status_bar import polling_strip
 from ui.status.toasts import show_toasts
@@ -22,6 +23,7 @@ def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
     look_up_single_values()
     keep_asked_page()
+    drop_unsent_parts()
     begin_language()
     st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()
