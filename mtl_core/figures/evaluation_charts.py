@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from mtl_core.figures.colours import ink_on
 from mtl_core.language import mark, tr
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[st
     """Annotations with the counts: in the page's text colour, or on a strong cell in the colour that is readable on it."""
     if max(matrix.shape) > SHOWN_NUMBERS:
         return []
-    bright = sum(part * value for part, value in zip((0.299, 0.587, 0.114), bytes.fromhex(colour[1:]), strict=True)) > 140
-    strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
+    strong = {"font": {"color": "rgb({},{},{})".format(*ink_on(bytes.fromhex(colour[1:])))}}
     plain = {"showarrow": False}
     return [
         {

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.figures.colours import GREY
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
@@ -151,7 +152,7 @@ def _direction(metric: dict[str, Any]) -> str:
 def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
     curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
     looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
-    zero_line = "" if baseline is None else "#8A8A8A"
+    zero_line = "" if baseline is None else GREY
     looks |= {"zero_line": zero_line, "nothing": nothing_of(run for group in groups for run in group.runs)}
     return curve_chart([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), **looks)
 

@@ -6,11 +6,15 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mtl_core.figures.colours import PALETTE
+from mtl_core.figures.colours import MISSED, PALETTE
 from ui.shell.element_keys import element_key
 
-CSS = """
+CSS = (
+    f"""
 <style>
+:root {{--line-colour: {PALETTE[0]}; --marked-colour: {PALETTE[1]}; --missed-colour: {MISSED};}}
+"""
+    + """
 .stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1880px;}
 /* Text in a line with buttons. Streamlit gives a paragraph a margin and its container the same one below 0: without both it stands in the middle. */
 :is(.st-key-strip, .st-key-lineage, [class*="st-key-queue_"], .st-key-steering_title, .st-key-state, .st-key-class_link, .st-key-class_tiles)
@@ -39,9 +43,9 @@ CSS = """
 .gauge-list {display: grid; gap: .35rem; font-size: .9rem; min-width: 22rem; font-variant-numeric: tabular-nums;}
 .gauge-list div {display: grid; grid-template-columns: 5.5rem 1fr auto; gap: .7rem; align-items: center;}
 .gauge-list i {display: block; height: 5px; border-radius: 3px; background: rgba(128,128,128,.3); overflow: hidden;}
-.gauge-list b {display: block; height: 100%; background: #56B4E9;}
+.gauge-list b {display: block; height: 100%; background: var(--line-colour);}
 .gauge-list .marked {font-weight: 600;}
-.gauge-list .marked b {background: #D55E00;}
+.gauge-list .marked b {background: var(--marked-colour);}
 [class*="st-key-entry_"] .stPageLink a {padding: 0; margin: 0;}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
@@ -83,9 +87,9 @@ CSS = """
 /* An empty first item: a first gauge that does not fit goes to the hidden second line, too. */
 .gauges::before {content: ""; order: -2; height: 1.6rem; margin-right: -1rem;}
 .gauges i {display: block; height: 3px; border-radius: 2px; background: rgba(128,128,128,.3); overflow: hidden;}
-.gauges b {display: block; height: 100%; background: #56B4E9;}
+.gauges b {display: block; height: 100%; background: var(--line-colour);}
 .gauges .marked {font-weight: 600; order: -1;}
-.gauges .marked b {background: #D55E00;}
+.gauges .marked b {background: var(--marked-colour);}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
 .st-key-state > div:first-child {flex: 1 1 14rem;}
@@ -115,6 +119,9 @@ CSS = """
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
+/* A class's colour may be as bright as the page: its dot has an outline. */
+.legend i {display: inline-block; width: .65em; height: .65em; margin-right: .15em; border-radius: 50%;
+  box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 60%, transparent);}
 [class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
 .measured {line-height: 1.6;}
@@ -175,6 +182,7 @@ button[kind="tertiary"]:not(:disabled):is(:hover, :active, [aria-expanded="true"
 [data-testid="stStatusWidget"] {display: none;}
 </style>
 """
+)
 
 
 def page_icon() -> Image.Image:

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.explained_results import explain_front
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
@@ -195,8 +196,8 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     figure = go.Figure()
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
     groups = (
-        (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", "#0072B2"),
-        (tr("methods"), [*methods], "diamond", "#D55E00"),
+        (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", PALETTE[0]),
+        (tr("methods"), [*methods], "diamond", PALETTE[1]),
     )
     for name, keys, symbol, colour in groups:
         for on_front in (True, False):
