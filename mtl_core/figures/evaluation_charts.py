@@ -182,11 +182,13 @@ def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.F
     filled = bins[:, 0] > 0
     size = bins[:, 0] / max(bins[:, 0].sum(), 1)
     middle = ((edges[1:] + edges[:-1]) / 2)[filled]
+    parts = ",".join(map(str, bytes.fromhex(colour[1:])))
+    fills = [f"rgba({parts},{0.35 + 0.65 * share:.3f})" for share in size[filled] / max(size.max(), 1e-9)]
     bars = go.Bar(
         x=middle,
         y=bins[filled, 2],
         width=0.9 / len(bins),
-        marker={"color": colour, "opacity": 0.35 + 0.65 * size[filled] / max(size.max(), 1e-9)},
+        marker={"color": fills, "line": {"color": colour, "width": 1}},
         customdata=np.column_stack([bins[filled, 0], bins[filled, 1]]),
         hovertemplate=tr("confidence %{customdata[1]:.3f}<br>right %{y:.3f}<br>%{customdata[0]:,} predictions") + "<extra></extra>",
     )

@@ -120,7 +120,7 @@ def _bar(worse: float, equal: float, better: float) -> str:
     pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
     said = " · ".join(_unbroken(f"{name} {100 * share:.0f} %", " ") for share, _, name in parts)
     bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
-    return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
+    return f'{bar}<div class="faint" style="font-size:0.8rem;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
 
 
 def _row(line: Line) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     st.html(
         f'<div style="font-size:.875rem"><b>{tr("{count} parameters", count=words.count(total))}</b>'
         f'<div style="display:flex;gap:2px;height:.5rem;border-radius:4px;overflow:hidden;margin:.35rem 0">{bar}</div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .9rem;opacity:.85">{legend}</div></div>'
+        f'<div class="faint" style="display:flex;flex-wrap:wrap;gap:.1rem .9rem">{legend}</div></div>'
     )
 
 
