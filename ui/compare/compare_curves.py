@@ -17,7 +17,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, nothing_of, panel_style, scalars_feed, view_controls
 from ui.shell import words
 from ui.shell.element_keys import element_key
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import box_texts
 from ui.shell.state import hold, hold_first
 
 TITLES = {"optimizer/lr": mark("Learning rate"), "optimizer/loss": mark("Combined loss of all tasks")}
@@ -98,7 +98,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
             placeholder=tr("Choose metrics"),
             **kept,
         )
-        names = {NO_BASELINE: tr("none")} | names_apart(chosen)
+        names = {NO_BASELINE: tr("none")} | box_texts(chosen)
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = tr("Subtracts this run, or its group of seeds, from all others.")
         place = list(names).index(first)

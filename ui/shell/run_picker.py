@@ -74,7 +74,7 @@ def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run.id == current]
     if len(offered) < 2:
         return False
-    names = names_apart(offered)
+    names = box_texts(offered)
 
     def address(picked: str) -> dict[str, str | None]:
         return {"run": picked, "epoch": None} if RUN_ID.fullmatch(picked) else {}  # else the browser sent the text of a name that has changed since
@@ -101,6 +101,12 @@ def names_apart(runs: Iterable[Any], letters: int = LETTERS) -> dict[str, str]:
         return in_full if len(in_full) <= letters else words.shortened_inside(name, letters - len(by_id)) + by_id
 
     return {run_id: text(run, name) for run_id, (run, name) in names.items()}
+
+
+def box_texts(runs: Iterable[Any], letters: int = LETTERS) -> dict[str, str]:
+    """Id -> text of a run in a box, as ``names_apart`` gives it, with its whole name behind a shortened one."""
+    told = {run.id: run for run in runs}
+    return {run_id: words.with_whole(text, shown_name(told[run_id])) for run_id, text in names_apart(told.values(), letters).items()}
 
 
 def draw_picker(label: str, names: Mapping[str, str], shown: str, key: str, address: Callable[[str], Mapping[str, str | None]], width: Any) -> None:

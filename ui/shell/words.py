@@ -186,6 +186,14 @@ def shortened_inside(text: str, longest: int) -> str:
     return f"{_beginning(text, longest - 1 - end).rstrip()}…{tail.lstrip()}"
 
 
+def with_whole(short: str, whole: str) -> str:
+    """The text of a choice in a box: short, and behind it the whole name where that was cut, so that any part of it can be typed to find it.
+
+    The closed box shows the short text; what does not fit into it is cut off at its end.
+    """
+    return short if whole in short else f"{short}  ·  {whole}"
+
+
 def _breadth(letter: str) -> int:
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
