@@ -149,12 +149,12 @@ def _runs_and_studies() -> dict[str, str]:
         )
         for study in studies.studies(run_store())[:NEWEST]
     }
-    whole = {run.id: shown_name(run) for run in (*own, *others)}
-    names = {run_id: words.shortened_inside(name, LETTERS) for run_id, name in whole.items()}
-    own, others = (
-        {f"run:{run.id}": words.with_whole(tr("Run: {name}  ·  {id}", name=names[run.id], id=run.id), whole[run.id]) for run in some}
-        for some in (own, others)
-    )
+
+    def text(run: Any) -> str:
+        name = shown_name(run)
+        return words.with_whole(tr("Run: {name}  ·  {id}", name=words.shortened_inside(name, LETTERS), id=run.id), name)
+
+    own, others = ({f"run:{run.id}": text(run) for run in some} for some in (own, others))
     return own | of_studies | others
 
 
