@@ -155,6 +155,13 @@ CSS = (
     margin-bottom: 0;}
   [class*="st-key-test_"] > * + * {margin-top: .4rem;}
 }
+/* The boxes are as wide as their names where there is room, and narrower where a second line would push the pictures down. */
+@media (min-width: 1100px) {
+  .st-key-predictions_head {flex-wrap: nowrap;}
+  .st-key-predictions_head > * {flex: none;}
+  .st-key-predictions_head > :has(.stSelectbox) {flex: 0 1 auto; min-width: 8rem;}
+  .st-key-predictions_head > :is([class*="st-key-picked_run"], [class*="st-key-beside"]) {flex-shrink: 8; min-width: 10rem;}
+}
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 /* A list is as wide as its longest text, where its box is narrower. */
