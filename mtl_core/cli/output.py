@@ -23,6 +23,7 @@ from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreE
 from mtl_core.language import HalfUp
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
+from mtl_core.singular import in_singular
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
@@ -39,7 +40,7 @@ SET = click.option(
 
 def emit(text: str) -> None:
     """Print to standard output what people read."""
-    _write(visible(text))
+    _write(visible(in_singular(text)))
 
 
 def emit_data(text: str) -> None:
@@ -49,7 +50,7 @@ def emit_data(text: str) -> None:
 
 def say(text: str) -> None:
     """Print to standard error what people read."""
-    click.echo(visible(text), err=True)
+    click.echo(visible(in_singular(text)), err=True)
 
 
 def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
