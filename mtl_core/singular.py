@@ -6,11 +6,12 @@ import re
 
 _SINGULARS = {"classes": "class", "boxes": "box", "entries": "entry", "copies": "copy", "processes": "process"}  # others lose their s
 _NOUNS = (
-    "annotation area bit breed byte cell channel character checkpoint colour column combination comparison core day degree device digit epoch "
-    "evaluation example file folder fold frame group head image keypoint label layer learner letter level line mask measurement method metric "
-    "minute mistake name network number object outline pair parameter part picture piece pixel place point polygon portion prediction problem "
-    "question record region repetition row run sample scene seed setting shade shape size split stage step table target task text thread "
-    "threshold tile time unit update value version weight word"
+    "annotation|area|bit|breed|byte|cell|channel|character|checkpoint|colour|column|combination|comparison|core|day|degree|"
+    "device|digit|epoch|evaluation|example|file|folder|fold|frame|group|head|image|keypoint|label|layer|learner|letter|level|"
+    "line|mask|measurement|method|metric|minute|mistake|name|network|number|object|outline|pair|parameter|part|picture|piece|"
+    "pixel|place|point|polygon|portion|prediction|problem|question|record|region|repetition|row|run|sample|scene|seed|setting|"
+    "shade|shape|size|split|stage|step|table|target|task|text|thread|threshold|tile|time|unit|update|value|version|weight|"
+    "word"
 )
 _VERBS = {"are": "is", "have": "has", "were": "was", "do": "does", "lie": "lies", "hold": "holds", "wait": "waits", "say": "says", "give": "gives"}
 _NUMBERED = (
@@ -33,7 +34,7 @@ _NUMBERED = (
     "version",
 )
 _ONE = re.compile(
-    rf"(?P<before>\b[A-Za-z]+ )?(?<![\w.,:/-])(?P<one>1)(?P<all> of [\d,]+)? (?P<noun>{'|'.join(_SINGULARS)}|(?:{'|'.join(_NOUNS.split())})s)\b"
+    rf"(?P<before>\b[A-Za-z]+ )?(?<![\w.,:/-])(?P<one>1)(?P<all> of [\d,]+)? (?P<noun>{'|'.join(_SINGULARS)}|(?:{_NOUNS})s)\b"
     rf"(?: (?P<verb>{'|'.join(_VERBS)})\b)?"
 )
 _QUOTES = re.compile(r"(?<!\w)'[^']*'")
