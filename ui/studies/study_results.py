@@ -17,7 +17,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.aggregates import DROP, GAIN
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
+from mtl_core.studies.paper_table import any_is_cut, heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.table_sizes import whole_height
@@ -70,6 +70,7 @@ def results(answer: Answer) -> None:
             "differences above and not from these intervals.",
             split=tr(answer.split),
         )
+        + (tr(" “Cut at”: the interval ends there, because the metric has no values beyond.") if any_is_cut(answer) else "")
     )
     _downloads(answer)
     if answer.front:
