@@ -30,10 +30,16 @@ RACE_TAG = re.compile(r"race-([0-9a-f]{4,})")
 
 @dataclass(frozen=True)
 class RunName:
-    """A run's name: ``title`` for lists and headings, ``left_out`` for what the title leaves out; it may be empty."""
+    """A run's name: ``title`` for lists and headings, ``left_out`` for what the title leaves out; it may be empty. ``whole``: a title that is cut."""
 
     title: str
     left_out: tuple[Phrase, ...] = ()
+    whole: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """The title, uncut, and what it leaves out, in English: what a search looks through."""
+        return SEPARATOR.join([self.whole or self.title, *(each.english for each in self.left_out)])
 
     @property
     def subtitle(self) -> str:
@@ -68,7 +74,8 @@ def run_name(config: RunConfig, tags: Sequence[str] = (), typed: str = "") -> Ru
         parts.append(subject.english)
     else:
         rest = [subject, *rest]
-    return RunName(_cut(SEPARATOR.join(parts)), (*rest, *steered))
+    whole = SEPARATOR.join(parts)
+    return RunName(_cut(whole), (*rest, *steered), whole)
 
 
 def fork_name(parent: str, before: RunConfig, after: RunConfig, epoch: int) -> str:

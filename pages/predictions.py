@@ -14,7 +14,7 @@ from ui.predictions.own_image import own_image, way_to_an_image
 from ui.predictions.sample_view import sample_view, second_run
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.page_address import set_address
-from ui.shell.run_picker import asked_run, no_runs, no_such_run, run_picker
+from ui.shell.run_picker import asked_run, box_width, no_runs, no_such_run, run_picker
 from ui.shell.state import hold, hold_first, is_choice, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
 from ui.shell.words import plain, translated
@@ -39,7 +39,7 @@ def main() -> None:
 def _show(run) -> None:
     view, source, way = "", PROBE, ""
     has_predictions = bool(run.info) and pictures_of(run, PROBE) is not None
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(key="predictions_head", horizontal=True, vertical_alignment="center", gap="small"):
         st.title(tr("Predictions"), anchor=False, width="content")
         if not run_picker(listing_with(run), run.id):
             st.markdown(tr("of **{name}**", name=plain(shown_name(run))), width="content")
@@ -99,7 +99,7 @@ def _source(run_id: str) -> str:
         if "sample" in st.query_params:
             set_address({"sample": "0"})
 
-    kept: dict[str, Any] = {"label_visibility": "collapsed"}
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": box_width(tr(SPLITS[held]))}
     source = st.selectbox(tr("Images"), list(SPLITS), list(SPLITS).index(held), format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
     set_address({"images": None if source == PROBE else source})
     return source

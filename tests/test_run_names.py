@@ -131,3 +131,13 @@ def test_a_fork_on_the_command_line_has_the_same_name_as_on_the_page(home):
     parent = store.create(SCENES)
     config = resume_and_fork.fork_config(parent, 4, ["tasks.boxes.loss_weight=5", "epochs=16"])
     assert config.name == f"boxes ×5, from epoch 4 · {SUBJECT}"
+
+
+def test_a_name_that_is_cut_is_searched_in_full():
+    config = SCENES.model_copy(update={"tasks": {**SCENES.tasks}, "name": ""})
+    changed = RunConfig.from_dict({**config.to_dict(), "seed": 2, "backbone": {"name": "small_cnn", "widths": [16] * 40}})
+    name = run_name(changed)
+    whole = name.in_full
+    assert name.title.endswith("…")
+    assert "…" not in whole
+    assert all(part in whole for part in (name.title[:-1], "seed 2", SUBJECT))

@@ -68,7 +68,8 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     elif not every:
         emit(f"No runs yet in {store.home}. Start one with 'train --preset NAME'; 'presets' lists the names.")
     elif not found:
-        emit(f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
+        only = f"The only run in {store.home} is archived; 'runs --all' lists it."
+        emit(only if len(every) == 1 else f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
     else:
         columns = ("run", "status", "done", "took", "created", "device", "name", "marks", "forked from")
         emit_table(columns, map(_row, found), numbers=("done",), cut="name")

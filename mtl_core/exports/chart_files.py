@@ -19,7 +19,7 @@ import numpy as np
 from mtl_core.analysis.conflict_summary import WHOLE, blocks, cosines_at, measured_steps
 from mtl_core.data import open_source
 from mtl_core.exports.export_source import ExportSource
-from mtl_core.figures.colours import task_colours
+from mtl_core.figures.colours import GREY, PALETTE, task_colours
 from mtl_core.figures.curves import decimate, ema
 from mtl_core.figures.matrix import SCALE
 from mtl_core.figures.picture_font import FONTS, font_file
@@ -92,7 +92,7 @@ def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
     for key, title in (("loss_weight", tr("Loss weights")), ("gradient_share", tr("Share of the gradient"))):
         lines = [(f"{key}/{name}", name, colours[name], "-") for name in source.tasks]
         charts.append((key.replace("_", "-"), title, _curves(source, lines)))
-    charts.append(("learning-rate", tr("Learning rate"), _curves(source, [("optimizer/lr", tr("learning rate"), "#0072B2", "-")])))
+    charts.append(("learning-rate", tr("Learning rate"), _curves(source, [("optimizer/lr", tr("learning rate"), PALETTE[0], "-")])))
     return charts
 
 
@@ -153,7 +153,7 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
         x, y = decimate(x, y)
         axes.plot(x, y, dash, color=colour, linewidth=1.6, label=label, marker="" if per_step or len(y) > 30 else ".", markersize=5)
     axes.set_xlabel(tr("epoch"), color=INK, fontsize=8)
-    axes.grid(axis="y", color="#808080", alpha=0.18, linewidth=0.6)
+    axes.grid(axis="y", color=GREY, alpha=0.18, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -154,7 +154,7 @@ def curve_chart(
         "zeroline": False,
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",
-        **({"title": {"text": y_title, "standoff": 2, "font": {"size": 10, "color": "#8A8A8A"}}} if y_title else {}),
+        **({"title": {"text": y_title, "standoff": 2, "font": {"size": 10}}} if y_title else {}),
     }
     layout = {
         "height": height,
@@ -183,7 +183,6 @@ def curve_chart(
             "y": 0.5,
             "xref": "paper",
             "yref": "paper",
-            "font": {"color": "#8A8A8A"},
         }
         layout["annotations"] = [note]
     if zero_line:

@@ -79,7 +79,7 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
     for split, numbers in counts.items():
         if not totals[split]:
             continue
-        look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
+        look = _bar_look(colour, split)
         hover = f"%{{x}}, {tr(split)}: %{{customdata:,}} {tr(noun)} (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
@@ -155,7 +155,7 @@ def counts_figure(numbers: Mapping[str, np.ndarray], colour: str, title: str) ->
         if not len(values):
             continue
         found = np.bincount(values // step, minlength=len(places))
-        look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
+        look = _bar_look(colour, split)
         hover = f"%{{x}}, {tr(split)}: %{{customdata:,}} {tr('images')} (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=found / len(values), customdata=found, name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
@@ -177,6 +177,11 @@ def _layout(height: int, *, legend: bool = False) -> dict[str, Any]:
         "xaxis": {**axis},
         "yaxis": {**axis, "nticks": 5},
     }
+
+
+def _bar_look(colour: str, split: str) -> dict[str, Any]:
+    """A split's bars: faint ones have an outline, so that they are seen. An opacity would not show in the legend."""
+    return {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0)), "line": {"color": colour, "width": 1}}
 
 
 def _faint(colour: str, opacity: float = 0.18) -> str:

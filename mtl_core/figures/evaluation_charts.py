@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from mtl_core.figures.colours import ink_on
 from mtl_core.language import mark, tr
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[st
     """Annotations with the counts: in the page's text colour, or on a strong cell in the colour that is readable on it."""
     if max(matrix.shape) > SHOWN_NUMBERS:
         return []
-    bright = sum(part * value for part, value in zip((0.299, 0.587, 0.114), bytes.fromhex(colour[1:]), strict=True)) > 140
-    strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
+    strong = {"font": {"color": "rgb({},{},{})".format(*ink_on(bytes.fromhex(colour[1:])))}}
     plain = {"showarrow": False}
     return [
         {
@@ -182,11 +182,13 @@ def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.F
     filled = bins[:, 0] > 0
     size = bins[:, 0] / max(bins[:, 0].sum(), 1)
     middle = ((edges[1:] + edges[:-1]) / 2)[filled]
+    parts = ",".join(map(str, bytes.fromhex(colour[1:])))
+    fills = [f"rgba({parts},{0.35 + 0.65 * share:.3f})" for share in size[filled] / max(size.max(), 1e-9)]
     bars = go.Bar(
         x=middle,
         y=bins[filled, 2],
         width=0.9 / len(bins),
-        marker={"color": colour, "opacity": 0.35 + 0.65 * size[filled] / max(size.max(), 1e-9)},
+        marker={"color": fills, "line": {"color": colour, "width": 1}},
         customdata=np.column_stack([bins[filled, 0], bins[filled, 1]]),
         hovertemplate=tr("confidence %{customdata[1]:.3f}<br>right %{y:.3f}<br>%{customdata[0]:,} predictions") + "<extra></extra>",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mtl_core.analysis.part_words import part_words
+from mtl_core.figures.colours import GREY
 from mtl_core.figures.network_layout import GUTTER, Box, Line, laid_out
 from mtl_core.language import tr
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from mtl_core.sharing.part_graph import NetworkPart
 
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
-GREY = "#8A93A0"  # of what several tasks use
 SMALL, LINE, CHARACTER = 11, 13, 6.1  # pixels: size of the text, from line to line, width of a character
 FONT = "Inter, 'Source Sans', 'Segoe UI', Helvetica, Arial, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
 LEAST = 440  # pixels of width

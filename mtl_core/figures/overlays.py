@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from plotly.colors import hex_to_rgb, qualitative, sequential
 
+from mtl_core.figures.colours import ink_on
 from mtl_core.figures.picture_font import picture_font
 from mtl_core.language import HalfUp
 
@@ -72,13 +73,20 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def draw_boxes(image: np.ndarray, boxes: np.ndarray, captions: Sequence[str], colours: np.ndarray, scale: int) -> np.ndarray:
-    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box is on top."""
+    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box is on top.
+
+    A thin line in black or white goes along both sides of a box's line, so that it is seen on any picture. No such line covers another box.
+    """
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
+    entries = []
     for box, caption, colour in reversed(list(zip(boxes, captions, colours, strict=True))):
-        fill = tuple(int(value) for value in colour)
-        x1, y1, x2, y2 = (np.asarray(box) * scale).round().astype(int)
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=fill, width=2)
+        x1, y1, x2, y2 = (np.asarray(box) * scale).round().astype(int).tolist()
+        entries.append((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1), caption, tuple(int(value) for value in colour)))
+    for x1, y1, x2, y2, _, fill in entries:
+        pen.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=ink_on(fill), width=4)
+    for x1, y1, x2, y2, caption, fill in entries:
+        pen.rectangle((x1, y1, x2, y2), outline=fill, width=2)
         if caption:
             _caption(pen, (x1, y1), caption, fill, picture_font(caption, max(10, 3 * scale)), picture.size)
     return np.asarray(picture)
@@ -120,26 +128,33 @@ def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill:
     above = corner[1] - height
     y = int(np.clip(above if above >= 0 else corner[1], 0, max(0, size[1] - height)))  # inside the box if there is no room above it
     pen.rectangle((x, y, x + width, y + height), fill=fill)
-    dark_text = 0.299 * fill[0] + 0.587 * fill[1] + 0.114 * fill[2] > 150
-    pen.text((x + 2 - left, y + 2 - top), text, fill=(0, 0, 0) if dark_text else (255, 255, 255), font=font)
+    pen.text((x + 2 - left, y + 2 - top), text, fill=ink_on(fill), font=font)
 
 
 def draw_points(image: np.ndarray, points: np.ndarray, colours: np.ndarray, edges: Sequence[tuple[int, int]], scale: int) -> np.ndarray:
     """Points (K, 3) as x, y in image pixels and 0 absent / 1 hidden / 2 visible, one colour (K, 3) each; a hidden one is a ring.
+
+    Points and lines have a thin outline in black or white, so that they are seen on any picture.
 
     ``edges``: pairs of points, joined by a line where both are there.
     """
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
     radius = max(3, round(min(picture.size) / 45))
-    rim = (0, 0, 0) if radius > 4 else None  # on a small picture a rim would leave nothing of the colour
     for one, other in edges:
         if points[one, 2] > 0 and points[other, 2] > 0:
             ends = [tuple(float(value) * scale for value in points[end, :2]) for end in (one, other)]
-            pen.line(ends, fill=(255, 255, 255), width=max(1, radius // 2))
+            thick = max(1, radius // 2)
+            pen.line(ends, fill=(0, 0, 0), width=thick + 2)
+            pen.line(ends, fill=(255, 255, 255), width=thick)
     for (x, y, seen), colour in zip(points.tolist(), colours, strict=True):
         fill = tuple(int(value) for value in colour)
         if seen > 0:
-            ring = (x * scale - radius, y * scale - radius, x * scale + radius, y * scale + radius)
-            pen.ellipse(ring, fill=fill if seen > 1 else None, outline=fill if seen <= 1 else rim, width=2 if seen <= 1 else 1)
+            middle = (x * scale, y * scale)
+            if seen > 1:
+                pen.circle(middle, radius + 1, fill=ink_on(fill))
+                pen.circle(middle, radius, fill=fill)
+            else:
+                pen.circle(middle, radius + 1, outline=ink_on(fill), width=4)
+                pen.circle(middle, radius, outline=fill, width=2)
     return np.asarray(picture)

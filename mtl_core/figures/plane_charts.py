@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from mtl_core.figures.colours import DRAWN_BY_HAND
+from mtl_core.figures.colours import DRAWN_BY_HAND, GREY
 from mtl_core.language import tr
 
-FIRST, SECOND, FRONT = *DRAWN_BY_HAND[:2], "#8A8A8A"
+FIRST, SECOND, FRONT = *DRAWN_BY_HAND[:2], GREY
 LEVELS, HEIGHT = 14, 520
 _LONGEST = 2.2  # length of the longest arrow on the plane, in its units
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core.figures.colours import GREY
 from mtl_core.figures.curves import decimate, ema
 
 POINTS = 60
@@ -33,7 +34,7 @@ def share_sparkline(values: np.ndarray, colour: str, even: float, width: int = 2
     across = x * (width / max(1, len(values) - 1))
     line = " ".join(f"{at:.1f},{level:.1f}" for at, level in zip(across.tolist(), down(y).tolist(), strict=True))
     thin = 'vector-effect="non-scaling-stroke"'
-    drawn = [f'<path d="M0 {down(even):.1f}H{width}" stroke="#8A8A8A" stroke-dasharray="3 3" {thin}/>']
+    drawn = [f'<path d="M0 {down(even):.1f}H{width}" stroke="{GREY}" stroke-dasharray="3 3" {thin}/>']
     if len(y):
         drawn.append(f'<polygon points="{across[0]:.1f},{height} {line} {across[-1]:.1f},{height}" fill="{colour}" opacity="0.18"/>')
         drawn.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8" {thin}/>')

@@ -133,7 +133,10 @@ def metric_title(metric: TaskMetric) -> str:
 
 
 def number(spread: Spread | None, latex: bool = False) -> str:
-    """``0.912 ± 0.013 (n 5)``; no interval for one seed or equal values, a dash for none. Digits follow the interval's size."""
+    """``0.912 ± 0.013 (n 5)``; no interval for one seed or equal values, a dash for none. Digits follow the interval's size.
+
+    ``0.98 ± 0.05 (n 3, cut at 1)``: the interval would leave the metric's range, so it ends there.
+    """
     if spread is None:
         return "--" if latex else "–"
     half = (spread.high - spread.low) / 2
@@ -143,7 +146,19 @@ def number(spread: Spread | None, latex: bool = False) -> str:
         return tr("{text} (n {n}, all equal)", text=text, n=spread.n)
     if math.isfinite(half):
         text += f" $\\pm$ {half:.{digits}f}" if latex else f" ± {half:.{digits}f}"
-    return f"{text} (n {spread.n})"
+    ends = [f"{end:g}" for end in ends_reached(spread)]
+    return tr("{text} (n {n}, cut at {ends})", text=text, n=spread.n, ends=tr(" and ").join(ends)) if ends else f"{text} (n {spread.n})"
+
+
+def ends_reached(spread: Spread) -> list[float]:
+    """The ends of the metric's range beyond which Student's interval would go."""
+    low, high = spread.bounds
+    return [low] * (spread.low < low) + [high] * (spread.high > high)
+
+
+def any_is_cut(answer: Answer) -> bool:
+    """Whether an interval of a cell is cut at an end of its metric's range."""
+    return any(ends_reached(spread) for spreads in answer.spreads.values() for spread in spreads.values())
 
 
 def _latex(text: str) -> str:

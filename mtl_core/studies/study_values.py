@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core.analysis.metric_ranges import UNBOUNDED, range_of
 from mtl_core.analysis.student_interval import t_interval
 from mtl_core.runs.run_results import Result
 from mtl_core.studies import aggregates
@@ -32,12 +33,14 @@ class TaskMetric:
 @dataclass(frozen=True)
 class Spread:
     """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN
-    below two seeds, and where all values are equal, because a metric that counts few images moves in steps: that is no proof of a spread of 0."""
+    below two seeds, and where all values are equal, because a metric that counts few images moves in steps: that is no proof of a spread of 0.
+    ``bounds``: the metric's range; the interval may leave it, and what is shown is cut there."""
 
     values: dict[int, float]
     mean: float
     low: float
     high: float
+    bounds: tuple[float, float] = UNBOUNDED
 
     @property
     def n(self) -> int:
@@ -96,7 +99,7 @@ def spreads_of(cell: str, seeds: Sequence[int], metrics: Mapping[str, TaskMetric
         if known:
             numbers = list(known.values())
             low, high = t_interval(numbers) if np.ptp(numbers) > 0 else (math.nan, math.nan)
-            found[task] = Spread(known, float(np.mean(numbers)), low, high)
+            found[task] = Spread(known, float(np.mean(numbers)), low, high, range_of(metrics[task].name, metrics[task].unit))
     return found
 
 

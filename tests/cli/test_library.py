@@ -53,7 +53,7 @@ def test_archived_runs_are_left_out_and_pinned_ones_come_first(store, stopped, c
 def test_a_list_of_nothing_but_archived_runs_says_so(store, stopped, capsys):
     actions.archive(store, stopped().id)
     assert main(["runs"]) == 0
-    assert capsys.readouterr().out == f"All 1 runs in {store.home} are archived; 'runs --all' lists them.\n"
+    assert capsys.readouterr().out == f"The only run in {store.home} is archived; 'runs --all' lists it.\n"
 
 
 @pytest.mark.parametrize("others", [0, 1])

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from itertools import combinations
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtl_core.figures.colours import DRAWN_BY_HAND, PALETTE, TASK_PALETTE, run_styles, task_colours
+from mtl_core.figures.colours import DRAWN_BY_HAND, FALSE, GREY, MISSED, PALETTE, RIGHT, TASK_PALETTE, ink_on, run_styles, task_colours
 from mtl_core.figures.plane_charts import losses_figure, plane_figure
 
 
@@ -65,6 +66,14 @@ def test_no_task_is_grey():
     assert min(np.hypot(*lab(colour, SEEN_BY["all"])[1:]) for colour in TASK_PALETTE) > 20
 
 
+@pytest.mark.parametrize("who", SEEN_BY)
+def test_colours_of_marks_runs_and_tasks_are_far_apart_for(who):
+    """Before colours had to have a contrast of 3 in both themes, the closest pair of twelve tasks was 16.05 apart (tritanopes)."""
+    for colours in (TASK_PALETTE, PALETTE, (RIGHT, MISSED, FALSE)):
+        places = [lab(colour, SEEN_BY[who]) for colour in colours]
+        assert min(np.linalg.norm(one - other) for one, other in combinations(places, 2)) > 16.4
+
+
 def luminance(colour):
     channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
@@ -75,6 +84,51 @@ def test_palette_can_be_read_on_light_and_dark():
     for colour in TASK_PALETTE:
         on_white, on_black = 1.05 / (luminance(colour) + 0.05), (luminance(colour) + 0.05) / 0.05
         assert min(on_white, on_black) > 2, colour
+
+
+ROOT = Path(__file__).parents[2]
+NAMED = {*TASK_PALETTE, GREY, RIGHT, MISSED, FALSE}
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def backgrounds():
+    """Of the pages (page, panel and card) and of the pages that are saved, in both themes."""
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    saved = (ROOT / "mtl_core" / "html_pages" / "page.css").read_text(encoding="utf-8")
+    found = {theme[name][key] for name in ("light", "dark") for key in ("backgroundColor", "secondaryBackgroundColor")}
+    screen = saved.partition("@media print")[0]
+    return sorted(found | {colour if len(colour) == 7 else f"#{colour[1:] * 2}" for colour in re.findall(r"--(?:ground|box):(#\w+)", screen)})
+
+
+@pytest.mark.parametrize("background", backgrounds())
+def test_what_is_drawn_has_a_contrast_of_3_on(background):
+    """WCAG 2.2, 1.4.11: graphics that are needed to understand the content."""
+    assert {colour: round(contrast(colour, background), 2) for colour in NAMED if contrast(colour, background) < 3} == {}
+
+
+def test_one_file_names_the_colours():
+    """The theme has the runs' palette for Streamlit's own charts: its file takes plain values only."""
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    assert theme["chartCategoricalColors"] == list(PALETTE)
+    files = [
+        path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".js", ".css", ".html")
+    ]
+    own = [path for path in files if path.name != "colours.py" and ".min." not in path.name]
+    assert len(own) > 400
+    twice = {
+        path.name: found for path in own if (found := NAMED & {each.upper() for each in re.findall(r"#\w{6}\b", path.read_text(encoding="utf-8"))})
+    }
+    assert twice == {}
+
+
+@pytest.mark.parametrize("colour", [*NAMED, "#000000", "#FFFFFF", "#808080", "#FFFF00", "#0000FF"])
+def test_words_and_outlines_stand_out_from(colour):
+    ink = "#{:02X}{:02X}{:02X}".format(*ink_on(bytes.fromhex(colour[1:])))
+    assert contrast(colour, ink) > 4.5
 
 
 def on(background, colour, opacity):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from mtl_core.figures.overlays import MASK_OPACITY, class_colours, class_legend, depth_legend, draw_boxes, draw_depth, draw_mask, enlarge
+from mtl_core.figures.colours import luminance
+from mtl_core.figures.overlays import MASK_OPACITY, class_colours, class_legend, depth_legend, draw_boxes, draw_depth, draw_mask, draw_points, enlarge
 
 
 def test_enlarging_repeats_pixels():
@@ -66,3 +68,42 @@ def test_a_caption_stands_above_its_box_and_inside_where_there_is_no_room():
 
     assert rows(30).min() < 30
     assert rows(5).min() == 5
+
+
+PICTURES = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (118, 118, 118), "sky": (135, 206, 235), "grass": (34, 100, 34)}
+CLASSES = tuple(map(str, range(30)))
+
+
+def stands_out(picture: np.ndarray, ground: tuple[int, int, int]) -> bool:
+    """Whether a pixel that was drawn lies beside one from which it has a contrast of 3 (WCAG 2.2, 1.4.11)."""
+    light = np.array([[luminance(pixel) for pixel in row] for row in picture.tolist()]) + 0.05
+    drawn = (picture != ground).any(-1)
+    pairs = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
+    beside = [(np.maximum(light[one], light[two]) / np.minimum(light[one], light[two]))[drawn[one] | drawn[two]] for one, two in pairs]
+    return bool((np.concatenate(beside) >= 3).any())
+
+
+@pytest.mark.parametrize("ground", PICTURES)
+def test_boxes_points_and_their_lines_are_seen_on_a_picture_of_any_colour(ground):
+    """Also on one of their own colour."""
+    for colour in class_colours(CLASSES):
+        for behind in (PICTURES[ground], tuple(colour.tolist())):
+            image = np.full((24, 24, 3), behind, np.uint8)
+            assert stands_out(draw_boxes(image, np.array([[6, 6, 18, 18]]), [""], colour[None], 1), behind), (colour, behind)
+            for seen in (1, 2):
+                points = np.array([[12.0, 12.0, seen]])
+                assert stands_out(draw_points(image, points, colour[None], (), 1), behind), (colour, behind, seen)
+
+
+def test_a_line_between_points_is_seen_on_white():
+    image = np.full((20, 60, 3), 255, np.uint8)
+    points, colours = np.array([[6.0, 10.0, 2], [54.0, 10.0, 2]]), np.zeros((2, 3), np.uint8)
+    assert stands_out(draw_points(image, points, colours, [(0, 1)], 1)[:, 20:40], (255, 255, 255))
+
+
+def test_the_outline_of_a_box_covers_no_other_box():
+    boxes, colours = np.array([[4, 4, 20, 20], [5, 5, 21, 21]]), np.array([[10, 200, 30], [200, 10, 30]])
+    alone = draw_boxes(np.zeros((30, 30, 3), np.uint8), boxes[1:], [""], colours[1:], 1)
+    together = draw_boxes(np.zeros((30, 30, 3), np.uint8), boxes, ["", ""], colours, 1)
+    first = (together == colours[0]).all(-1)
+    assert ((together == colours[1]).all(-1) | first)[(alone == colours[1]).all(-1)].all()

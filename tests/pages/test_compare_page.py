@@ -14,7 +14,7 @@ from ui.compare.fitting_columns import ROOM, fitting, short_heads
 from ui.compare.table_columns import TableColumns, from_text, to_text
 from ui.drawing.run_charts import scalars_feed
 from ui.drawing.table_sizes import head_width
-from ui.shell.run_picker import LETTERS, names_apart
+from ui.shell.run_picker import LETTERS, box_texts, names_apart
 
 
 @pytest.fixture
@@ -47,6 +47,24 @@ def test_boxes_show_both_ends_of_long_names(in_state):
     for run, end in zip(runs, ends, strict=True):
         assert (told[run.id][:16], told[run.id][-len(end) :]) == ("all tasks in one", end)
     assert max(map(len, told.values())) <= LETTERS
+
+
+def test_any_part_of_a_long_name_finds_its_run(in_state, open_page):
+    """In a box by what is typed, which looks for the text of the choice, and in the search of Compare."""
+    name = "all tasks in one network, learning rate 0.1, width 16, batches of 64 images, seed 1"
+    run, other = in_state("finished", name=name), in_state("finished", name="a")
+    told = box_texts([run, other])
+    assert name in told[run.id]
+    assert told[other.id] == "a"
+    assert told[run.id].startswith(names_apart([run, other])[run.id])  # what the closed box shows
+    boxes = [box for page in ("compare", "run", "predictions") for box in open_page(page, run=run.id).selectbox]
+    of_runs = [[text for text in box.options if text.startswith("all tasks")] for box in boxes]
+    assert sum(map(len, of_runs)) >= 2
+    assert all(name in text for texts in of_runs for text in texts)
+    app = open_page("compare")
+    app.text_input(key="filter.text").set_value("width 16, batches").run()
+    [table] = app.dataframe
+    assert len(table.value) == 1
 
 
 def charts(app):

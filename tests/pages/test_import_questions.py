@@ -1,6 +1,7 @@
 """The import's questions on the page: both readings are drawn, nothing is checked before they are answered, and every option has a field."""
 
 import re
+import sys
 import time
 
 import numpy as np
@@ -82,6 +83,19 @@ def test_a_question_is_answered_before_anything_is_checked(form):
     settle(form, lambda app: table(app).set_index("task")["kind"].to_dict() == {"number": "classification", "sort": "classification"})
     assert not form.button(key="import.check").disabled
     assert form.session_state["import_draft"]["spec"]["sources"][0]["columns"][0]["kind"] == "classification"
+
+
+def test_each_of_five_readings_has_its_pictures(asking, open_page, monkeypatch):
+    """As of depth maps, whose unit can be read in five ways."""
+    more = tuple(Reading(unit, f"amounts in {unit}", {"columns.0.kind": "regression", "columns.0.unit": unit}) for unit in ("m", "cm", "mm"))
+    monkeypatch.setattr(sys.modules[__name__], "READINGS", (*READINGS, *more))
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(asking)).run()
+    app.button(key="import.look_there").click()
+    settle(app, lambda app: len(app.session_state["import_draft"]["sheets"]) >= 5)
+    assert len({name.split()[1] for name in app.session_state["import_draft"]["sheets"]}) == 5
+    heads = [element.value for element in app.markdown]
+    assert all(f":small[**amounts in {unit}**]" in heads for unit in ("m", "cm", "mm"))
 
 
 def test_a_row_that_names_no_image_is_said_once_and_under_no_reading(open_page, asking, texts):

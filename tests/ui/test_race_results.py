@@ -78,6 +78,9 @@ def test_no_star_for_what_is_no_better_than_a_constant_answer():
     constant = constants_of(entries)["present f1 ↑ val"]
     assert [no_better(value, constant, True) for value in table["present f1 ↑ val"]] == [True, False]
     assert _about_constants(table, better, entries).startswith("○ marks a value no better than a constant prediction")
+    on_val = table.drop(columns=[column for column in table if column.endswith(" test")])
+    assert _about_constants(on_val, better, entries).endswith("on val. ")
+    assert _about_constants(table, better, entries).endswith("on val. Values on test are compared with that on val, too. ")
     assert _about_constants(table[1:], better, entries) == ""  # a mark that no value has is not explained
     assert no_better(0.4, 0.3, higher=False)
 

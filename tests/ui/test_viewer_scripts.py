@@ -12,6 +12,7 @@ import pytest
 import torch
 from torchvision.ops import batched_nms, box_iou, nms
 
+from mtl_core.figures.colours import ink_on
 from mtl_core.figures.layers import packed
 from mtl_core.figures.primitives import Heat
 from ui.drawing.script_files import joined_script
@@ -86,3 +87,10 @@ def test_what_python_packs_is_what_the_viewer_opens():
     assert found[0] == mask.ravel().tolist()
     assert found[1][0] is None  # unknown
     assert np.allclose(found[1][1:], heat.ravel()[1:], atol=(np.nanmax(heat) - np.nanmin(heat)) / 65534)
+
+
+def test_the_viewer_outlines_a_colour_as_pictures_do():
+    colours = [f"#{value:02x}{255 - value:02x}{(3 * value) % 256:02x}" for value in range(0, 256, 5)]
+    inks = ["#{:02x}{:02x}{:02x}".format(*ink_on(bytes.fromhex(colour[1:]))) for colour in colours]
+    assert set(inks) == {"#000000", "#ffffff"}
+    assert answer("given.map(values.inkOn)", colours) == inks

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.analysis.scalar_rows import scalar_rows
+from mtl_core.figures.colours import GREY
 from mtl_core.figures.curves import curve_chart
 from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
@@ -16,7 +17,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, nothing_of, panel_style, scalars_feed, view_controls
 from ui.shell import words
 from ui.shell.element_keys import element_key
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import box_texts
 from ui.shell.state import hold, hold_first
 
 TITLES = {"optimizer/lr": mark("Learning rate"), "optimizer/loss": mark("Combined loss of all tasks")}
@@ -97,7 +98,7 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
             placeholder=tr("Choose metrics"),
             **kept,
         )
-        names = {NO_BASELINE: tr("none")} | names_apart(chosen)
+        names = {NO_BASELINE: tr("none")} | box_texts(chosen)
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = tr("Subtracts this run, or its group of seeds, from all others.")
         place = list(names).index(first)
@@ -151,7 +152,7 @@ def _direction(metric: dict[str, Any]) -> str:
 def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
     curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
     looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
-    zero_line = "" if baseline is None else "#8A8A8A"
+    zero_line = "" if baseline is None else GREY
     looks |= {"zero_line": zero_line, "nothing": nothing_of(run for group in groups for run in group.runs)}
     return curve_chart([curve for curve in curves if len(curve.x)], height=height, x_title=tr(view.axis), **looks)
 

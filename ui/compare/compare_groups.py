@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.metric_ranges import UNBOUNDED, cut_band, range_of_scalar
 from mtl_core.analysis.seed_groups import Line, difference, grouped, settings_key, spread
 from mtl_core.config import RunConfig
 from mtl_core.figures.colours import style_at
@@ -88,7 +89,8 @@ def legend(groups: list[Group]) -> None:
 
 
 def curve_of(group: Group, frames: dict[str, pd.DataFrame], key: str, axis: str, baseline: Group | None = None) -> Curve:
-    """One scalar of a group: the run's values, or the mean over the seeds with a band of one standard deviation.
+    """One scalar of a group: the run's values, or the mean over the seeds with a band of one standard deviation, cut at the ends of a metric's
+    range.
 
     Args:
         frames: run id -> its scalars.
@@ -104,8 +106,8 @@ def curve_of(group: Group, frames: dict[str, pd.DataFrame], key: str, axis: str,
     if len(lines) == 1:
         known = np.isfinite(lines[0][1])
         return Curve(group.name, lines[0][0][known], lines[0][1][known], group.colour, group.dash, smooth=one.smooth)
-    found = spread(lines)
-    return Curve(group.name, found.x, found.mean, group.colour, group.dash, smooth=one.smooth, band=(found.mean - found.sd, found.mean + found.sd))
+    found, bounds = spread(lines), range_of_scalar(key) if baseline is None else UNBOUNDED
+    return Curve(group.name, found.x, found.mean, group.colour, group.dash, smooth=one.smooth, band=cut_band(found.mean, found.sd, bounds))
 
 
 def _line(run: Any, frames: dict[str, pd.DataFrame], key: str, axis: str) -> Line:
@@ -124,7 +126,11 @@ def _base_line(run: Any, baseline: Group, frames: dict[str, pd.DataFrame], key: 
 def about_groups(groups: list[Group], baseline: Group | None) -> str:
     """What the lines and bands mean, and how much they prove."""
     several = [group for group in groups if len(group.runs) > 1]
-    said = [tr("Bands: one standard deviation over the seeds, on the part of the axis that all of them cover.")] if several else []
+    said = (
+        [tr("Bands: one standard deviation over the seeds, on the part of the axis that all of them cover, within the metric's range.")]
+        if several
+        else []
+    )
     if baseline is not None:
         said.append(tr("Values minus those of {name}, from the run with the same seed where there is one.", name=words.plain(baseline.name)))
     if any(len(group.runs) == 1 for group in groups):

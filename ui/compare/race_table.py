@@ -91,7 +91,9 @@ def _about_constants(table: pd.DataFrame, better: dict[str, bool], entries: list
     known = {column: constant for column, constant in constants_of(entries).items() if column in table}
     if not any(no_better(value, constant, better[column]) for column, constant in known.items() for value in table[column]):
         return ""
-    return tr("{constant} marks a value no better than a constant prediction (the mean or the most frequent class). ", constant=CONSTANT)
+    said = tr("{constant} marks a value no better than a constant prediction (the mean or the most frequent class) on val. ", constant=CONSTANT)
+    on_test = any(column.endswith(" test") for column in known)  # what a constant prediction reaches is recorded for val alone
+    return said + (tr("Values on test are compared with that on val, too. ") if on_test else "")
 
 
 def _about_ranks(table: pd.DataFrame) -> str:
@@ -189,7 +191,7 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
 
 
 def constants_of(entries: list[Entry]) -> dict[str, float]:
-    """Column -> value of a constant prediction, for the tasks whose runs recorded it."""
+    """Column -> value of a constant prediction on val, for the tasks whose runs recorded it. Nothing is recorded for test."""
     found: dict[str, float] = {}
     for task, info in (named for entry in reversed(entries) for named in entry.run.info.get("tasks", {}).items()):
         if info.get("constant") is not None:  # a run that has just begun does not know it yet

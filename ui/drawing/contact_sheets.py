@@ -79,7 +79,7 @@ def legend(task: Task) -> None:
 
     pairs = TASK_KINDS.load(task.kind).legend(task)
     if pairs:
-        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(tr(text))}</span>' for colour, text in pairs)
+        dots = "".join(f'<span><i style="background:{colour}"></i> {html.escape(tr(text))}</span>' for colour, text in pairs)
         st.html(f'<div class="legend">{dots}</div>')
 
 

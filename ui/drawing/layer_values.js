@@ -1,7 +1,6 @@
 // Values of layers and what follows from them: overlaps, pairs of boxes, places of captions. No page is needed: tests run this file in Node.
 
 export const UNKNOWN = 65535, IGNORE = 255, MATCHING = 0.5, NEAR = 0.1, MOST_ZOOM = 24, PLAY_MS = 260, REPORT_MS = 450;
-export const GREEN = "#2ca25f", RED = "#e34a33", AMBER = "#e6a100", QUIET = "rgba(128,128,128,0.55)";
 
 export async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -77,4 +76,10 @@ export function freePlace(place, taken, bottom) {
 }
 
 export const OVER = ["boxes", "points"]; // lie over all other layers, in this order
+// Black or white, whichever has more contrast to a colour: for words on it, and for its outline. The rule is that of mtl_core/figures/colours.py.
+export const inkOn = (hex) => {
+  const [red, green, blue] = rgb(hex).map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
+};
+
 export const rgb = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));

@@ -15,7 +15,7 @@ from mtl_core.analysis.kept_results import Remade, made_of
 from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
-from mtl_core.figures.colours import task_colours
+from mtl_core.figures.colours import GREY, PALETTE, task_colours
 from mtl_core.figures.curves import TICKS, Curve, curve_chart, fitting_ticks, positions
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.store import RunStore
@@ -33,7 +33,7 @@ SPLIT_DASH = {"train": "solid", "val": "dash"}
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
 SUMMED_UP = ("val/", "test/")  # splits whose best and last values a run's page shows
 PARTS = ("last", "best", "epoch")  # of the words on what was measured on val
-PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
+PAST_COLOUR, PAST_DASH = GREY, "dot"
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,7 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
     def rate(rows: ScalarRows) -> Any:
         curves = [
             *past_curves(feed, "lr", view.axis, splits=("optimizer",)),
-            one_curve(rows, "optimizer/lr", tr("learning rate"), "#56B4E9", view.axis),
+            one_curve(rows, "optimizer/lr", tr("learning rate"), PALETTE[0], view.axis),
         ]
         return curve_chart(curves, height=190, marks=marks_of(run, rows, view.axis))
 

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from mtl_core.data.dataset import SHARE, SINGULAR, Task
-from mtl_core.figures.colours import PALETTE
+from mtl_core.figures.colours import FALSE, GREY, MISSED, PALETTE, RIGHT
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
 from mtl_core.figures.primitives import WORDS
@@ -77,6 +77,7 @@ def viewer(
         "texts": {text: tr(text) for text in TEXTS},
         "unit_of_one": {unit: tr(one) for unit, one in SINGULAR.items()},
         "units": {task.unit: "" if task.unit == SHARE else tr(task.unit) for task in tasks.values() if task.unit},
+        "marks": {"right": RIGHT, "missed": MISSED, "false": FALSE, "grey": GREY},
         "depth_scale": depth_scale(),
         "error_scale": error_scale(),
     }

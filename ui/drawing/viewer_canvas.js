@@ -1,6 +1,6 @@
 // The layers of an image as pixels, boxes, points and captions on the panels' canvases.
 
-import { AMBER, GREEN, IGNORE, OVER, RED, chosenBoxes, freePlace, judgedBoxes, judgedPoints, rgb } from "./layer_values.js";
+import { IGNORE, OVER, chosenBoxes, freePlace, inkOn, judgedBoxes, judgedPoints, rgb } from "./layer_values.js";
 import { ViewerParts, element } from "./viewer_parts.js";
 
 export class ViewerCanvas extends ViewerParts {
@@ -35,7 +35,7 @@ export class ViewerCanvas extends ViewerParts {
   }
 
   fillMask(pixels, task, mask, target) {
-    const colours = task.class_colours.map(rgb), red = rgb(RED);
+    const colours = task.class_colours.map(rgb), red = rgb(this.data.marks.missed);
     for (let place = 0; place < mask.length; place++) {
       if (target) {
         if (target[place] === IGNORE) pixels.set([136, 136, 136, 160], 4 * place);
@@ -116,9 +116,9 @@ export class ViewerCanvas extends ViewerParts {
     }
     const judged = judgedBoxes(chosen(layer, "predicted"), this.target[task.name].boxes);
     this.allBoxes(context, k, [
-      ...judged.missed.map((box) => ({ box, colour: RED, caption: task.classes[box[4]], dash: [4, 3] })),
-      ...judged.wrong.map((box) => ({ box, colour: AMBER, caption: task.classes[box[4]] })),
-      ...judged.found.map((box) => ({ box, colour: GREEN, caption: "" })),
+      ...judged.missed.map((box) => ({ box, colour: this.data.marks.missed, caption: task.classes[box[4]], dash: [4, 3] })),
+      ...judged.wrong.map((box) => ({ box, colour: this.data.marks.false, caption: task.classes[box[4]] })),
+      ...judged.found.map((box) => ({ box, colour: this.data.marks.right, caption: "" })),
     ]);
     panel.canvas.dataset.boxes = judged.found.length + judged.wrong.length + judged.missed.length;
     if (panel.task) panel.note.textContent = this.say("{found} found, {missed} missed, {wrong} false", { found: judged.found.length, missed: judged.missed.length, wrong: judged.wrong.length });
@@ -130,7 +130,7 @@ export class ViewerCanvas extends ViewerParts {
     if (panel.what === "error") {
       const judged = judgedPoints(layer.points, this.target[task.name].points, this.confidence, Math.max(width, height));
       for (const [state, point, wanted] of judged) {
-        const colour = { near: GREEN, off: AMBER, false: AMBER, missed: RED }[state];
+        const colour = { near: this.data.marks.right, off: this.data.marks.false, false: this.data.marks.false, missed: this.data.marks.missed }[state];
         if (wanted && state !== "missed") this.line(context, k, point, wanted, colour);
         this.dot(context, k, wanted ?? point, colour, state !== "missed");
       }
@@ -146,12 +146,11 @@ export class ViewerCanvas extends ViewerParts {
   }
 
   line(context, k, from, to, colour) {
-    context.strokeStyle = colour;
-    context.lineWidth = (1.5 * window.devicePixelRatio) / k;
+    const pen = window.devicePixelRatio / k;
     context.beginPath();
     context.moveTo(from[0], from[1]);
     context.lineTo(to[0], to[1]);
-    context.stroke();
+    this.stroke(context, colour, 1.5 * pen, pen);
   }
 
   // A hidden or a missed point is a ring.
@@ -159,16 +158,16 @@ export class ViewerCanvas extends ViewerParts {
     const pen = window.devicePixelRatio / k;
     context.beginPath();
     context.arc(point[0], point[1], 4 * pen, 0, 2 * Math.PI);
-    context.lineWidth = (filled ? 1 : 2) * pen;
-    context.strokeStyle = filled ? "#000000" : colour;
     context.fillStyle = colour;
+    this.stroke(context, colour, filled ? pen : 2 * pen, pen);
     if (filled) context.fill();
-    context.stroke();
   }
 
   // Boxes in the order of their weight: the first lies on top, and its caption keeps its place while the others' move out of the way.
   allBoxes(context, k, entries) {
-    for (const { box, colour, dash } of [...entries].reverse()) this.outline(context, k, box, colour, dash);
+    const behind = [...entries].reverse();
+    for (const { box, colour } of behind) this.outline(context, k, box, inkOn(colour), [], true); // no outline covers another box
+    for (const { box, colour, dash } of behind) this.outline(context, k, box, colour, dash);
     const taken = [];
     for (const { box, colour, caption } of entries) {
       const place = caption && this.captionPlace(context, k, box, caption, taken);
@@ -178,9 +177,17 @@ export class ViewerCanvas extends ViewerParts {
     }
   }
 
-  outline(context, k, box, colour, dash = []) {
+  // A line with a thin outline in black or white, so that it is seen on any picture.
+  stroke(context, colour, wide, pen) {
+    for (const [style, width] of [[inkOn(colour), wide + 2 * pen], [colour, wide]]) {
+      Object.assign(context, { strokeStyle: style, lineWidth: width });
+      context.stroke();
+    }
+  }
+
+  outline(context, k, box, colour, dash = [], behind = false) {
     const pen = (2 * window.devicePixelRatio) / k;
-    context.lineWidth = pen;
+    context.lineWidth = behind ? 2 * pen : pen;
     context.strokeStyle = colour;
     context.setLineDash(dash.map((length) => length * pen / 2));
     context.strokeRect(box[0] + pen / 2, box[1] + pen / 2, Math.max(box[2] - box[0] - pen, 0), Math.max(box[3] - box[1] - pen, 0));
@@ -199,11 +206,11 @@ export class ViewerCanvas extends ViewerParts {
   }
 
   caption(context, k, place, colour, text) {
-    const size = (11 * window.devicePixelRatio) / k, [red, green, blue] = rgb(colour);
+    const size = (11 * window.devicePixelRatio) / k;
     context.font = `${size}px sans-serif`;
     context.fillStyle = colour;
     context.fillRect(place.x, place.y, place.wide, place.high);
-    context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 150 ? "#000" : "#fff";
+    context.fillStyle = inkOn(colour);
     context.fillText(text, place.x + size * 0.25, place.y + size * 0.95);
   }
 

@@ -1,7 +1,5 @@
 // The parts of the viewer's page: bars, rows, panels, legends, words.
 
-import { AMBER, GREEN, QUIET, RED } from "./layer_values.js";
-
 export function element(tag, name = "", text = "") {
   const made = document.createElement(tag);
   if (name) made.className = name;
@@ -143,9 +141,9 @@ export class ViewerParts {
     const legend = element("div", "legend-part");
     if (["mask", "boxes", "points"].includes(task.layer)) legend.append(this.keys(task));
     if (task.layer === "heat") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
-    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[RED, this.say("wrong pixel")], ["#888888", this.say("ignored")]], this.say("Error:")));
-    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[GREEN, this.say("found")], [AMBER, this.say("not there, or another class")], [RED, this.say("missed")]], this.say("Error:")));
-    if (this.data.with_targets && task.layer === "points") legend.append(this.note([[GREEN, this.say("within 10 % of the frame")], [AMBER, this.say("farther off, or not there")], [RED, this.say("missed")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[this.data.marks.missed, this.say("wrong pixel")], [this.data.marks.grey, this.say("ignored")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[this.data.marks.right, this.say("found")], [this.data.marks.false, this.say("not there, or another class")], [this.data.marks.missed, this.say("missed")]], this.say("Error:")));
+    if (this.data.with_targets && task.layer === "points") legend.append(this.note([[this.data.marks.right, this.say("within 10 % of the frame")], [this.data.marks.false, this.say("farther off, or not there")], [this.data.marks.missed, this.say("missed")]], this.say("Error:")));
     if (this.data.with_targets && task.layer === "heat") legend.append(element("div", "quiet", this.say("Error, distance from the target:")), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
     box.append(legend);
     return box;
@@ -155,7 +153,7 @@ export class ViewerParts {
 
   keys(task) {
     const pairs = task.classes.map((name, index) => [task.class_colours[index], name]).filter(([, name]) => name !== "background");
-    return this.note(pairs.slice(0, 24).concat(pairs.length > 24 ? [[QUIET, this.say("and {more} more", { more: pairs.length - 24 })]] : []));
+    return this.note(pairs.slice(0, 24).concat(pairs.length > 24 ? [[this.data.marks.grey, this.say("and {more} more", { more: pairs.length - 24 })]] : []));
   }
 
   note(pairs, before = "") {
@@ -253,9 +251,9 @@ export class ViewerParts {
     if (layer.v !== undefined) return [element("div", "number", this.words(Math.abs(layer.v - target.v), task.unit))];
     if (layer.one) {
       const best = layer.p.indexOf(Math.max(...layer.p)), right = target.p[best] > 0.5;
-      return [this.note([[right ? GREEN : RED, right ? this.say("right") : this.say("wrong: {found} for {wanted}", { found: task.classes[best], wanted: task.classes[target.p.indexOf(1)] })]])];
+      return [this.note([[right ? this.data.marks.right : this.data.marks.missed, right ? this.say("right") : this.say("wrong: {found} for {wanted}", { found: task.classes[best], wanted: task.classes[target.p.indexOf(1)] })]])];
     }
-    const wrong = layer.p.flatMap((p, index) => (p >= 0.5 === target.p[index] > 0.5 ? [] : [[p >= 0.5 ? AMBER : RED, p >= 0.5 ? this.say("{name} is not there", { name: task.classes[index] }) : this.say("{name} missed", { name: task.classes[index] })]]));
-    return [this.note(wrong.length ? wrong : [[GREEN, this.say("every class right")]])];
+    const wrong = layer.p.flatMap((p, index) => (p >= 0.5 === target.p[index] > 0.5 ? [] : [[p >= 0.5 ? this.data.marks.false : this.data.marks.missed, p >= 0.5 ? this.say("{name} is not there", { name: task.classes[index] }) : this.say("{name} missed", { name: task.classes[index] })]]));
+    return [this.note(wrong.length ? wrong : [[this.data.marks.right, this.say("every class right")]])];
   }
 }

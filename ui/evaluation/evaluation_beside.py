@@ -24,7 +24,7 @@ from ui.evaluation.evaluation_samples import Second, sample_row
 from ui.run.baseline_run import comparable
 from ui.shell import words
 from ui.shell.page_address import set_address
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import box_texts
 from ui.shell.state import hold_first, listing
 
 NONE = ""
@@ -58,7 +58,7 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
         if others:
             st.caption(tr("Another run stands beside this one here once it has been evaluated on {split}, too.", split=tr(split)))
         return None
-    names = {NONE: tr("no other run")} | names_apart(other for other in others if other.id in found)
+    names = {NONE: tr("no other run")} | box_texts(other for other in others if other.id in found)
     key = f"evaluation.beside.{run.id}"
     asked = st.query_params.get(ADDRESS, NONE)
     held = hold_first(key, asked if asked in names else NONE, list(names))

@@ -18,7 +18,7 @@ from ui.shell.error_boundary import is_ours
 from ui.shell.state import torch_is_ready
 from ui.shell.styles import columns_in_lines
 
-SHOWN = 4  # pictures of a reading
+SHOWN, BESIDE = 4, 3  # pictures of a reading; readings in a line
 
 
 def asked(proposal: Any) -> list[Any]:
@@ -110,13 +110,14 @@ def _title(reading: Any) -> str:
 
 
 def _readings(question: Any) -> None:
-    """Draw the example images under each reading, side by side."""
+    """Draw the example images under each reading, ``BESIDE`` of them side by side."""
     if not torch_is_ready():
         return
-    readings = question.readings[:3]
+    readings = question.readings
     sheets = [_sheet(question, reading.name) for reading in readings]
-    places = columns_in_lines(len(readings), question.name)
-    for place, reading, (sheet, _), said in zip(places, readings, sheets, own_sentences(sheets), strict=True):
+    lines = range(0, len(readings), BESIDE)
+    places = [place for first in lines for place in columns_in_lines(min(BESIDE, len(readings)), f"{question.name} {first}")]
+    for place, reading, (sheet, _), said in zip(places, readings, sheets, own_sentences(sheets), strict=False):
         with place:
             st.markdown(f":small[**{words.plain(words.shortened(_title(reading), 80))}**]")
             if sheet is not None:

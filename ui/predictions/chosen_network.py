@@ -10,6 +10,7 @@ from mtl_core.language import tr
 from mtl_core.lessons.lesson_runs import shown_name
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint, kept_checkpoints
 from ui.shell.page_address import set_address
+from ui.shell.run_picker import box_width
 from ui.shell.state import hold_first, run_store
 from ui.shell.words import plain
 
@@ -68,5 +69,6 @@ def network_choice(run: Any) -> None:
     def title(network: str) -> str:
         return network_title(network, found[network].epoch)
 
-    chosen = st.selectbox(tr("Network"), options, options.index(held), format_func=title, key=key, label_visibility="collapsed")
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": box_width(title(held))}
+    chosen = st.selectbox(tr("Network"), options, options.index(held), format_func=title, key=key, **kept)
     set_address({ADDRESS: None if chosen == BEST else chosen})

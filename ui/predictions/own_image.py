@@ -169,7 +169,7 @@ export default function ({ parentElement, data, setStateValue }) {
 }"""
     return component(
         "paste_image",
-        html='<div class="paste" style="font-size:.82rem;opacity:.7"></div>',
+        html='<div class="paste faint" style="font-size:.82rem"></div>',
         js=script,
         isolate_styles=False,
     )

@@ -25,7 +25,7 @@ from ui.predictions.error_gallery import chosen_part
 from ui.predictions.image_source import PROBE, pictures_of, tasks_of
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.page_address import set_address
-from ui.shell.run_picker import LETTERS, OFFERED, names_apart
+from ui.shell.run_picker import OFFERED, WIDE, box_texts, box_width
 from ui.shell.state import hold_first, listing, run_store, torch_is_ready
 from ui.shell.words import plain, text_of
 
@@ -141,7 +141,7 @@ def second_run(run: Any) -> None:
     asked = st.query_params.get("beside", "")
     key = f"beside.{run.id}"
     held = hold_first(key, asked if asked in names else "", names)
-    kept: dict[str, Any] = {"label_visibility": "collapsed", "format_func": text_of(names)}
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "format_func": text_of(names), "width": box_width(names[held])}
     chosen = st.selectbox(tr("Compare with"), list(names), list(names).index(held), key=key, **kept)
     set_address({"beside": chosen or None})
 
@@ -151,7 +151,7 @@ def _others(run: Any) -> dict[str, str]:
     others = {each.id: each for each in listing(run_store().home.as_posix()) if each.id != run.id and not each.archived}
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
-    names = names_apart(others.values(), LETTERS - len("beside "))
+    names = box_texts(others.values(), WIDE - len("beside "))
     return {"": tr("beside no other run")} | {each: tr("beside {name}", name=name) for each, name in names.items()}
 
 

@@ -12,7 +12,7 @@ from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import scalars_feed
 from ui.shell import words
-from ui.shell.run_picker import names_apart
+from ui.shell.run_picker import box_texts
 from ui.shell.state import hold_first, listing
 
 NONE = ""
@@ -27,7 +27,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     offered = comparable(run, listing(store.home.as_posix()))
     if not offered:
         return NONE, ""
-    names = {NONE: tr("none"), **names_apart(offered)}
+    names = {NONE: tr("none"), **box_texts(offered)}
     first = next((other.id for other in offered if other.pinned), NONE)
     key = f"baseline.{run.id}"
     value = hold_first(key, first, list(names))

@@ -26,7 +26,7 @@ from mtl_core.analysis.conflict_summary import (
 )
 from mtl_core.analysis.kept_results import Remade
 from mtl_core.analysis.scalar_rows import ScalarRows, Table, scalar_rows
-from mtl_core.figures.colours import run_styles
+from mtl_core.figures.colours import GREY, run_styles
 from mtl_core.figures.curves import curve_chart
 from mtl_core.figures.matrix import cosine_figure, place_figure
 from mtl_core.language import mark, tr
@@ -150,7 +150,7 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
     def cosines(rows: ScalarRows) -> Any:
         curves = [one_curve(rows, f"conflict/{pair}", _pair(pair), colour, view.axis, dash) for pair, (colour, dash) in styles.items()]
         marks = marks_of(run, rows, view.axis)
-        return curve_chart(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks, zero_line="#8A8A8A")
+        return curve_chart(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks, zero_line=GREY)
 
     draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 

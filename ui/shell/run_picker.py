@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import streamlit as st
@@ -18,6 +19,8 @@ from ui.shell.page_address import rerun_page, set_address
 from ui.shell.state import hold, is_choice, run_store
 
 LETTERS = 46  # that a box of 330 pixels shows
+WIDE = 56  # letters of a box that is as wide as its texts
+EDGES, LETTER = 62, 6.3  # pixels: of a box beside its text, with the arrow; of a letter
 OFFERED = 100  # runs in the box; Compare lists all of them
 _PICKED = "picked"  # key of the session: another one was picked, so the whole page is drawn
 
@@ -70,19 +73,23 @@ def _newest(store: RunStore, unread: Sequence[str]) -> str | None:
     return read[0].id if read else None
 
 
-def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch") -> bool:
-    """Draw a box to open another run, pinned ones first, then the newest. False, without a box, where there is no other run."""
+def run_picker(known: Sequence[ListedFacts], current: str, width: int | None = None) -> bool:
+    """Draw a box to open another run, pinned ones first, then the newest. False, without a box, where there is no other run.
+
+    Args:
+        width: pixels; that of its name without it.
+    """
     shown = sorted((run for run in known if not run.archived or run.id == current), key=lambda run: not run.pinned)
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run.id == current]
     if len(offered) < 2:
         return False
-    names = names_apart(offered)
+    names = box_texts(offered, LETTERS if width else WIDE)
 
     def address(picked: str) -> dict[str, str | None]:
         return {"run": picked, "epoch": None} if RUN_ID.fullmatch(picked) else {}  # else the browser sent the text of a name that has changed since
 
     # Streamlit stores a choice by its text, so a run whose text has changed gets another box.
-    draw_picker(tr("Run"), names, current, f"picked_run.{names.get(current, '')}", address, width)
+    draw_picker(tr("Run"), names, current, f"picked_run.{names.get(current, '')}", address, width or box_width(names[current]))
     return True
 
 
@@ -103,6 +110,17 @@ def names_apart(runs: Iterable[Any], letters: int = LETTERS) -> dict[str, str]:
         return in_full if len(in_full) <= letters else words.shortened_inside(name, letters - len(by_id)) + by_id
 
     return {run_id: text(run, name) for run_id, (run, name) in names.items()}
+
+
+def box_texts(runs: Iterable[Any], letters: int = LETTERS) -> dict[str, str]:
+    """Id -> text of a run in a box, as ``names_apart`` gives it, with its whole name behind a shortened one."""
+    told = {run.id: run for run in runs}
+    return {run_id: words.with_whole(text, shown_name(told[run_id])) for run_id, text in names_apart(told.values(), letters).items()}
+
+
+def box_width(text: str) -> int:
+    """Pixels of a box in which a text can be read: of a long one, ``WIDE`` letters. Its list is as wide as its longest text."""
+    return EDGES + ceil(LETTER * min(WIDE, words.breadth(text)))
 
 
 def draw_picker(label: str, names: Mapping[str, str], shown: str, key: str, address: Callable[[str], Mapping[str, str | None]], width: Any) -> None:

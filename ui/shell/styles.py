@@ -6,11 +6,15 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from mtl_core.figures.colours import PALETTE
+from mtl_core.figures.colours import MISSED, PALETTE
 from ui.shell.element_keys import element_key
 
-CSS = """
+CSS = (
+    f"""
 <style>
+:root {{--line-colour: {PALETTE[0]}; --marked-colour: {PALETTE[1]}; --missed-colour: {MISSED};}}
+"""
+    + """
 .stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1880px;}
 /* Text in a line with buttons. Streamlit gives a paragraph a margin and its container the same one below 0: without both it stands in the middle. */
 :is(.st-key-strip, .st-key-lineage, [class*="st-key-queue_"], .st-key-steering_title, .st-key-state, .st-key-class_link, .st-key-class_tiles)
@@ -39,9 +43,9 @@ CSS = """
 .gauge-list {display: grid; gap: .35rem; font-size: .9rem; min-width: 22rem; font-variant-numeric: tabular-nums;}
 .gauge-list div {display: grid; grid-template-columns: 5.5rem 1fr auto; gap: .7rem; align-items: center;}
 .gauge-list i {display: block; height: 5px; border-radius: 3px; background: rgba(128,128,128,.3); overflow: hidden;}
-.gauge-list b {display: block; height: 100%; background: #56B4E9;}
+.gauge-list b {display: block; height: 100%; background: var(--line-colour);}
 .gauge-list .marked {font-weight: 600;}
-.gauge-list .marked b {background: #D55E00;}
+.gauge-list .marked b {background: var(--marked-colour);}
 [class*="st-key-entry_"] .stPageLink a {padding: 0; margin: 0;}
 .st-key-lineage {font-size: .9rem;}
 .st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
@@ -75,17 +79,17 @@ CSS = """
 .notify {font: inherit; font-size: .9rem; color: inherit; background: transparent; border: 1px solid rgba(128,128,128,.4); border-radius: 8px;
   padding: .35rem .75rem; cursor: pointer;}
 .notify:disabled {opacity: .5; cursor: default;}
-.notify-why {font-size: .82rem; opacity: .7; padding-top: .25rem;}
+.notify-why {font-size: .82rem; padding-top: .25rem;}
 /* Gauges for which there is no room are left out; they move nothing to a second line. */
 .st-key-strip [data-testid="stElementContainer"]:has(.gauges) {flex: 1000 1 0; min-width: 0; max-width: max-content;}
 .gauges {display: flex; flex-wrap: wrap; gap: .5rem 1rem; height: 1.6rem; overflow: hidden;
-  font-size: .8rem; opacity: .8; font-variant-numeric: tabular-nums; white-space: nowrap;}
+  font-size: .8rem; font-variant-numeric: tabular-nums; white-space: nowrap;}
 /* An empty first item: a first gauge that does not fit goes to the hidden second line, too. */
 .gauges::before {content: ""; order: -2; height: 1.6rem; margin-right: -1rem;}
 .gauges i {display: block; height: 3px; border-radius: 2px; background: rgba(128,128,128,.3); overflow: hidden;}
-.gauges b {display: block; height: 100%; background: #56B4E9;}
+.gauges b {display: block; height: 100%; background: var(--line-colour);}
 .gauges .marked {font-weight: 600; order: -1;}
-.gauges .marked b {background: #D55E00;}
+.gauges .marked b {background: var(--marked-colour);}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
 .st-key-state > div:first-child {flex: 1 1 14rem;}
@@ -93,7 +97,7 @@ CSS = """
 .progress .bar {height: .5rem; border-radius: .25rem; background: rgba(128,128,128,.2); overflow: hidden;}
 .progress .bar b {display: block; height: 100%; background: light-dark(#0B6BA8, #2474AD);}
 .live-plot {contain: layout style;}
-.slower {font-size: .875rem; opacity: .75;}
+.slower {font-size: .875rem;}
 .st-key-state p {font-size: .9rem;}
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
 .st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 16rem 3fr 2fr; gap: .6rem;
@@ -114,13 +118,15 @@ CSS = """
 .st-key-class_tiles p {font-size: clamp(13px, .8rem, 17px); line-height: 1.3; overflow-wrap: anywhere;}
 .st-key-class_tiles [data-testid="stMarkdownContainer"] {min-width: 0;}
 .st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
-.legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
+.legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem;}
+/* A class's colour may be as bright as the page: its dot has an outline. */
+.legend i {display: inline-block; width: .65em; height: .65em; margin-right: .15em; border-radius: 50%;
+  box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 60%, transparent);}
 [class*="st-key-rerun-"], [class*="st-key-news-"], [class*="st-key-steer-double"], .st-key-page_top, .st-key-learner_identity {position: absolute;}
 .said {font-size: .875rem; line-height: 1.6; white-space: pre-line;}
 .measured {line-height: 1.6;}
 .measured strong {font-size: 1rem; line-height: 1.4;}
 .measured .small {font-size: .875rem;}
-.measured .faint {color: color-mix(in srgb, currentColor 72%, transparent);}
 .said summary {cursor: pointer; padding: .25rem 0;}
 .said summary:hover {color: color-mix(in srgb, #2474AD 55%, currentColor);}
 /* The end of the log is in view, as in a terminal. */
@@ -129,7 +135,7 @@ CSS = """
   background: rgba(128,128,128,.1);}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
-.fact-name {font-size: .78rem; opacity: .65;}
+.fact-name {font-size: .78rem;}
 .stMainBlockContainer img {border-radius: 4px;}
 /* A tile's title has the lines that it needs. The values stand in one line at the bottom of their row. */
 [class*="st-key-test_"] [data-testid="stMetricLabel"] :is(*, p) {white-space: normal; overflow: visible;}
@@ -149,13 +155,24 @@ CSS = """
     margin-bottom: 0;}
   [class*="st-key-test_"] > * + * {margin-top: .4rem;}
 }
+/* The boxes are as wide as their names where there is room, and narrower where a second line would push the pictures down. */
+@media (min-width: 1100px) {
+  .st-key-predictions_head {flex-wrap: nowrap;}
+  .st-key-predictions_head > * {flex: none;}
+  .st-key-predictions_head > :has(.stSelectbox) {flex: 0 1 auto; min-width: 8rem;}
+  .st-key-predictions_head > :is([class*="st-key-picked_run"], [class*="st-key-beside"]) {flex-shrink: 8; min-width: 10rem;}
+}
 /* Rows of options are as high as the boxes beside them, so that the labels above them stand in one line. */
 :is(.st-key-data_filters, .st-key-evaluation_choices) [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 /* A list is as wide as its longest text, where its box is narrower. */
 [data-testid="stSelectboxVirtualDropdown"] {width: max-content !important; min-width: var(--trigger-width); max-width: 92vw;}
 /* Contrast. Streamlit draws captions at an opacity of 0.6 (4.2 on white), which fades coloured words in them too, and what is chosen in the primary
    colour (3.3 on the dark background). Menus lie outside .stApp, without its colour scheme, so the colours are made from that of the text. */
-[data-testid="stCaptionContainer"] {opacity: 1; color: color-mix(in srgb, currentColor 72%, transparent);}
+[data-testid="stCaptionContainer"] {opacity: 1;}
+/* Faint words, all in one strength, with a contrast of 5.9 or more. An opacity would fade colours beside them, too. */
+:is([data-testid="stCaptionContainer"], .faint, .fact-name, .gauges, .legend, .slower, .notify-why) {
+  color: color-mix(in srgb, currentColor 72%, transparent);}
+:is([data-testid="stCaptionContainer"], .faint, .legend) :is(.faint, .fact-name, .legend) {color: inherit;}
 :is(button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSliderThumbValue"]) :is(div, span, p),
 [data-testid="stSliderThumbValue"] {color: inherit !important;}
 button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSlider"] {
@@ -175,6 +192,7 @@ button[kind="tertiary"]:not(:disabled):is(:hover, :active, [aria-expanded="true"
 [data-testid="stStatusWidget"] {display: none;}
 </style>
 """
+)
 
 
 def page_icon() -> Image.Image:

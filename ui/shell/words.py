@@ -181,11 +181,24 @@ def shortened_inside(text: str, longest: int) -> str:
 
     A Chinese character counts as two, because it is as wide as two letters.
     """
-    if sum(map(_breadth, text)) <= longest:
+    if breadth(text) <= longest:
         return text
     end = (longest - 1) // 2
     tail = _beginning(text[::-1], end)[::-1]
     return f"{_beginning(text, longest - 1 - end).rstrip()}…{tail.lstrip()}"
+
+
+def with_whole(short: str, whole: str) -> str:
+    """The text of a choice in a box: short, and behind it the whole name where that was cut, so that any part of it can be typed to find it.
+
+    The closed box is a field, which shows every space, so that it shows the short text alone. Its list shows several spaces as one.
+    """
+    return short if whole in short else f"{short}{' ' * 40}·  {whole}"
+
+
+def breadth(text: str) -> int:
+    """Its letters; a Chinese character counts as two."""
+    return sum(map(_breadth, text))
 
 
 def _breadth(letter: str) -> int:

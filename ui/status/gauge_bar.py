@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.language import tr
 from mtl_core.machine.machine_gauges import Gauges, MachineGauges
@@ -18,7 +19,7 @@ from mtl_core.runs.store import RunStore
 from ui.shell import words
 
 HIGH_MEMORY = 0.9  # of the machine; above it the gauge is marked
-LINE = "#56B4E9"
+LINE = PALETTE[0]
 LEAST_HISTORY = 2  # samples that a line needs
 
 

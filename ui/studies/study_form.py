@@ -144,11 +144,17 @@ def _runs_and_studies() -> dict[str, str]:
     cells, runs = studies.trained_for_studies(run_store()), listing(run_store().home.as_posix())
     own, others = [[run for run in runs if (run.id in cells) == is_cell][:NEWEST] for is_cell in (False, True)]
     of_studies = {
-        f"study:{study.id}": tr("Study: {title}  ·  {id}", title=words.shortened_inside(study.title, LETTERS), id=study.id)
+        f"study:{study.id}": words.with_whole(
+            tr("Study: {title}  ·  {id}", title=words.shortened_inside(study.title, LETTERS), id=study.id), study.title
+        )
         for study in studies.studies(run_store())[:NEWEST]
     }
-    names = {run.id: words.shortened_inside(shown_name(run), LETTERS) for run in (*own, *others)}
-    own, others = ({f"run:{run.id}": tr("Run: {name}  ·  {id}", name=names[run.id], id=run.id) for run in some} for some in (own, others))
+
+    def text(run: Any) -> str:
+        name = shown_name(run)
+        return words.with_whole(tr("Run: {name}  ·  {id}", name=words.shortened_inside(name, LETTERS), id=run.id), name)
+
+    own, others = ({f"run:{run.id}": text(run) for run in some} for some in (own, others))
     return own | of_studies | others
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtl_core.analysis.metric_ranges import UNBOUNDED, cut_band, range_of
 from mtl_core.figures.colours import task_colours
 from mtl_core.language import tr
 from mtl_core.studies.answer import Answer
@@ -42,20 +44,23 @@ def study_labels(answer: Answer) -> None:
             with place:
                 curves = [curve for curve in found if curve.task == task]
                 st.markdown(f":small[{words.plain(heading(answer.metrics[task]))}]")
-                figure = label_figure(curves, task_colours(answer.study.base.tasks))
+                figure = label_figure(curves, task_colours(answer.study.base.tasks), range_of(answer.metrics[task].name, answer.metrics[task].unit))
                 about = tr("Values of {task} over the share of each task's labels", task=task)
                 plot(prepared(figure, about), key=f"labels.{answer.study.id}.{task}")
 
 
-def label_figure(curves: list[LabelCurve], colours: dict[str, str]) -> go.Figure:
-    """The values of one task: a line for each task whose labels are thinned, with one standard deviation over the seeds."""
+def label_figure(curves: list[LabelCurve], colours: dict[str, str], bounds: tuple[float, float] = UNBOUNDED) -> go.Figure:
+    """The values of one task: a line for each task whose labels are thinned, with one standard deviation over the seeds, cut at the
+    ends of the metric's range (``bounds``)."""
     figure = go.Figure()
     for curve in curves:
         spreads = [0.0 if math.isnan(spread) else spread for spread in curve.spreads]
+        low, high = cut_band(np.array(curve.means), np.array(spreads), bounds)
+        down, up = (np.array(curve.means) - low).tolist(), (high - np.array(curve.means)).tolist()
         figure.add_scatter(
             x=[100 * share for share in curve.shares],
             y=list(curve.means),
-            error_y={"array": spreads, "thickness": 1, "width": 3},
+            error_y={"array": up, "arrayminus": down, "symmetric": False, "thickness": 1, "width": 3},
             mode="lines+markers",
             name=tr("labels of {task}", task=curve.labels),
             line={"color": colours[curve.labels]},

@@ -10,13 +10,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.explained_results import explain_front
 from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.aggregates import DROP, GAIN
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.paper_table import heading, number, regret_in_words, to_csv, to_latex
+from mtl_core.studies.paper_table import any_is_cut, heading, number, regret_in_words, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.table_sizes import whole_height
@@ -69,6 +70,7 @@ def results(answer: Answer) -> None:
             "differences above and not from these intervals.",
             split=tr(answer.split),
         )
+        + (tr(" “Cut at”: the interval ends there, because the metric has no values beyond.") if any_is_cut(answer) else "")
     )
     _downloads(answer)
     if answer.front:
@@ -195,8 +197,8 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     figure = go.Figure()
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
     groups = (
-        (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", "#0072B2"),
-        (tr("methods"), [*methods], "diamond", "#D55E00"),
+        (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", PALETTE[0]),
+        (tr("methods"), [*methods], "diamond", PALETTE[1]),
     )
     for name, keys, symbol, colour in groups:
         for on_front in (True, False):

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.figures.colours import GREY, PALETTE, RIGHT
 from mtl_core.language import mark, tr
 from mtl_core.scalar_words import to_digits
 from mtl_core.studies.aggregates import OVERALL_METRIC
@@ -116,11 +117,11 @@ def _metric(line: Line) -> str:
 
 def _bar(worse: float, equal: float, better: float) -> str:
     """The three probabilities as a striped bar with their numbers below."""
-    parts = ((worse, "#D55E00", tr("worse")), (equal, "#999999", tr("equal")), (better, "#009E73", tr("better")))
+    parts = ((worse, PALETTE[1], tr("worse")), (equal, GREY, tr("equal")), (better, RIGHT, tr("better")))
     pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
     said = " · ".join(_unbroken(f"{name} {100 * share:.0f} %", " ") for share, _, name in parts)
     bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
-    return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
+    return f'{bar}<div class="faint" style="font-size:0.8rem;margin-top:2px">{html.escape(tr("Probability: {said}", said=said))}</div>'
 
 
 def _row(line: Line) -> dict[str, Any]:

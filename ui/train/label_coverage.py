@@ -28,7 +28,7 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
     st.html(
         f'<div style="font-size:.875rem"><b>{tr("Labelled images")}</b>'
         '<table style="width:100%;border-collapse:collapse;margin-top:.25rem;font-variant-numeric:tabular-nums">'
-        f'<tr style="opacity:.7;text-align:right"><td></td><td></td><td>{tr("train")}</td><td>{tr("val")}</td><td>{tr("test")}</td></tr>'
+        f'<tr class="faint" style="text-align:right"><td></td><td></td><td>{tr("train")}</td><td>{tr("val")}</td><td>{tr("test")}</td></tr>'
         f"{rows}</table></div>"
     )
     count = min(CELLS, len(data.train))

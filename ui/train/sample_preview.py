@@ -17,7 +17,7 @@ from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample, variants
 from mtl_core.data.target_geometry import geometry_of
 from mtl_core.errors import ConfigError
-from mtl_core.figures.colours import task_colours
+from mtl_core.figures.colours import GREY, task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.picture_font import picture_language
@@ -34,6 +34,7 @@ from ui.train.imported_sets import version_of
 from ui.train.label_coverage import coverage_panel
 
 SPLIT = "train"
+STRIPES = f"repeating-linear-gradient(45deg,{GREY} 0 3px,transparent 3px 6px)"  # of what is frozen
 FIRST_SAMPLE = 3
 SAMPLE_COLUMNS = 3
 _JOBS = BackgroundJobs("prepare-sample", most_kept=6)
@@ -268,18 +269,19 @@ def _rgb(image: Any) -> Any:
 def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     """Draw the numbers of parameters: shared, per task, and frozen."""
     colours = task_colours(all_tasks)
-    parts = [(tr("shared"), counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
-    parts += [(tr("frozen"), counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
+    parts = [(tr("shared"), counts["shared"], GREY), *((task, number, colours.get(task, GREY)) for task, number in counts["tasks"].items())]
+    parts += [(tr("frozen"), counts["frozen"], STRIPES)] if counts.get("frozen") else []
     total = sum(number for _, number, _ in parts) or 1
     bar = "".join(f'<div style="flex:{max(number, total * 0.004)};background:{colour}"></div>' for _, number, colour in parts)
+    dot = "display:inline-block;width:.65em;height:.65em;border-radius:50%;background:"
     legend = "".join(
-        f'<span style="white-space:nowrap"><span style="color:{colour}">●</span> {html.escape(name)} {words.count(number)}</span>'
+        f'<span style="white-space:nowrap"><i style="{dot}{colour}"></i> {html.escape(name)} {words.count(number)}</span>'
         for name, number, colour in parts
     )
     st.html(
         f'<div style="font-size:.875rem"><b>{tr("{count} parameters", count=words.count(total))}</b>'
         f'<div style="display:flex;gap:2px;height:.5rem;border-radius:4px;overflow:hidden;margin:.35rem 0">{bar}</div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .9rem;opacity:.85">{legend}</div></div>'
+        f'<div class="faint" style="display:flex;flex-wrap:wrap;gap:.1rem .9rem">{legend}</div></div>'
     )
 
 

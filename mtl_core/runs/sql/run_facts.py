@@ -77,5 +77,5 @@ def _facts_of(row: Row) -> dict[str, Any]:
         "backbone": backbone,
         "balancing": balancing,
         "fingerprint": fingerprint(config),
-        "search": " ".join([name.title, row.id, row.note, *tags, *config.tasks, backbone, balancing]).lower(),
+        "search": " ".join([name.in_full, row.id, row.note, *tags, *config.tasks, backbone, balancing]).lower(),
     }
