@@ -24,8 +24,6 @@ from numbers import Integral
 from pathlib import Path
 from string import Formatter
 
-from mtl_core.singular import has_one, in_singular
-
 LANGUAGES = {"en": "English", "zh": "中文"}
 SOURCE = "en"
 FOLDER = Path(__file__).with_name("locale")
@@ -67,10 +65,8 @@ def tr(text: str, /, **values: object) -> str:
     """
     name = language()
     if values:
-        told = filled(text if name == SOURCE else _catalogue(name).get(text, text), **values)
-        given = any(isinstance(value, str) and has_one(value) for value in values.values())  # a name, or a text that was told already
-        return told if given or name != SOURCE else in_singular(told)
-    return in_singular(text) if name == SOURCE else _translated(text, name)
+        return filled(text if name == SOURCE else _catalogue(name).get(text, text), **values)
+    return text if name == SOURCE else _translated(text, name)
 
 
 def filled(text: str, /, **values: object) -> str:

@@ -24,7 +24,6 @@ from mtl_core.language import HalfUp
 from mtl_core.machine.standard_streams import Unminded, UnprintedError, drop
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
-from mtl_core.singular import in_singular
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import BEST_OF, KeptCheckpoint
 
@@ -42,7 +41,7 @@ SET = click.option(
 
 def emit(text: str) -> None:
     """Print to standard output what people read."""
-    _write(visible(in_singular(text)))
+    _write(visible(text))
 
 
 def emit_data(text: str) -> None:
@@ -52,7 +51,7 @@ def emit_data(text: str) -> None:
 
 def say(text: str) -> None:
     """Print to standard error what people read. Where it cannot be written, nobody can be told."""
-    click.echo(visible(in_singular(text)), file=Unminded(sys.stderr))  # type: ignore[arg-type]
+    click.echo(visible(text), file=Unminded(sys.stderr))  # type: ignore[arg-type]
 
 
 def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
