@@ -122,7 +122,7 @@ def test_data_that_cannot_be_read_exits_2(home, engine, written, capsys):
     ("arguments", "field", "sentence"),
     [
         (["--set", "tasks.digits.loss_weight=1"], "tasks.digits", "did you mean 'digit'"),
-        (["--set", "tasks.digit.loss_weight=-1"], "tasks.digit.loss_weight", "greater than or equal to 0"),
+        (["--set", "tasks.digit.loss_weight=-1"], "tasks.digit.loss_weight", "expected at least 0, found -1"),
         (["--set", "tasks.digit.loss_weight=.nan"], "tasks.digit.loss_weight", "finite number"),
         (["--set", "epoch=3"], "epoch", "did you mean 'epochs'"),
         (["--set", "epochs"], "", "not of the form key=value"),

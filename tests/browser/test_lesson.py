@@ -35,7 +35,7 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.get_by_role("link", name="1. One network for one task").click()
     expect(page.get_by_role("heading", name="One network for one task")).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_text(re.compile(r"Trained\s+in \d")).first.wait_for()
+    page.get_by_text(re.compile(r"Trained\s+in (under )?\d")).first.wait_for()
     page.get_by_text("5 passes", exact=True).click()
     page.get_by_role("button", name="Train again").click()
     page.get_by_text("It rose clearly").wait_for()  # and there is only one

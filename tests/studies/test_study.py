@@ -249,6 +249,6 @@ def test_more_seeds_are_held_to_the_limits_of_a_new_study(store, base):
 
 def test_no_run_is_stored_whose_config_cannot_be_read(store, base):
     """A run that no version of the program reads stays in every list as a fault."""
-    with pytest.raises(ConfigError, match="seed: input should be less than 2147483648; found 2147483648"):
+    with pytest.raises(ConfigError, match="seed: expected less than 2,147,483,648, found 2147483648"):
         store.create(base.model_copy(update={"seed": 2**31}))
     assert (store.runs(), list((store.home / "runs").glob("*"))) == ([], [])
