@@ -38,7 +38,7 @@ try:
     from mtl_core.cli.train_commands import queue, race, train
     from mtl_core.cli.work_commands import cluster, work
     from mtl_core.errors import MTLError
-    from mtl_core.machine.standard_streams import open_closed
+    from mtl_core.machine.standard_streams import open_closed_streams
 except KeyboardInterrupt:  # the imports take most of a second; ``complain``, which translates, may not be there yet
     print("error:", "stopped", file=sys.stderr)
     sys.exit(STOPPED)
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
     try:
         logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
-        open_closed()
+        open_closed_streams()
         for stream in (sys.stdout, sys.stderr):
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing

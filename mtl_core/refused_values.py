@@ -33,7 +33,7 @@ _SENTENCES = {  # type of pydantic's error -> sentence with the values of its co
     "int_parsing": _WHOLE,
     "int_parsing_size": "expected a shorter whole number, found {found}",
     "int_type": _WHOLE,
-    "json_invalid": "expected JSON, found what is none",
+    "json_invalid": "expected JSON, found text that is not JSON",
     "less_than": "expected less than {lt:,}, found {found}",
     "less_than_equal": "expected at most {le:,}, found {found}",
     "list_type": _LIST,

@@ -21,7 +21,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
 from mtl_core.language import HalfUp
-from mtl_core.machine.standard_streams import Unminded
+from mtl_core.machine.standard_streams import LossyStream
 from mtl_core.runs.background.garbage_collection import without_collections
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
@@ -120,8 +120,8 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    unminded: Any = Unminded(sys.stderr)
-    with Progress(*columns, console=Console(file=unminded), transient=True) as progress:
+    lossy: Any = LossyStream(sys.stderr)
+    with Progress(*columns, console=Console(file=lossy), transient=True) as progress:
         bar = progress.add_task("preparing", total=None)
 
         def show(event: Any) -> None:

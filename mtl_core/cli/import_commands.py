@@ -13,7 +13,7 @@ import click
 
 from mtl_core.cli.output import JSON, complain, emit, emit_data, emit_json, emit_sent, emit_table, json_refusals, say
 from mtl_core.language import filled
-from mtl_core.machine.standard_streams import Unminded
+from mtl_core.machine.standard_streams import LossyStream
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _emit_questions(questions: Sequence[Question]) -> None:
 
 def _progress(share: float, what: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r{share:4.0%}  {visible(what[:70], one_line=True):70}", nl=share >= 1, file=Unminded(sys.stderr))  # type: ignore[arg-type]
+        click.echo(f"\r{share:4.0%}  {visible(what[:70], one_line=True):70}", nl=share >= 1, file=LossyStream(sys.stderr))  # type: ignore[arg-type]
 
 
 @click.command("check")

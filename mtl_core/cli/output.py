@@ -21,7 +21,7 @@ from rich.text import Text
 from mtl_core.durations import duration
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.language import HalfUp
-from mtl_core.machine.standard_streams import Unminded, UnprintedError, drop
+from mtl_core.machine.standard_streams import LossyStream, UnprintedError, discard
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
 from mtl_core.terminal_text import ACTED_ON, visible
@@ -51,7 +51,7 @@ def emit_data(text: str) -> None:
 
 def say(text: str) -> None:
     """Print to standard error what people read. Where it cannot be written, nobody can be told."""
-    click.echo(visible(text), file=Unminded(sys.stderr))  # type: ignore[arg-type]
+    click.echo(visible(text), file=LossyStream(sys.stderr))  # type: ignore[arg-type]
 
 
 def emit_sent(found: Sequence[tuple[str, str]], sentence: str) -> int:
@@ -77,9 +77,9 @@ def _write(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        drop(sys.stdout)
+        discard(sys.stdout)
     except OSError as error:
-        drop(sys.stdout)
+        discard(sys.stdout)
         raise UnprintedError(
             f"the answer cannot be written to standard output: {error.strerror or error}. What the command did stays done. "
             "Free some space, or send the output elsewhere, and ask again."

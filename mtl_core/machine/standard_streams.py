@@ -13,7 +13,7 @@ class UnprintedError(MTLError):
     """The answer of a command cannot be written to standard output. What the command did stays done."""
 
 
-class Unminded:
+class LossyStream:
     """A stream whose loss is no error: what cannot be written to it is dropped, now and from then on."""
 
     def __init__(self, stream: TextIO):
@@ -23,20 +23,20 @@ class Unminded:
         try:
             return self._stream.write(text)
         except OSError:
-            drop(self._stream)
+            discard(self._stream)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError:
-            drop(self._stream)
+            discard(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-def open_closed() -> None:
+def open_closed_streams() -> None:
     """Give a stream that whoever started the program has closed the empty device.
 
     Python has None in the place of such a stream, and the next file that is opened would get its number: what a library writes to standard error
@@ -52,7 +52,7 @@ def open_closed() -> None:
             setattr(sys, name, open(opened, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (for the rest of the process)
 
 
-def drop(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """From now on, what is written to the stream is lost, also what it still holds."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

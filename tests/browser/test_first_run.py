@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from mtl_core.presets import get_preset
 from mtl_core.runs.artifacts import probe_epochs, read_probes
@@ -77,16 +77,22 @@ def test_train_watch_reload_finish(new_tab, server):
     assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
 
 
-def test_a_reload_leaves_the_form_as_it_was(new_tab, server):
-    """After the journey above: the scenes are composed and PyTorch is loaded, so the form is not drawn anew for them."""
-    page = new_tab
-    page.goto(server.url)
+def choose_seven_epochs(page: Page, url: str) -> Locator:
+    """Open the form with the preset of 30 epochs, and set 7. Gives the field of the epochs."""
+    page.goto(url)
     page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
     epochs = page.get_by_role("spinbutton", name="Epochs")
     expect(epochs).to_have_value("30")
     epochs.fill("7")
     epochs.press("Enter")
     page.wait_for_function(KEPT, arg=7)
+    return epochs
+
+
+def test_a_reload_leaves_the_form_as_it_was(new_tab, server):
+    """After the journey above: the scenes are composed and PyTorch is loaded, so the form is not drawn anew for them."""
+    page = new_tab
+    epochs = choose_seven_epochs(page, server.url)
     page.reload()
     expect(epochs).to_have_value("7")
     expect(page.get_by_placeholder("7 epochs · Quick: 1,797 digits, 3 tasks")).to_be_visible()
@@ -108,13 +114,7 @@ def test_a_reload_leaves_the_form_as_it_was(new_tab, server):
 def test_the_form_survives_a_reload_of_another_page(new_tab, server):
     """Studies starts from the form and Data changes it: after a reload of theirs, both have the draft of this tab, and Train finds it."""
     page = new_tab
-    page.goto(server.url)
-    page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
-    epochs = page.get_by_role("spinbutton", name="Epochs")
-    expect(epochs).to_have_value("30")
-    epochs.fill("7")
-    epochs.press("Enter")
-    page.wait_for_function(KEPT, arg=7)
+    epochs = choose_seven_epochs(page, server.url)
     page.get_by_role("link", name="Studies").click()
     expect(page.get_by_label("Title")).to_be_visible()
     page.reload()

@@ -12,7 +12,7 @@ import pytest
 from mtl_core.cli.foreground import _progress
 from mtl_core.cli.output import say
 from mtl_core.events import Message
-from mtl_core.machine.standard_streams import Unminded
+from mtl_core.machine.standard_streams import LossyStream
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "runs" / "fake_trainer.py"
@@ -56,8 +56,8 @@ def test_what_is_written_to_a_closed_stream_gets_into_no_file(tmp_path):
     """The number of a closed stream would go to the next file that is opened."""
     code = """if True:
         import os, sys
-        from mtl_core.machine.standard_streams import open_closed
-        open_closed()
+        from mtl_core.machine.standard_streams import open_closed_streams
+        open_closed_streams()
         file = open(sys.argv[1], "w")
         os.write(2, b"a warning of a library")
         print("answer")
@@ -122,5 +122,5 @@ def test_a_terminal_that_is_gone_ends_no_training(tmp_path, config, monkeypatch)
 
 def test_a_stream_that_is_there_is_written_as_ever():
     stream = io.StringIO()
-    print("text", file=Unminded(stream), flush=True)
+    print("text", file=LossyStream(stream), flush=True)
     assert stream.getvalue() == "text\n"

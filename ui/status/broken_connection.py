@@ -1,4 +1,4 @@
-"""After a broken connection, a page is drawn from its beginning."""
+"""After a reconnect, the page is drawn from its beginning."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 
 def drop_unsent_parts() -> None:
-    """Have a browser that comes back get nothing of what was sent to it before. Changes nothing where Streamlit is built otherwise.
+    """Have a reconnect clear the session's queue of unsent messages. Changes nothing where Streamlit is built otherwise.
 
-    What the server sends while the connection breaks is lost, and what it could not send yet waits for the browser. Streamlit (1.67) sends that rest
-    first, before it draws the page anew. Where the rest stands in a container that was lost, the frontend ends with "Cannot set a node at a delta
-    path", and the page stays empty.
+    Messages that the server sends while the connection breaks are lost. Later messages wait in the session's queue. After the reconnect Streamlit
+    (1.67) sends the queue first, before the page is drawn again. If a queued message belongs into a container whose own message was lost, the
+    frontend ends with "Cannot set a node at a delta path", and the page stays empty.
     """
     connect = vars(WebsocketSessionManager).get("connect_session")
     if connect is None or connect.__module__ == __name__:
@@ -28,7 +28,7 @@ def drop_unsent_parts() -> None:
 
 
 def _forget(session: Any) -> None:
-    """Drop what waits to be sent, and what the script that is being run will still send. The browser asks for the whole page next."""
+    """Clear the session's queue, and ignore the script that is running. The browser asks for the whole page next."""
     queue, runner = getattr(session, "_browser_queue", None), getattr(session, "_scriptrunner", None)
     if queue is None:
         return

@@ -208,6 +208,7 @@ def _to_7(operations: Operations, _report: Callable[[float], None]) -> None:
 
 
 def _make_studies_anew(operations: Operations) -> None:
+    """The table with ``kind`` as Text. alembic's own copy of a table (``batch_alter_table``) loses unique constraints that have no name."""
     rows = operations.get_bind().execute(text("SELECT * FROM studies ORDER BY number")).mappings().all()
     operations.drop_table("studies")
     studies = operations.create_table(
